@@ -1,0 +1,102 @@
+"""What an engine is, and the settings a server is started with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from backend.errors import Message
+from backend.models.checkpoint import ModelInfo
+from backend.processes.command import CommandSpec
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU (or MIG device) as NVML names it. ``id`` is what CUDA_VISIBLE_DEVICES takes: the index, or a MIG's UUID."""
+
+    id: str
+    uuid: str
+    name: str
+    total_bytes: int
+    free_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A Python that has LMDeploy or transformers. ``id`` is the path of its python, ``label`` what a person reads.
+
+    Versions are "" where the package is absent. ``torch_cuda`` and ``turbomind_cuda`` are the CUDA versions ("13.0",
+    "12.8") they were built for. ``problem`` says why it can't be used, with the remedy.
+    """
+
+    id: str
+    label: str
+    python: Path
+    kind: str  # "console", "internlm2", "found"
+    lmdeploy: str = ""
+    transformers: str = ""
+    torch: str = ""
+    torch_cuda: str = ""
+    turbomind_cuda: str = ""
+    problem: Message | None = None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the console runs on: GPUs, driver and the CUDA it supports ("" without one), and the Pythons found."""
+
+    gpus: tuple[Gpu, ...]
+    driver: str
+    driver_cuda: str
+    environments: tuple[Environment, ...]
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """What a person chose on the Deploy tab. Sizes are in tokens; ``cache_max_entry_count`` is a ratio of free GPU memory.
+
+    ``model`` is a folder, a hub id, or, for the external engine, unused beside ``address``. ``environment`` "" lets the
+    console choose. ``gpus`` () means the first one. ``port`` None means a free one. ``model_name`` "" means the folder's
+    name. ``extra`` is further flags as a shell would split them. ``api_key`` is for the external engine only; it is never
+    stored with the rest nor logged.
+    """
+
+    engine: str
+    model: str
+    environment: str = ""
+    gpus: tuple[str, ...] = ()
+    model_format: str = "auto"
+    quant_policy: int = 0
+    cache_max_entry_count: float = 0.8
+    tp: int = 1
+    session_len: int | None = None
+    dtype: str = "auto"
+    port: int | None = None
+    model_name: str = ""
+    trust_remote_code: bool = False
+    extra: tuple[str, ...] = ()
+    address: str = ""
+    api_key: str = field(default="", repr=False)
+
+
+class Engine(Protocol):
+    """One way to serve a model. ENGINES in backend/engines/__init__.py is the registry; all methods are pure."""
+
+    name: str
+    fields: frozenset[str]  # the ServeConfig fields that it uses; the form hides the others
+
+    def unavailable(self, machine: Machine) -> Message | None:
+        """Why it can't run on this machine, or None. It stays selectable: the command and the plan can still be seen."""
+
+    def refuses(self, model: ModelInfo) -> Message | None:
+        """Why it can't take this model, or None."""
+
+    def check(self, config: ServeConfig, model: ModelInfo | None, machine: Machine) -> Sequence[Message]:
+        """Everything wrong (level error) or worth knowing (warning, info) about the settings, ``unavailable`` and
+        ``refuses`` included. ``model`` is None for a hub id that isn't on this machine."""
+
+    def command(
+        self, config: ServeConfig, model: ModelInfo | None, environment: Environment, port: int, key_file: Path
+    ) -> CommandSpec | None:
+        """The command, or None where nothing is started (external). Only what differs from the default is on it,
+        host and port always."""

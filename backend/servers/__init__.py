@@ -1,0 +1,1 @@
+"""Model servers: started, watched until ready, stopped, found again."""
