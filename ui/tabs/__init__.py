@@ -1,0 +1,5 @@
+"""The tabs of the page. A new tab is one module with a ``TAB`` and one line here."""
+
+from ui.tabs.base import TabSpec
+
+TABS: tuple[TabSpec, ...] = ()
