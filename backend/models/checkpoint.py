@@ -1,16 +1,46 @@
-"""A checkpoint on disk, read from config.json and the safetensors headers without torch."""
+"""A checkpoint on disk, read from config.json and the safetensors headers without torch.
 
-from collections.abc import Mapping
+The header of a safetensors file is 8 bytes (its length, little-endian) and that many bytes of JSON: name → dtype, shape
+and the offsets of the data, which begins after the header (https://github.com/huggingface/safetensors, "Format").
+"""
+
+import json
+import math
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from backend.errors import Message
+from backend.errors import InvalidInput, Message, Value
+
+HEADER_LIMIT_BYTES = 100_000_000  # safetensors' own limit
+JSON_LIMIT_BYTES = 64_000_000
+
+# Architectures whose repositories carry their own code (auto_map) although transformers has a class for them.
+NATIVE_WITH_AUTO_MAP = frozenset({
+    "CohereForCausalLM", "DbrxForCausalLM", "DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "FalconForCausalLM",
+    "GPTBigCodeForCausalLM", "Glm4MoeForCausalLM", "GlmForCausalLM", "GraniteForCausalLM", "MixtralForCausalLM",
+    "Olmo2ForCausalLM", "OlmoForCausalLM", "Phi3ForCausalLM", "PhiForCausalLM", "PhimoeForCausalLM",
+    "Qwen2ForCausalLM", "StableLmForCausalLM", "Starcoder2ForCausalLM",
+})  # fmt: skip
+# Where a vision model's config.json keeps its text model.
+TEXT_CONFIGS = ("text_config", "llm_config", "language_config")
+CONTEXT_KEYS = ("max_position_embeddings", "seq_length", "n_positions", "max_sequence_length", "model_max_length")
+DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
+# Beside a quantized layer's packed weights: how to unpack them. They are no parameters of the model.
+UNPACKING = (
+    ".qzeros", ".scales", ".g_idx", ".weight_scale", ".weight_scale_inv", ".weight_zero_point", ".weight_shape",
+    ".weight_g_idx", ".input_scale", ".absmax", ".nested_absmax", ".quant_map", ".nested_quant_map",
+    ".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One tensor as its header says: ``dtype`` is safetensors' name (BF16, F16, I32, …), ``size_bytes`` the exact bytes."""
+    """One tensor, as its header says. ``dtype`` is safetensors' name: BF16, F16, I32, …"""
 
     name: str
     dtype: str
@@ -23,8 +53,10 @@ class ModelInfo:
     """What a model folder holds. ``problem`` is set for a broken folder, and what could be read stands beside it.
 
     ``path`` is the folder as it was found (symlinks kept), ``name`` the folder's or the hub repository's name.
-    ``quantization`` is "" or the method's name in config.json ("awq", "gptq", "fp8" …). ``context_length`` in tokens.
-    ``text`` is the text model's part of config.json (the whole of it for a text-only model). ``head_dim`` 0 = unknown.
+    ``quantization`` is "" or the method's name in config.json ("awq", "gptq", "fp8" …), ``group_size`` 0 where it has
+    none. ``size_bytes`` is all files of the folder. ``parameters`` counts packed weights as what they stand for; 0 =
+    unknown (no safetensors). ``context_length`` in tokens. ``text`` is the text model's part of config.json (the whole
+    of it for a text-only model). ``head_dim`` 0 = unknown. ``needs_remote_code``: the classes are the repository's own.
     """
 
     path: Path
@@ -43,3 +75,240 @@ class ModelInfo:
     config: Mapping[str, Any]
     text: Mapping[str, Any]
     problem: Message | None = None
+
+
+def read_model(path: Path, name: str = "") -> ModelInfo:
+    """What the folder holds; never raises: what is wrong with it stands in ``problem``."""
+    config: dict[str, Any] = {}
+    tensors: tuple[TensorInfo, ...] = ()
+    size_bytes = 0
+    problem: Message | None = None
+    try:
+        size_bytes = _folder_bytes(path)
+        config = _read_config(path)
+        tensors = read_tensors(path)
+    except InvalidInput as error:
+        problem = error.messages[0]
+    text = text_config(config)
+    architecture = _architecture(config)
+    quantization = _quantization(config, text)
+    return ModelInfo(
+        path=path,
+        name=name or path.name,
+        architecture=architecture,
+        text_architecture=_architecture(text) or architecture,
+        parameters=count_parameters(tensors, quantization),
+        dtype=_dtype(config, text, tensors),
+        quantization=str(quantization.get("quant_method", "")),
+        group_size=_group_size(quantization),
+        size_bytes=size_bytes,
+        context_length=next((n for key in CONTEXT_KEYS if (n := _whole(text.get(key)))), 0),
+        takes_images=isinstance(config.get("vision_config"), dict) or "visual" in config,
+        needs_remote_code=_needs_remote_code(config, architecture),
+        head_dim=_head_dim(text),
+        config=config,
+        text=text,
+        problem=problem,
+    )
+
+
+def read_tensors(path: Path) -> tuple[TensorInfo, ...]:
+    """Every tensor of the folder's safetensors files, from their headers.
+
+    A folder with only ``*.bin`` weights gives (). Raises InvalidInput for missing weights, a missing or truncated
+    shard, a header that isn't one, and a file that can't be read.
+    """
+    return tuple(tensor for file in _weight_files(path) for tensor in _read_header(file))
+
+
+def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The text model's part of a vision model's config.json; a text model's config is returned whole."""
+    return next((config[key] for key in TEXT_CONFIGS if isinstance(config.get(key), dict)), config)
+
+
+def count_parameters(tensors: Iterable[TensorInfo], quantization: Mapping[str, Any]) -> int:
+    """How many weights the tensors stand for: packed ones as many as they unpack to, scales and zero points none.
+
+    AWQ, GPTQ and compressed-tensors pack 32 ÷ bits weights into an int32, bitsandbytes two into a byte.
+    """
+    bits = _bits(quantization)
+    total = 0
+    for tensor in tensors:
+        if tensor.name.endswith(UNPACKING) and quantization:
+            continue
+        count = math.prod(tensor.shape)
+        if tensor.name.endswith((".qweight", ".weight_packed")) and tensor.dtype == "I32":
+            count = count * 32 // bits
+        elif tensor.dtype == "U8" and bits == 4:
+            count *= 2
+        total += count
+    return total
+
+
+def _folder_bytes(path: Path) -> int:
+    """The bytes of the folder's own files, symlinks followed. Raises InvalidInput where the folder can't be listed."""
+    try:
+        with os.scandir(path) as entries:
+            return sum(entry.stat().st_size for entry in entries if entry.is_file())
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    file = path / "config.json"
+    if not file.exists():
+        raise InvalidInput(Message("models.no-config", {"path": str(path)}))
+    config = _read_json(file)
+    if not _architecture(config):
+        raise InvalidInput(Message("models.no-architecture", {"file": str(file)}))
+    return config
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        with _open(file) as stream:
+            value = json.loads(stream.read(JSON_LIMIT_BYTES))
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(Message("models.bad-json", {"file": str(file), "cause": str(error)})) from error
+    if not isinstance(value, dict):
+        raise InvalidInput(Message("models.bad-json", {"file": str(file), "cause": type(value).__name__}))
+    return value
+
+
+def _open(file: Path) -> BinaryIO:
+    """The file, opened for reading bytes. A pipe or device in a model folder would block or never end."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _weight_files(path: Path) -> tuple[Path, ...]:
+    index = path / "model.safetensors.index.json"
+    if index.exists():
+        files = _read_json(index).get("weight_map")
+        names = sorted({str(name) for name in files.values()}) if isinstance(files, dict) else []
+        # An index names files beside it; anything else is not followed.
+        missing = [name for name in names if os.path.basename(name) != name or not (path / name).exists()]
+        if missing or not names:
+            params: dict[str, Value] = {"path": str(path), "count": len(missing), "total": len(names)}
+            raise InvalidInput(Message("models.missing-shards", {**params, "files": ", ".join(missing[:3])}))
+        return tuple(path / name for name in names)
+    try:
+        files_here = sorted(p for p in path.iterdir() if p.suffix in {".safetensors", ".bin"} and p.is_file())
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    safetensors = tuple(p for p in files_here if p.suffix == ".safetensors")
+    if not safetensors and not any(p.name.startswith("pytorch_model") for p in files_here):
+        raise InvalidInput(Message("models.no-weights", {"path": str(path)}))
+    return safetensors
+
+
+def _read_header(file: Path) -> Iterator[TensorInfo]:
+    try:
+        with _open(file) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            length = int.from_bytes(stream.read(8), "little")
+            if size < 8 + length:
+                raise _truncated(file, size, 8 + length if length <= HEADER_LIMIT_BYTES else 8)
+            if not 2 <= length <= HEADER_LIMIT_BYTES:
+                raise InvalidInput(Message("models.bad-header", {"file": str(file), "cause": f"{length} B"}))
+            header = json.loads(stream.read(length))
+        tensors = [_tensor(name, entry) for name, entry in header.items() if name != "__metadata__"]
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        cause = f"{type(error).__name__}: {error}"
+        raise InvalidInput(Message("models.bad-header", {"file": str(file), "cause": cause})) from error
+    expected = 8 + length + max((end for _, end in tensors), default=0)
+    if size < expected:
+        raise _truncated(file, size, expected)
+    return (tensor for tensor, _ in tensors)
+
+
+def _tensor(name: str, entry: Mapping[str, Any]) -> tuple[TensorInfo, int]:
+    """One entry of a header, and where its data ends."""
+    begin, end = entry["data_offsets"]
+    return TensorInfo(name, str(entry["dtype"]), tuple(int(n) for n in entry["shape"]), int(end) - int(begin)), int(end)
+
+
+def _truncated(file: Path, size: int, expected: int) -> InvalidInput:
+    return InvalidInput(Message("models.truncated", {"file": str(file), "size": size, "expected": expected}))
+
+
+def _unreadable(path: Path, error: OSError) -> InvalidInput:
+    return InvalidInput(Message("models.unreadable", {"path": str(path), "cause": error.strerror or str(error)}))
+
+
+def _architecture(config: Mapping[str, Any]) -> str:
+    """The class the config names, as LMDeploy finds it: ``architectures``, or the causal model of ``auto_map``."""
+    names = config.get("architectures")
+    if isinstance(names, list) and names and isinstance(names[0], str):
+        return names[0]
+    auto_map = config.get("auto_map")
+    own = auto_map.get("AutoModelForCausalLM") if isinstance(auto_map, dict) else None
+    if isinstance(own, str):
+        return own.rsplit(".", 1)[-1]
+    return ""
+
+
+def _needs_remote_code(config: Mapping[str, Any], architecture: str) -> bool:
+    auto_map = config.get("auto_map")
+    own_classes = isinstance(auto_map, dict) and any(str(key).startswith("AutoModel") for key in auto_map)
+    return (own_classes and architecture not in NATIVE_WITH_AUTO_MAP) or architecture == "InternVLChatModel"
+
+
+def _quantization(config: Mapping[str, Any], text: Mapping[str, Any]) -> Mapping[str, Any]:
+    for part in (config, text):
+        for key in ("quantization_config", "compression_config"):
+            if isinstance(value := part.get(key), dict) and value.get("quant_method"):
+                return value
+    return {}
+
+
+def _bits(quantization: Mapping[str, Any]) -> int:
+    """Bits of a packed weight; 4 where the config doesn't say (bitsandbytes says ``load_in_4bit``)."""
+    if quantization.get("load_in_8bit"):
+        return 8
+    weights = _first_group(quantization).get("weights")
+    named = weights.get("num_bits") if isinstance(weights, dict) else None
+    return _whole(quantization.get("bits")) or _whole(quantization.get("w_bit")) or _whole(named) or 4
+
+
+def _group_size(quantization: Mapping[str, Any]) -> int:
+    weights = _first_group(quantization).get("weights")
+    named = weights.get("group_size") if isinstance(weights, dict) else None
+    return _whole(quantization.get("group_size")) or _whole(quantization.get("q_group_size")) or _whole(named)
+
+
+def _first_group(quantization: Mapping[str, Any]) -> Mapping[str, Any]:
+    """compressed-tensors' first group of layers, {} for the other methods."""
+    groups = quantization.get("config_groups")
+    first = next(iter(groups.values()), None) if isinstance(groups, dict) else None
+    return first if isinstance(first, dict) else {}
+
+
+def _dtype(config: Mapping[str, Any], text: Mapping[str, Any], tensors: Iterable[TensorInfo]) -> str:
+    """The dtype LMDeploy's "auto" goes by: the text model's, then the whole one's; else what most bytes are in."""
+    for part in (text, config):
+        for key in ("dtype", "torch_dtype"):
+            if isinstance(value := part.get(key), str) and value:
+                return value.removeprefix("torch.")
+    sizes: Counter[str] = Counter()
+    for tensor in tensors:
+        if tensor.dtype in DTYPES:
+            sizes[DTYPES[tensor.dtype]] += tensor.size_bytes
+    return sizes.most_common(1)[0][0] if sizes else ""
+
+
+def _head_dim(text: Mapping[str, Any]) -> int:
+    heads = _whole(text.get("num_attention_heads"))
+    return _whole(text.get("head_dim")) or (_whole(text.get("hidden_size")) // heads if heads else 0)
+
+
+def _whole(value: object) -> int:
+    """A positive whole number, or 0 for anything else that a config.json may hold there."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
