@@ -23,7 +23,7 @@ class HostReading:
 
 
 def read_host(cgroup: Path = _CGROUP) -> HostReading:
-    """What is used is what can't be had without swapping: total minus available (the page cache counts as available)."""
+    """Used is what can't be had without swapping: total minus available (the page cache counts as available)."""
     memory = psutil.virtual_memory()
     total, used = int(memory.total), int(memory.total - memory.available)
     limit = _number(cgroup / "memory.max")

@@ -1,7 +1,7 @@
 """The one gate to NVML: the only module that imports pynvml (the package nvidia-ml-py).
 
-A reading that isn't supported or not permitted is None, never zero and never an exception. A card that fails or is lost
-says so in its own reading and hides no other. Without a driver everything is empty; a driver that appears later is found.
+A reading that isn't supported or not permitted is None, never zero and never an exception. A card that fails or is
+lost says so in its own reading and hides no other. Without a driver everything is empty; one that comes later is found.
 """
 
 import os
