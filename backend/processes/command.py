@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class SecretFile:
-    """An argument whose value is the content of a file of mode 0600 (an API key). It never stands in argv, a log or a page."""
+    """An argument whose value is in a file of mode 0600 (an API key). It never stands in argv, a log or a page."""
 
     path: Path
 
