@@ -10,3 +10,11 @@ class Services:
     """The console's parts. Each is safe to call from any thread."""
 
     settings: Settings
+
+    def close(self) -> None:
+        """Ends the console's own threads; servers and jobs go on."""
+
+
+def build_services(settings: Settings) -> Services:
+    """Wires the parts together."""
+    return Services(settings)

@@ -8,11 +8,12 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
-
-import gradio as gr
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from backend.errors import Message, Value
+
+if TYPE_CHECKING:
+    import gradio as gr
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -32,11 +33,13 @@ def texts() -> Mapping[str, Mapping[Language, str]]:
 
 
 @cache
-def gradio_i18n() -> gr.I18n:
-    """The texts as Gradio takes them; browsers name Chinese in several ways."""
+def gradio_i18n() -> "gr.I18n":
+    """The texts as Gradio takes them. The page's language is "en" or "zh-CN": ui/html_head.py sees to it."""
+    import gradio as gr  # here, so that `app.py --help` has its texts without waiting for Gradio
+
     english = {key: text["en"] for key, text in texts().items()}
     chinese = {key: text["zh"] for key, text in texts().items()}
-    return gr.I18n(**{"en": english, "zh-CN": chinese, "zh": chinese})
+    return gr.I18n(**{"en": english, "zh-CN": chinese})
 
 
 def L(key: str) -> Any:

@@ -1,0 +1,537 @@
+/**
+ * What every page shares: mounting, the one poll, texts, JSON requests, DOM building, formats, the log view.
+ *
+ * It stands as `window.lmConsole`; a stub in <head> (ui/html_head.py) queues mounts until this module is here.
+ * Data reaches the page by textContent only.
+ */
+
+const config = window.gradio_config ?? {};
+const language = document.documentElement.lang.startsWith("zh") ? "zh" : "en";
+const locale = language === "zh" ? "zh-CN" : "en";
+const texts = config.i18n_translations?.[locale] ?? config.i18n_translations?.[language] ?? {};
+
+/** The text of that key in the page's language, its {placeholders} filled. */
+function t(key, params = {}) {
+  const text = texts[key];
+  if (text === undefined) {
+    console.warn(`no text ${key}`);
+    return key;
+  }
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in params ? String(params[name]) : whole));
+}
+
+// ---------------------------------------------------------------------------------------------- DOM
+
+/**
+ * An element. `attributes`: class, dataset: {…}, style: {…}, on<event>: function, value/checked/disabled as properties,
+ * everything else as attributes (null and false leave it out). Children are nodes, strings, numbers, arrays; null is left out.
+ */
+function el(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === "dataset") Object.assign(element.dataset, value);
+    else if (name === "style") Object.assign(element.style, value);
+    else if (name.startsWith("on") && typeof value === "function") element.addEventListener(name.slice(2), value);
+    else if (name === "value" || name === "checked") element[name] = value;
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  append(element, children);
+  return element;
+}
+
+function append(element, children) {
+  for (const child of children.flat(Infinity)) {
+    if (child === null || child === undefined || child === false) continue;
+    element.append(child instanceof Node ? child : String(child));
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- requests
+
+function address(path) {
+  return new URL(`./console/${path.replace(/^\/+/, "").replace(/^console\//, "")}`, document.baseURI);
+}
+
+class RequestError extends Error {
+  /** `messages` are sentences in the page's language; `status` is 0 where the console couldn't be reached. */
+  constructor(messages, status) {
+    super(messages.join(" "));
+    this.messages = messages;
+    this.status = status;
+  }
+}
+
+async function request(path, options) {
+  let response;
+  try {
+    response = await fetch(address(path), { credentials: "same-origin", ...options });
+  } catch {
+    throw new RequestError([t("common.offline")], 0);
+  }
+  if (response.status === 204) return null;
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) throw new RequestError(body.messages ?? [t("common.offline")], response.status);
+  return body;
+}
+
+/** GET console/`path`; resolves to the JSON (null for 204), rejects with {messages, status}. */
+const get = (path, options = {}) => request(path, options);
+
+/** POST `body` as JSON to console/`path`; then polls at once, since something may have changed. */
+async function post(path, body = {}) {
+  try {
+    return await request(path, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  } finally {
+    refresh();
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- mounting
+
+const factories = new Map();
+const waiting = new Map();
+
+/** `factory(element, options)` fills every element that is mounted under that name, now or later. */
+function register(name, factory) {
+  factories.set(name, factory);
+  for (const [element, options] of waiting.get(name) ?? []) start(name, factory, element, options);
+  waiting.delete(name);
+}
+
+/** Called from `gr.HTML(js_on_load="lmConsole.mount('name', element)")`. */
+function mount(name, element, options = {}) {
+  const factory = factories.get(name);
+  if (factory) start(name, factory, element, options);
+  else waiting.set(name, [...(waiting.get(name) ?? []), [element, options]]);
+}
+
+function start(name, factory, element, options) {
+  try {
+    factory(element, options ?? {});
+  } catch (error) {
+    console.error(`mounting ${name} failed`, error);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- the one poll
+
+const CALM_MS = 1000;
+const BUSY_MS = 250;
+const listeners = new Set();
+let snapshot = null;
+let timer = 0;
+let polling = false;
+let again = false;
+let failures = 0;
+
+/** `listener(snapshot)` runs at every change, and once now if a snapshot is there. Returns a function that ends it. */
+function onSnapshot(listener) {
+  listeners.add(listener);
+  if (snapshot) tell(listener, snapshot);
+  else schedule(0);
+  return () => listeners.delete(listener);
+}
+
+function tell(listener, value) {
+  try {
+    listener(value);
+  } catch (error) {
+    console.error("a snapshot listener failed", error);
+  }
+}
+
+/** Polls now. */
+function refresh() {
+  if (polling) again = true;
+  else schedule(0);
+}
+
+function schedule(delay) {
+  clearTimeout(timer);
+  timer = setTimeout(poll, delay);
+}
+
+async function poll() {
+  if (polling || document.visibilityState === "hidden") return;
+  polling = true;
+  again = false;
+  try {
+    const since = snapshot ? `?since=${encodeURIComponent(snapshot.version)}` : "";
+    const fresh = await get(`snapshot${since}`);
+    setOffline(0, null);
+    if (fresh) {
+      snapshot = fresh;
+      for (const listener of [...listeners]) tell(listener, fresh);
+    }
+  } catch (error) {
+    setOffline(failures + 1, error);
+  } finally {
+    polling = false;
+    schedule(again ? 0 : delay());
+  }
+}
+
+function delay() {
+  const busy = snapshot?.servers.some((server) => server.state === "starting" || server.state === "stopping");
+  return busy ? BUSY_MS : CALM_MS;
+}
+
+/** One failed poll may be a hiccup; from the second on the page says that nobody answers. */
+function setOffline(count, error) {
+  failures = count;
+  const shown = document.getElementById("console-offline");
+  if (count < 2) shown?.remove();
+  else if (!shown) {
+    const text = error.status === 0 ? t("common.offline") : error.messages.join(" ");
+    document.body.append(el("div", { id: "console-offline", role: "alert" }, text));
+  }
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") refresh();
+});
+
+// ---------------------------------------------------------------------------------------------- small things
+
+/** Puts `text` on the clipboard and says so on `button`. Without a secure context the old way still works. */
+async function copy(text, button = null) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = el("textarea", { value: text, style: { position: "fixed", opacity: "0" } });
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  if (!button) return;
+  const label = button.dataset.label ?? button.textContent;
+  button.dataset.label = label;
+  button.dataset.copied = "true";
+  button.textContent = t("common.copied");
+  setTimeout(() => {
+    button.textContent = label;
+    delete button.dataset.copied;
+  }, 1500);
+}
+
+/** A button that copies what `text()` gives. */
+function copyButton(text, attributes = {}) {
+  const button = el("button", { class: "button small", type: "button", ...attributes }, t("common.copy"));
+  button.addEventListener("click", () => copy(typeof text === "function" ? text() : text, button));
+  return button;
+}
+
+const GIB = 2 ** 30;
+const format = {
+  /** Bytes → "12.3 GiB"; below 10 GiB with two decimals; "–" for null. */
+  gib(bytes) {
+    if (bytes === null || bytes === undefined) return "–";
+    const value = bytes / GIB;
+    return `${value.toLocaleString(locale, { minimumFractionDigits: 1, maximumFractionDigits: value < 10 ? 2 : 1 })} GiB`;
+  },
+  /** Seconds → "45 s", "3 min 20 s", "2 h 5 min", "3 d 4 h". */
+  duration(seconds) {
+    if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "–";
+    const units = [[86400, "common.days"], [3600, "common.hours"], [60, "common.minutes"], [1, "common.seconds"]];
+    let rest = Math.max(0, Math.round(seconds));
+    const parts = [];
+    for (const [size, key] of units) {
+      const count = Math.floor(rest / size);
+      if (parts.length === 0 ? count > 0 || size === 1 : parts.length === 1) {
+        if (count > 0 || parts.length === 0) parts.push(`${count} ${t(key)}`);
+        else break;
+      }
+      rest -= count * size;
+    }
+    return parts.join(" ");
+  },
+  /** 1234.5 → "1,234.5"; `digits` decimals at most. */
+  number(value, digits = 1) {
+    return value === null || value === undefined ? "–" : value.toLocaleString(locale, { maximumFractionDigits: digits });
+  },
+};
+
+/** A state as a badge: <span class="badge" data-state="running">running</span>. */
+function badge(state, attributes = {}) {
+  return el("span", { class: "badge", dataset: { state }, ...attributes }, t(`common.state.${state}`));
+}
+
+// ---------------------------------------------------------------------------------------------- the log view
+
+const CHUNK = 65536;
+const MAX_LINES = 4000;
+
+/**
+ * A live view of a run's log in `element`: follows the end until scrolled away, keeps its place, can be searched and
+ * copied. It reads by byte offset and holds a bounded number of lines, so that a 100 MB log costs what a small one does.
+ * Returns {setRun(runId), destroy()}; `runId` null shows the empty state.
+ */
+function logView(element, { runId = null } = {}) {
+  let run = null;
+  let first = 0; // byte offset of the first line shown
+  let next = 0; // byte offset after the last byte read
+  let partial = ""; // the last line, not ended yet
+  let follow = true;
+  let busy = false;
+  let generation = 0;
+  let matchAt = -1;
+
+  const earlier = el("button", { class: "button small log-earlier", type: "button", hidden: true }, t("common.log.earlier"));
+  const lines = el("div", { class: "log-lines" });
+  const last = el("div", { class: "log-line" });
+  const empty = el("p", { class: "muted log-empty" }, t("common.log.empty"));
+  const body = el(
+    "div",
+    { class: "log-body", tabindex: "0", role: "log", "aria-live": "off", "aria-label": t("common.log.name") },
+    earlier, empty, lines, last,
+  );
+  const search = el("input", {
+    class: "log-search", type: "search", placeholder: t("common.search"), "aria-label": t("common.search"), spellcheck: "false",
+  });
+  const found = el("span", { class: "muted log-found", role: "status" });
+  const followBox = el("input", { type: "checkbox", checked: true });
+  const bar = el(
+    "div",
+    { class: "log-bar" },
+    search, found,
+    el("span", { class: "spring" }),
+    el("label", { class: "log-follow" }, followBox, t("common.log.follow")),
+    copyButton(() => [...lines.children, last].map((line) => line.textContent).join("\n").trimEnd()),
+  );
+  element.classList.add("log-view");
+  element.replaceChildren(bar, body);
+
+  /** What a terminal would show of a line with carriage returns: the part after the last one that has text. */
+  const settled = (line) => {
+    const parts = line.replace(/\r+$/, "").split("\r");
+    return parts[parts.length - 1];
+  };
+  const clean = (line) => settled(line).replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "");
+  const matches = (line) => {
+    const wanted = search.value.toLowerCase();
+    return wanted !== "" && line.textContent.toLowerCase().includes(wanted);
+  };
+  const lineOf = (text) => {
+    const line = el("div", { class: "log-line" }, clean(text));
+    line.classList.toggle("match", matches(line));
+    return line;
+  };
+
+  function count() {
+    const total = lines.querySelectorAll(".match").length;
+    found.textContent = search.value ? t("common.log.matches", { count: total }) : "";
+  }
+
+  function clear() {
+    lines.replaceChildren();
+    last.textContent = "";
+    partial = "";
+    first = next = 0;
+    earlier.hidden = true;
+    empty.hidden = false;
+  }
+
+  /** Adds text at the end. Lines leave at the top only while the end is followed, so that a reader's place stays. */
+  function addEnd(text) {
+    const parts = (partial + text).split("\n");
+    partial = parts.pop();
+    lines.append(...parts.map(lineOf));
+    last.textContent = clean(partial);
+    empty.hidden = lines.childElementCount > 0 || last.textContent !== "";
+    const surplus = lines.childElementCount - MAX_LINES;
+    if (surplus > 0 && follow) {
+      for (let i = 0; i < surplus; i += 1) {
+        lines.firstElementChild.remove();
+      }
+      first = null; // no longer known: the way back starts from the end again
+      earlier.hidden = true;
+    }
+    if (follow) body.scrollTop = body.scrollHeight;
+    count();
+  }
+
+  async function read() {
+    if (run === null || busy || document.visibilityState === "hidden" || element.offsetParent === null) return;
+    if (!follow && lines.childElementCount > 2 * MAX_LINES) return; // a reader's view doesn't grow for ever
+    busy = true;
+    const mine = generation;
+    try {
+      let chunk;
+      do {
+        const fresh = next === 0 && lines.childElementCount === 0;
+        chunk = await get(`log/${encodeURIComponent(run)}?${fresh ? "before=end" : `offset=${next}`}`);
+        if (mine !== generation) return;
+        if (!fresh && follow && chunk.size - chunk.next > 8 * CHUNK) {
+          clear(); // far behind: go on from the end
+          chunk.next = 0;
+          continue;
+        }
+        if (fresh) {
+          first = chunk.offset;
+          earlier.hidden = first === 0;
+        }
+        next = chunk.next;
+        if (chunk.text) addEnd(chunk.text);
+      } while (chunk.next < chunk.size && mine === generation);
+    } catch (error) {
+      if (mine === generation && error.status !== 0) {
+        empty.hidden = false;
+        empty.textContent = error.messages.join(" ");
+      }
+    } finally {
+      if (mine === generation) busy = false;
+    }
+  }
+
+  earlier.addEventListener("click", async () => {
+    if (busy || !first) return;
+    busy = true;
+    const mine = generation;
+    try {
+      const chunk = await get(`log/${encodeURIComponent(run)}?before=${first}`);
+      if (mine !== generation) return;
+      const height = body.scrollHeight;
+      const parts = chunk.text.split("\n");
+      parts.pop();
+      lines.prepend(...parts.map(lineOf));
+      first = chunk.offset;
+      earlier.hidden = first === 0;
+      body.scrollTop += body.scrollHeight - height;
+      setFollow(false);
+      count();
+    } finally {
+      if (mine === generation) busy = false;
+    }
+  });
+
+  function setFollow(value) {
+    follow = value;
+    followBox.checked = value;
+    if (value) body.scrollTop = body.scrollHeight;
+  }
+  followBox.addEventListener("change", () => setFollow(followBox.checked));
+  body.addEventListener("scroll", () => {
+    const atEnd = body.scrollHeight - body.scrollTop - body.clientHeight < 8;
+    if (atEnd !== follow) setFollow(atEnd);
+  });
+  search.addEventListener("input", () => {
+    for (const line of lines.children) line.classList.toggle("match", matches(line));
+    matchAt = -1;
+    count();
+  });
+  search.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    const all = [...lines.querySelectorAll(".match")];
+    if (all.length === 0) return;
+    lines.querySelector(".match.current")?.classList.remove("current");
+    matchAt = (matchAt + (event.shiftKey ? -1 : 1) + all.length) % all.length;
+    setFollow(false);
+    all[matchAt].classList.add("current");
+    all[matchAt].scrollIntoView({ block: "center" });
+    found.textContent = `${matchAt + 1} / ${all.length}`;
+  });
+
+  const ticker = setInterval(read, CALM_MS);
+  function setRun(id) {
+    if (id === run) return;
+    run = id;
+    generation += 1;
+    busy = false;
+    clear();
+    empty.textContent = t("common.log.empty");
+    setFollow(true);
+    read();
+  }
+  setRun(runId);
+  return {
+    setRun,
+    destroy() {
+      generation += 1;
+      clearInterval(ticker);
+      element.replaceChildren();
+    },
+  };
+}
+
+// ---------------------------------------------------------------------------------------------- language, header
+
+/** Remembers the language and shows the page in it. */
+function setLanguage(value) {
+  if (value === language) return;
+  const seconds = 400 * 86400;
+  document.cookie = `console-language=${value}; path=/; max-age=${seconds}; samesite=strict`;
+  window.location.reload();
+}
+
+/** Light or dark, remembered; the stub in <head> applies it to the next page before it is drawn. */
+function toggleTheme() {
+  const dark = !document.body.classList.contains("dark");
+  localStorage.setItem("console-theme", dark ? "dark" : "light");
+  document.body.classList.toggle("dark", dark);
+}
+
+const shortGib = (bytes) => (bytes / GIB).toLocaleString(locale, { maximumFractionDigits: 1 });
+
+function gauge(label, title, used, total) {
+  const share = used === null || !total ? 0 : Math.min(1, used / total);
+  const level = share > 0.95 ? "full" : share > 0.8 ? "high" : "calm";
+  const figures = used === null ? "–" : `${shortGib(used)} / ${shortGib(total)} GiB`;
+  return el(
+    "span",
+    { class: "gauge", title, dataset: { level } },
+    el("span", { class: "gauge-label" }, label),
+    el("span", { class: "gauge-bar", "aria-hidden": "true" }, el("span", { style: { width: `${(share * 100).toFixed(1)}%` } })),
+    el("span", { class: "gauge-figures" }, figures),
+  );
+}
+
+function headerBar(element) {
+  const gpus = el("div", { id: "header-gpu", class: "header-item" });
+  const servers = el("div", { id: "header-servers", class: "header-item", role: "status" });
+  const theme = el("button", {
+    class: "button small icon", type: "button", id: "header-theme",
+    title: t("header.theme"), "aria-label": t("header.theme"), onclick: toggleTheme,
+  }, "◐");
+  const role = el("span", { class: "badge", id: "header-role", hidden: true, title: t("header.class.title") }, t("header.class"));
+  element.replaceChildren(
+    el("div", { class: "header-bar" },
+      el("h1", {}, t("common.title")), role, el("span", { class: "spring" }), gpus, servers, theme),
+  );
+  onSnapshot(({ header, servers: all, role: who }) => {
+    role.hidden = who !== "class";
+    gpus.dataset.state = header.gpus.length ? "gpu" : "host";
+    gpus.dataset.used = header.gpus.reduce((sum, gpu) => sum + (gpu.used_bytes ?? 0), 0);
+    if (header.gpus.length) {
+      gpus.replaceChildren(...header.gpus.map((gpu, index) => gauge(
+        header.gpus.length > 1 ? `GPU ${gpu.id ?? index}` : gpu.name, gpu.name, gpu.used_bytes, gpu.total_bytes)));
+    } else {
+      gpus.replaceChildren(gauge(t("header.memory"), t("header.no_gpu"), header.host_used_bytes, header.host_total_bytes));
+    }
+    const running = all.filter((server) => server.state === "running").length;
+    const starting = all.filter((server) => server.state === "starting").length;
+    servers.dataset.count = running;
+    servers.dataset.state = starting ? "starting" : running ? "running" : "stopped";
+    servers.replaceChildren(
+      el("span", { class: "dot", "aria-hidden": "true" }),
+      starting ? t("header.servers.starting", { running, starting })
+        : running === 1 ? t("header.servers.one")
+          : running ? t("header.servers.running", { running }) : t("header.servers.none"),
+    );
+  });
+}
+
+// ---------------------------------------------------------------------------------------------- start
+
+const queued = window.lmConsole?.queue ?? [];
+window.lmConsole = {
+  register, mount, onSnapshot, refresh, t, get, post, copy, copyButton, el, badge, format, logView, setLanguage, language,
+};
+register("header", headerBar);
+for (const [name, element, options] of queued) mount(name, element, options);

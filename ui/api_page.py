@@ -1,0 +1,272 @@
+"""A server's API page: Swagger UI from local files, its requests passed through the console's port.
+
+    servers/{id}/api                the page            servers/{id}/api/openapi.json   the server's own description
+    servers/{id}/api/files/{name}   Swagger UI's files  servers/{id}/api/call/{path}    a request, passed on with the key
+
+Only the operator gets here. A request goes to that server alone, and only to a path that its description names; the
+console's cookie stays behind, the server's key is added. What comes back can't run as a page of the console's origin.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from backend.errors import ConsoleError, InvalidInput, Message, NotFound, Unavailable
+from backend.servers.view import ServerState, ServerView
+from backend.services import Services
+from ui.access import language_of, require_operator
+from ui.i18n import Language, say, t
+from ui.routes import STATUS, json_route, problem
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
+FILES: Mapping[str, str] = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+MAX_REQUEST_BYTES = 64 << 20  # a conversation with pictures
+TIMEOUT = httpx.Timeout(10.0, read=600.0)  # s; an answer without streaming comes as a whole, at its end
+PASSED_ON = ("accept", "content-type")
+PASSED_BACK = ("content-type", "cache-control", "retry-after")
+PAGE_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'; base-uri 'none'"
+)
+ANSWER_POLICY = "sandbox; default-src 'none'"
+START = Path(__file__).parent.parent / "assets" / "js" / "api_page.js"
+
+
+def api_routes(services: Services) -> list[BaseRoute]:
+    """The routes, to be mounted under ``console/``."""
+    page = ApiPage(services)
+    base = "/servers/{id}/api"
+    return [
+        Route(base, json_route(page.show), methods=["GET"]),
+        Route(f"{base}/openapi.json", json_route(page.description), methods=["GET"]),
+        Route(f"{base}/files/{{name}}", json_route(page.file), methods=["GET"]),
+        Route(f"{base}/call/{{path:path}}", passed_through(page.call), methods=list(METHODS)),
+    ]
+
+
+def passed_through(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """A route whose body is handed on as it is; errors are answered as ``json_route`` answers them."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except ConsoleError as error:
+            return problem(request, status_of(error), *error.messages)
+
+    return endpoint
+
+
+def status_of(error: ConsoleError) -> int:
+    """The HTTP status that tells of this error."""
+    return next(code for kind, code in STATUS if isinstance(error, kind))
+
+
+class ApiPage:
+    """Handlers of the API page's routes."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    def show(self, request: Request, body: Mapping[str, Any]) -> Response:
+        """The page itself. Its texts are in the visitor's language; Swagger UI's own are English."""
+        language = language_of(request)
+        try:
+            require_operator(request)
+            return HTMLResponse(page_html(self._view(request), language), headers=_page_headers())
+        except ConsoleError as error:
+            return HTMLResponse(problem_html(error.messages, language), status_of(error), headers=_page_headers())
+
+    def file(self, request: Request, body: Mapping[str, Any]) -> Response:
+        """Swagger UI's script and style, from the package that holds them, and what starts it."""
+        require_operator(request)
+        name = request.path_params["name"]
+        headers = {"cache-control": "private, max-age=86400", "x-content-type-options": "nosniff"}
+        if name == START.name:
+            return Response(START.read_bytes(), media_type="text/javascript", headers=headers)
+        if name not in FILES:
+            raise NotFound(Message("deploy.api.path", {"path": name, "name": "Swagger UI"}))
+        try:
+            content = files("fastapi_offline").joinpath("static", name).read_bytes()
+        except (ModuleNotFoundError, FileNotFoundError):
+            raise Unavailable(Message("deploy.api.no_swagger")) from None
+        return Response(content, media_type=FILES[name], headers=headers)
+
+    async def description(self, request: Request, body: Mapping[str, Any]) -> Response:
+        """The server's /openapi.json, pointing its requests at the console."""
+        require_operator(request)
+        view = self._view(request)
+        return JSONResponse(through_console(await self._described(view)))
+
+    async def call(self, request: Request) -> Response:
+        """Pass one request on and its answer back, streamed."""
+        require_operator(request)
+        view = self._view(request)
+        path = "/" + request.path_params["path"]
+        if not is_described(await self._described(view), path):
+            raise NotFound(Message("deploy.api.path", {"path": path, "name": view.name}))
+        content = await _limited_body(request)
+        headers = {name: value for name in PASSED_ON if (value := request.headers.get(name))}
+        headers |= await self._authorization(view)
+        client = _client()
+        try:
+            upstream = await client.send(
+                client.build_request(
+                    request.method,
+                    httpx.URL(view.address.rstrip("/") + path, query=request.url.query.encode()),
+                    headers=headers,
+                    content=content,
+                ),
+                stream=True,
+            )
+        except httpx.HTTPError:
+            await client.aclose()
+            raise _unreachable(view) from None
+        except BaseException:
+            await client.aclose()
+            raise
+        kept = {name: value for name in PASSED_BACK if (value := upstream.headers.get(name))}
+        kept |= {"content-security-policy": ANSWER_POLICY, "x-content-type-options": "nosniff"}
+        return StreamingResponse(_relay(client, upstream), upstream.status_code, headers=kept)
+
+    def _view(self, request: Request) -> ServerView:
+        view: ServerView = self.services.servers.get(request.path_params["id"])
+        if view.state is not ServerState.RUNNING:
+            raise Unavailable(Message("deploy.api.not_running", {"name": view.name}))
+        return view
+
+    async def _authorization(self, view: ServerView) -> dict[str, str]:
+        endpoint = await run_in_threadpool(self.services.servers.endpoint, view.id)
+        return {"authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
+
+    async def _described(self, view: ServerView) -> Mapping[str, Any]:
+        """The server's own description of its API, read anew: it is local and small."""
+        address = view.address.rstrip("/")
+        try:
+            async with _opened() as client:
+                answer = await client.get(f"{address}/openapi.json", headers=await self._authorization(view))
+        except httpx.HTTPError:
+            raise _unreachable(view) from None
+        try:
+            document = answer.json() if answer.status_code == httpx.codes.OK else None
+        except ValueError:
+            document = None
+        if not isinstance(document, dict) or not isinstance(document.get("paths"), dict):
+            raise Unavailable(Message("deploy.api.no_description", {"name": view.name, "address": address}))
+        return document
+
+
+def page_html(view: ServerView, language: Language) -> str:
+    """The page's HTML: a heading, and the element that Swagger UI fills."""
+    title = escape(t("deploy.api.title", language, {"name": view.name}))
+    return (
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
+        '<link rel="icon" href="data:,"><link rel="stylesheet" href="./api/files/swagger-ui.css">'
+        "<style>body{margin:0;font-family:system-ui,sans-serif}header{padding:1rem 1.25rem;background:#1e293b;color:#fff}"
+        "header h1{font-size:1.25rem;margin:0 0 .25rem}header p{margin:0;opacity:.85}header a{color:#93c5fd}</style>"
+        f'</head><body><header><h1>{title}</h1><p>{escape(t("deploy.api.note", language))} '
+        f'<a href="../../../">{escape(t("deploy.api.back", language))}</a></p></header>'
+        '<main id="swagger" data-description="./api/openapi.json"></main>'
+        '<script src="./api/files/swagger-ui-bundle.js"></script><script src="./api/files/api_page.js"></script>'
+        "</body></html>"
+    )
+
+
+def problem_html(messages: Sequence[Message], language: Language) -> str:
+    """What the page says where there is no API to show."""
+    sentences = "".join(f"<p>{escape(say(message, language))}</p>" for message in messages)
+    return (
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>LMDeploy Console</title>'
+        "<style>body{font-family:system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}</style></head>"
+        f'<body role="alert">{sentences}<p><a href="../../../">{escape(t("deploy.api.back", language))}</a></p></body></html>'
+    )
+
+
+def through_console(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The description with its requests pointed at the console, and without keys to fill in: the console adds them."""
+    kept = {key: value for key, value in document.items() if key not in ("servers", "security")}
+    components = {key: value for key, value in document.get("components", {}).items() if key != "securitySchemes"}
+    paths = {
+        path: {
+            method: {key: value for key, value in operation.items() if key not in ("security", "servers")}
+            if isinstance(operation, dict)
+            else operation
+            for method, operation in item.items()
+            if method != "servers"
+        }
+        for path, item in document["paths"].items()
+        if isinstance(item, dict)
+    }
+    return {**kept, "components": components, "paths": paths, "servers": [{"url": "./call"}]}
+
+
+def is_described(document: Mapping[str, Any], path: str) -> bool:
+    """Whether the description names this path; ``{id}`` stands for one segment. A path that climbs never is."""
+    if any(part in (".", "..") for part in path.split("/")) or "\\" in path or "//" in path:
+        return False
+    return any(_pattern(template).fullmatch(path) for template in document["paths"])
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = re.split(r"\{[^{}]*\}", template)
+    return re.compile("[^/]+".join(re.escape(part) for part in parts))
+
+
+async def _limited_body(request: Request) -> bytes:
+    content = bytearray()
+    try:
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > MAX_REQUEST_BYTES:
+                raise InvalidInput(Message("deploy.api.too_large", {"limit": MAX_REQUEST_BYTES >> 20}))
+    except ClientDisconnect:
+        return b""
+    return bytes(content)
+
+
+async def _relay(client: httpx.AsyncClient, upstream: httpx.Response) -> AsyncIterator[bytes]:
+    """The answer's bytes as they come; a page that goes away closes the connection, which stops the generation."""
+    try:
+        async for chunk in upstream.aiter_bytes():
+            yield chunk
+    except httpx.HTTPError:
+        yield b""  # the server broke off: so does the answer
+    finally:
+        await upstream.aclose()
+        await client.aclose()
+
+
+@asynccontextmanager
+async def _opened() -> AsyncIterator[httpx.AsyncClient]:
+    client = _client()
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+def _client() -> httpx.AsyncClient:
+    """Proxy settings are for the outside, not for this machine; a redirect would lead to another server."""
+    return httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False)
+
+
+def _unreachable(view: ServerView) -> Unavailable:
+    return Unavailable(Message("deploy.api.unreachable", {"name": view.name, "address": view.address}))
+
+
+def _page_headers() -> dict[str, str]:
+    return {
+        "content-security-policy": PAGE_POLICY,
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "same-origin",
+        "cache-control": "no-store",
+    }

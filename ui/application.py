@@ -1,0 +1,47 @@
+"""The ASGI application: guard, page rewriting, asset cache, then the console's routes and Gradio."""
+
+import gradio as gr
+from fastapi import FastAPI
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from backend.services import Services
+from ui.access import Role
+from ui.asset_cache import AssetCache
+from ui.blocks import create_blocks, theme
+from ui.guard import Guard
+from ui.html_head import ASSETS, HtmlHead
+from ui.i18n import gradio_i18n
+from ui.routes import console_routes
+from ui.tabs import TABS
+
+ASSET_FOLDERS = ("js", "css", "icons", "pictures")
+MAX_UPLOAD = "64mb"
+
+
+def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
+    """Everything that answers on the console's port. ``tokens`` let people in, by role."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    routes = console_routes(services)
+    for tab in TABS:
+        routes += tab.routes(services)
+    files = [Mount(f"/assets/{name}", StaticFiles(directory=ASSETS / name, check_dir=False)) for name in ASSET_FOLDERS]
+    app.mount("/console", Mount("/", routes=[*routes, *files]))
+    gr.mount_gradio_app(
+        app,
+        create_blocks(services),
+        path="/",
+        root_path=services.settings.root_path or None,
+        footer_links=["settings"],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        show_error=False,
+        max_file_size=MAX_UPLOAD,
+        favicon_path=str(ASSETS / "icons" / "favicon.png"),
+        i18n=gradio_i18n(),
+        theme=theme(),
+    )
+    return Guard(AssetCache(HtmlHead(app, [tab.name for tab in TABS])), tokens, services.settings)

@@ -1,0 +1,55 @@
+"""The header on every tab: title, GPU or memory gauge, running servers, language, light and dark."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from backend.memory.host import read_host
+from backend.services import Services
+from ui.i18n import L
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header's components."""
+
+    language: gr.Dropdown
+
+
+def build_header() -> Header:
+    """Lays the header out. Its live part is assets/js/console.js; the language is the page's, known to the browser."""
+    with gr.Row(elem_id="header", elem_classes="header-row", equal_height=True):
+        gr.HTML(elem_id="header-bar", js_on_load="lmConsole.mount('header', element)", scale=1, min_width=280)
+        language = gr.Dropdown(
+            choices=[("English (en)", "en"), ("中文 (zh)", "zh")],
+            value="en",
+            label=L("header.language.label"),
+            show_label=False,
+            container=False,
+            filterable=True,
+            interactive=True,
+            scale=0,
+            min_width=128,
+            elem_id="header-language",
+        )
+    return Header(language)
+
+
+def bind_header(blocks: gr.Blocks, header: Header) -> None:
+    """The switch works in the browser alone: a cookie and a reload."""
+    blocks.load(fn=None, js="() => lmConsole.language", outputs=header.language, api_visibility="private")
+    header.language.input(
+        fn=None, js="(value) => lmConsole.setLanguage(value)", inputs=header.language, api_visibility="private"
+    )
+
+
+def header_view(services: Services) -> dict[str, Any]:
+    """The header's figures, rounded so that they change only when a reader could see it (bytes, to 0.1 GiB)."""
+    host = read_host()
+    return {"gpus": [], "host_used_bytes": _tenths(host.used_bytes), "host_total_bytes": host.total_bytes}
+
+
+def _tenths(size: int | None) -> int | None:
+    """Bytes, to a tenth of a GiB."""
+    return None if size is None else round(size / 2**30, 1) * 2**30 // 1
