@@ -1,0 +1,65 @@
+"""LMDeploy's calibration datasets: where each comes from, whether it is in the cache, whether it can be downloaded."""
+
+import os
+import re
+from pathlib import Path
+
+import httpx
+
+HUB = "https://huggingface.co"
+TIMEOUT_S = 5.0
+# LMDeploy's names (lite/utils/calib_dataloader.py); a newer LMDeploy's others are offered without this knowledge.
+DATASETS = {
+    "wikitext2": "wikitext",
+    "c4": "allenai/c4",
+    "pileval": "mit-han-lab/pile-val-backup",
+    "gsm8k": "openai/gsm8k",
+    "neuralmagic_calibration": "neuralmagic/calibration",
+    "open-platypus": "garage-bAInd/Open-Platypus",
+    "openwebtext": "Skylion007/openwebtext",
+}
+
+
+def cache_folder() -> Path:
+    """Where the datasets library keeps what it prepared, by its own rules."""
+    if cache := os.environ.get("HF_DATASETS_CACHE"):
+        return Path(cache).expanduser()
+    if home := os.environ.get("HF_HOME"):
+        return Path(home).expanduser() / "datasets"
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface" / "datasets"
+
+
+def is_cached(name: str) -> bool:
+    """Whether the dataset has been prepared on this machine before, so that it loads without a network."""
+    repository = DATASETS.get(name)
+    if repository is None:
+        return False
+    wanted = _plain(repository)
+    try:
+        folders = [folder for folder in cache_folder().iterdir() if _plain(folder.name) == wanted]
+    except OSError:
+        return False
+    return any(next(folder.rglob("dataset_info.json"), None) is not None for folder in folders)
+
+
+def is_reachable(name: str, mirror: str = "") -> bool:
+    """Whether the hub, or the mirror in its place, answers for that dataset. Takes up to TIMEOUT_S."""
+    base = (mirror or os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
+    repository = DATASETS.get(name, name)
+    try:
+        answer = httpx.get(f"{base}/api/datasets/{repository}", timeout=TIMEOUT_S, follow_redirects=True)
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return False
+    return answer.status_code == httpx.codes.OK
+
+
+def availability(name: str, mirror: str = "") -> str:
+    """ "cached", "reachable" or "neither"."""
+    if is_cached(name):
+        return "cached"
+    return "reachable" if is_reachable(name, mirror) else "neither"
+
+
+def _plain(name: str) -> str:
+    """The name without what the cache changes in it: case, dashes, slashes."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
