@@ -1,0 +1,82 @@
+"""A conversation as a request: the body of a chat completion. Pure."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from backend.chat.conversation import Answer, Conversation, Picture, Question, Sampling
+from backend.chat.tools import schemas
+
+PictureUrl = Callable[[Picture], str]
+
+
+def chat_request(
+    conversation: Conversation, lane: int, model_id: str, takes_images: bool, picture_url: PictureUrl
+) -> dict[str, Any]:
+    """The request for the last question's answer in that lane, without ``stream``.
+
+    An earlier question that nobody answered is left out with its answer: chat templates want turns to alternate.
+    Earlier pictures are left out where the model takes none.
+    """
+    sampling = conversation.sampling
+    messages: list[dict[str, Any]] = []
+    if sampling.system.strip():
+        messages.append({"role": "system", "content": sampling.system})
+    for exchange in conversation.exchanges[:-1]:
+        answer = exchange.answers[min(lane, len(exchange.answers) - 1)] if exchange.answers else None
+        if answer is not None and answer.text.strip():
+            messages.append(question_message(exchange.question, takes_images, picture_url))
+            messages.extend(answer_messages(answer))
+    last = conversation.exchanges[-1]
+    messages.append(question_message(last.question, takes_images, picture_url))
+    if len(last.answers) > lane:
+        messages.extend(round_messages(last.answers[lane]))
+    return {"model": model_id, "messages": messages, **sampling_fields(sampling)}
+
+
+def sampling_fields(sampling: Sampling) -> dict[str, Any]:
+    """Temperature, top_p, max_tokens and tools as a request has them."""
+    fields: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+    if sampling.max_tokens is not None:
+        fields["max_tokens"] = sampling.max_tokens
+    if tools := schemas(sampling.tools):
+        fields["tools"] = tools
+    return fields
+
+
+def question_message(question: Question, takes_images: bool, picture_url: PictureUrl) -> dict[str, Any]:
+    """Pictures first, as vision models are trained; plain text where there are none."""
+    if not question.pictures or not takes_images:
+        return {"role": "user", "content": question.text}
+    parts: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": picture_url(picture)}} for picture in question.pictures
+    ]
+    if question.text:
+        parts.append({"type": "text", "text": question.text})
+    return {"role": "user", "content": parts}
+
+
+def answer_messages(answer: Answer) -> list[dict[str, Any]]:
+    """An earlier answer, with the tool calls on its way."""
+    return [*round_messages(answer), {"role": "assistant", "content": answer.text}]
+
+
+def round_messages(answer: Answer) -> list[dict[str, Any]]:
+    """What the model called so far, and what came out."""
+    messages: list[dict[str, Any]] = []
+    for step in answer.rounds:
+        calls = [
+            {"id": use.id, "type": "function", "function": {"name": use.name, "arguments": valid_json(use.arguments)}}
+            for use in step.calls
+        ]
+        messages.append({"role": "assistant", "content": step.text, "tool_calls": calls})
+        messages.extend({"role": "tool", "tool_call_id": use.id, "content": use.result} for use in step.calls)
+    return messages
+
+
+def valid_json(arguments: str) -> str:
+    """Servers parse the arguments of earlier calls: what isn't a JSON object is sent back as an empty one."""
+    try:
+        return arguments if isinstance(json.loads(arguments), dict) else "{}"
+    except ValueError:
+        return "{}"

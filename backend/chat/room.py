@@ -1,0 +1,130 @@
+"""One visitor's conversation in memory: what it is now, who writes in it, and who watches."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from backend.chat.conversation import ENDED, Answer, AnswerState, Conversation, to_json
+from backend.chat.stats import Meter
+from backend.errors import Message
+
+AREA = "chat"
+SAVE_EVERY_S = 5.0
+
+
+class Documents(Protocol):
+    """What the chat needs of the store."""
+
+    def get_json(self, area: str, key: str, /) -> Any:
+        """A document, or None."""
+
+    def put_json(self, area: str, key: str, value: Any, /) -> None:
+        """Write it."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A conversation at one moment. ``active``: answers are under way. ``places``: (place, length of the line) by
+    lane, where
+    one waits for its turn. ``waited_s``: since the question was asked. ``problem``: why it isn't kept across a
+    restart."""
+
+    conversation: Conversation
+    active: bool
+    places: dict[int, tuple[int, int]]
+    waited_s: float
+    problem: Message | None = None
+
+    @property
+    def characters(self) -> int:
+        """The length of the longest answer under way."""
+        last = self.conversation.exchanges[-1:]
+        return max((len(a.text) + len(a.thinking) for e in last for a in e.answers), default=0)
+
+
+@dataclass
+class Room:
+    """For one event loop. ``version`` grows at every change."""
+
+    conversation: Conversation
+    version: int = 0
+    asked_at: float = 0.0
+    tasks: tuple[asyncio.Task[None], ...] = ()
+    places: dict[int, tuple[int, int]] = field(default_factory=dict)
+    watchers: int = 0
+    why_ended: Message | None = None
+    problem: Message | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _saved_at: float = 0.0
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def active(self) -> bool:
+        """Whether an answer is under way."""
+        last = self.conversation.exchanges[-1:]
+        return any(answer.state not in ENDED for exchange in last for answer in exchange.answers)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody would miss it in memory."""
+        return not self.watchers and not self.lock.locked() and all(task.done() for task in self.tasks)
+
+    @property
+    def save_due(self) -> bool:
+        """Whether a long answer should be saved in between."""
+        return time.monotonic() - self._saved_at > SAVE_EVERY_S
+
+    def view(self) -> View:
+        """The conversation now."""
+        waited = time.monotonic() - self.asked_at if self.active else 0.0
+        return View(self.conversation, self.active, dict(self.places), waited, self.problem)
+
+    def answer(self, lane: int) -> Answer:
+        """The last question's answer in that lane."""
+        return self.conversation.exchanges[-1].answers[lane]
+
+    def show(self, lane: int, answer: Answer) -> None:
+        """A newer version of that answer."""
+        self.conversation = self.conversation.with_answer(lane, answer)
+        self.bump()
+
+    def settle(self, lane: int, state: AnswerState, why: Message | None, meter: Meter) -> None:
+        """The answer ended otherwise than by itself; what was written stays."""
+        self.show(lane, replace(self.answer(lane), state=state, end=why, stats=meter.stats(time.monotonic())))
+
+    def bump(self) -> None:
+        """Wake those who watch."""
+        self.version += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def newer(self, version: int, timeout_s: float) -> None:
+        """Wait until it has changed since that version, at most so long."""
+        if self.version == version:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+    @contextmanager
+    def watched(self, on_last_gone: Callable[["Room"], None]) -> Iterator[None]:
+        """Somebody looks, within this block."""
+        self.watchers += 1
+        try:
+            yield
+        finally:
+            self.watchers -= 1
+            if not self.watchers:
+                on_last_gone(self)
+
+    async def save(self, visitor: str, store: Documents) -> None:
+        """Write it to the store. Raises what the store raises."""
+        async with self._saving:
+            self._saved_at = time.monotonic()
+            await asyncio.to_thread(store.put_json, AREA, visitor, to_json(self.conversation))
+            self.problem = None
