@@ -1,10 +1,11 @@
 """What an engine is, and the settings a server is started with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from backend.engines.flags import Capabilities
 from backend.errors import Message
 from backend.models.checkpoint import ModelInfo
 from backend.processes.command import CommandSpec
@@ -12,7 +13,7 @@ from backend.processes.command import CommandSpec
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU (or MIG device) as NVML names it. ``id`` is what CUDA_VISIBLE_DEVICES takes: the index, or a MIG's UUID."""
+    """One GPU (or MIG device), as NVML names it. ``id`` is what CUDA_VISIBLE_DEVICES takes: index, or a MIG's UUID."""
 
     id: str
     uuid: str
@@ -26,7 +27,8 @@ class Environment:
     """A Python that has LMDeploy or transformers. ``id`` is the path of its python, ``label`` what a person reads.
 
     Versions are "" where the package is absent. ``torch_cuda`` and ``turbomind_cuda`` are the CUDA versions ("13.0",
-    "12.8") they were built for. ``problem`` says why it can't be used, with the remedy.
+    "12") they were built for. ``capabilities`` are empty until its command lines have been asked. ``problem`` says why
+    it can't be used at all, with the remedy; whether it fits the GPUs' driver is environments.gpu_problem's answer.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Environment:
     torch: str = ""
     torch_cuda: str = ""
     turbomind_cuda: str = ""
+    capabilities: Capabilities = field(default=Capabilities(), repr=False)
     problem: Message | None = None
 
 
@@ -53,12 +56,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class ServeConfig:
-    """What a person chose on the Deploy tab. Sizes are in tokens; ``cache_max_entry_count`` is a ratio of free GPU memory.
+    """What a person chose on the Deploy tab. Sizes are in tokens, ``cache_max_entry_count`` is a ratio of free memory.
 
-    ``model`` is a folder, a hub id, or, for the external engine, unused beside ``address``. ``environment`` "" lets the
-    console choose. ``gpus`` () means the first one. ``port`` None means a free one. ``model_name`` "" means the folder's
-    name. ``extra`` is further flags as a shell would split them. ``api_key`` is for the external engine only; it is never
-    stored with the rest nor logged.
+    ``model`` is a folder, a hub id, or, for the external engine, unused beside ``address``. ``environment`` "" lets
+    the console choose. ``gpus`` () means the first one. ``port`` None means a free one. ``model_name`` "" means the
+    folder's name. ``extra`` is further flags as a shell would split them (flags.split_extra). ``api_key`` is for the
+    external engine only; it is never stored with the rest nor logged.
     """
 
     engine: str
@@ -82,21 +85,33 @@ class ServeConfig:
 class Engine(Protocol):
     """One way to serve a model. ENGINES in backend/engines/__init__.py is the registry; all methods are pure."""
 
-    name: str
-    fields: frozenset[str]  # the ServeConfig fields that it uses; the form hides the others
+    @property
+    def name(self) -> str:
+        """Its key in ENGINES and in ServeConfig.engine."""
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The ServeConfig fields that it uses; the form hides the others."""
+
+    def choices(self, environment: Environment | None) -> Mapping[str, tuple[str, ...]]:
+        """What the fields with a choice take ("dtype": ("auto", "float16", …)), as that environment's parser says."""
 
     def unavailable(self, machine: Machine) -> Message | None:
-        """Why it can't run on this machine, or None. It stays selectable: the command and the plan can still be seen."""
+        """Why it can't run on this machine, or None. It stays selectable: the command and plan can still be seen."""
 
     def refuses(self, model: ModelInfo) -> Message | None:
         """Why it can't take this model, or None."""
 
     def check(self, config: ServeConfig, model: ModelInfo | None, machine: Machine) -> Sequence[Message]:
         """Everything wrong (level error) or worth knowing (warning, info) about the settings, ``unavailable`` and
-        ``refuses`` included. ``model`` is None for a hub id that isn't on this machine."""
+        ``refuses`` included. ``model`` is None for a hub id that isn't on this machine. Whether the port is free is
+        the server manager's to ask."""
 
     def command(
         self, config: ServeConfig, model: ModelInfo | None, environment: Environment, port: int, key_file: Path
     ) -> CommandSpec | None:
         """The command, or None where nothing is started (external). Only what differs from the default is on it,
-        host and port always."""
+        host and port always. ``key_file`` lies in Settings.keys_dir; the key in it must not begin with "-"."""
+
+    def model_id(self, config: ServeConfig, model: ModelInfo | None) -> str:
+        """What a request to the server names as its model; "" where only the server knows (external)."""

@@ -22,7 +22,7 @@ class CommandSpec:
     ``argv[0]`` is an absolute path or a name to find on PATH. ``env`` is added to the console's environment; a value of
     None removes the name. ``secret_entry`` is set where argv holds a SecretFile: the program that is started in
     argv[0]'s place, with ``@PATH`` arguments for the secrets, and that reads them itself, so that no process list shows
-    them (backend/engines/lmdeploy_entry.py).
+    them (backend/engines/children/lmdeploy_entry.py).
     """
 
     argv: tuple[Argument, ...]

@@ -1,0 +1,221 @@
+"""What the two LMDeploy engines have in common: `lmdeploy serve api_server`, its flags and its traps. Pure.
+
+The traps were met with LMDeploy 0.18.0; each check says which one it keeps people out of.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.engines import checks
+from backend.engines.base import Environment, Machine, ServeConfig
+from backend.engines.choice import (
+    capabilities_known,
+    capabilities_of,
+    choose_environment,
+    gpu_problem,
+    lmdeploy_unavailable,
+)
+from backend.engines.flags import LMDEPLOY_OWNED, Flag, check_extra, find
+from backend.engines.flags import choices as flag_choices
+from backend.errors import ConsoleError, Message
+from backend.models.checkpoint import ModelInfo
+from backend.processes.command import Argument, CommandSpec, SecretFile
+
+ENTRY = Path(__file__).parent / "children" / "lmdeploy_entry.py"
+HOST = "127.0.0.1"
+NOBODY = "none"  # neither a web origin nor a host name: it allows nobody
+DEFAULT_RATIO = 0.8
+# What keeps others on the machine, web pages and the network out of a server.
+SAFETY_FLAGS = ("--api-keys", "--allow-origins")
+OFFLINE = (("HF_HUB_OFFLINE", "1"), ("TRANSFORMERS_OFFLINE", "1"))
+
+
+@dataclass(frozen=True)
+class LMDeployEngine(ABC):
+    """`lmdeploy serve api_server` with one of its two backends."""
+
+    name: str
+    fields: frozenset[str] = frozenset({
+        "model", "environment", "gpus", "model_format", "quant_policy", "cache_max_entry_count", "tp", "session_len",
+        "dtype", "port", "model_name", "trust_remote_code", "extra",
+    })  # fmt: skip
+
+    @abstractmethod
+    def knows(self, model: ModelInfo, environment: Environment | None) -> bool:
+        """Whether this engine has the model's classes."""
+
+    @abstractmethod
+    def quant_policies(self, offered: Sequence[str]) -> tuple[str, ...]:
+        """Those of the parser's KV cache policies that this engine takes; the parser knows no engine."""
+
+    @abstractmethod
+    def traps(self, config: ServeConfig, model: ModelInfo) -> tuple[Message, ...]:
+        """What this engine alone stumbles over."""
+
+    def choices(self, environment: Environment | None) -> Mapping[str, tuple[str, ...]]:
+        """What the parser says, with "auto" for a flag that is left out."""
+        serve = capabilities_of(environment).serve
+        return {
+            "model_format": ("auto", *flag_choices(serve, "--model-format")),
+            "quant_policy": self.quant_policies(flag_choices(serve, "--quant-policy") or ("0", "4", "8")),
+            "dtype": flag_choices(serve, "--dtype") or ("auto",),
+        }
+
+    def unavailable(self, machine: Machine) -> Message | None:
+        """LMDeploy needs a GPU, and an environment that fits its driver."""
+        return lmdeploy_unavailable(machine)
+
+    def refuses(self, model: ModelInfo) -> Message | None:
+        """A broken folder, or an architecture that the engine doesn't know."""
+        if model.problem is not None:
+            return Message(model.problem.key, model.problem.params, "deploy-model")
+        return None if self.knows(model, None) else self.unknown_architecture(model, None)
+
+    def unknown_architecture(self, model: ModelInfo, environment: Environment | None) -> Message:
+        """Why the engine can't take the architecture, and what could."""
+        others = capabilities_of(environment).pytorch_architectures if self.name == "turbomind" else ()
+        key = "engines.architecture-pytorch" if model.architecture in others else "engines.architecture"
+        name = model.architecture
+        if model.text_architecture != name:
+            name += f" ({model.text_architecture})"
+        return Message(key, {"engine": self.name, "architecture": name}, "deploy-model")
+
+    def check(self, config: ServeConfig, model: ModelInfo | None, machine: Machine) -> tuple[Message, ...]:
+        """Everything wrong or worth knowing."""
+        messages: list[Message] = []
+        environment: Environment | None = None
+        try:
+            environment = choose_environment(config, model, machine)
+            problem = environment.problem or gpu_problem(environment, machine)
+            messages += [problem] if problem is not None else []
+        except ConsoleError as error:
+            messages += error.messages
+        messages += checks.check_model(config, model)
+        if model is not None and model.problem is None:
+            if not self.knows(model, environment):
+                messages.append(self.unknown_architecture(model, environment))
+            messages += self._model_traps(config, model)
+            messages += self.traps(config, model)
+        choices = self.choices(environment)
+        messages += checks.check_choice(config.model_format, choices["model_format"], "deploy-model-format")
+        messages += checks.check_choice(str(config.quant_policy), choices["quant_policy"], "deploy-quant-policy")
+        messages += checks.check_choice(config.dtype, choices["dtype"], "deploy-dtype")
+        messages += checks.check_gpus(config, model, machine)
+        messages += checks.check_ratio(config)
+        messages += checks.check_session_len(config, model)
+        messages += checks.check_port(config)
+        messages += checks.check_model_name(config)
+        messages += self._check_flags(config, environment)
+        return tuple(messages)
+
+    def command(
+        self, config: ServeConfig, model: ModelInfo | None, environment: Environment, port: int, key_file: Path
+    ) -> CommandSpec:
+        """`lmdeploy serve api_server MODEL …`; flags that this LMDeploy's parser doesn't have are left out."""
+        known = capabilities_of(environment).serve
+        path = str(model.path) if model is not None else config.model
+        argv: list[Argument] = [*_program(environment), "serve", "api_server", path]
+        argv += ["--server-name", HOST, "--server-port", str(port)]
+        if self.name != _default(known, "--backend", "turbomind"):
+            argv += ["--backend", self.name]
+        name = self.model_id(config, model)
+        # A name that begins with a dash would be read as a flag.
+        argv += [f"--model-name={name}"] if name.startswith("-") else ["--model-name", name]
+        if config.model_format != "auto":
+            argv += ["--model-format", config.model_format]
+        if config.quant_policy:
+            argv += ["--quant-policy", str(config.quant_policy)]
+        if config.cache_max_entry_count != DEFAULT_RATIO:
+            argv += ["--cache-max-entry-count", f"{config.cache_max_entry_count:g}"]
+        if config.tp != 1:
+            argv += ["--tp", str(config.tp)]
+        if config.session_len is not None:
+            argv += ["--session-len", str(config.session_len)]
+        dtype = needed_dtype(config, model)
+        if dtype != "auto" and find(known, "--dtype"):
+            argv += ["--dtype", dtype]
+        if config.trust_remote_code and find(known, "--trust-remote-code"):
+            argv.append("--trust-remote-code")
+        if find(known, "--api-keys"):
+            argv += ["--api-keys", SecretFile(key_file)]
+        for flag in ("--allow-origins", "--allowed-media-domains"):
+            if find(known, flag):
+                argv += [flag, NOBODY]
+        argv += config.extra
+        secret_entry = (str(environment.python), str(ENTRY))
+        return CommandSpec(tuple(argv), _variables(config, model), secret_entry=secret_entry)
+
+    def model_id(self, config: ServeConfig, model: ModelInfo | None) -> str:
+        """The given name, else the folder's or the hub repository's."""
+        return config.model_name or (model.name if model is not None else config.model)
+
+    def _model_traps(self, config: ServeConfig, model: ModelInfo) -> tuple[Message, ...]:
+        """What both engines stumble over in this model with these settings."""
+        messages: list[Message] = []
+        if config.model_format in {"awq", "gptq"} and not model.quantization:
+            # LMDeploy ignores the format then and serves in 16 bits, silently.
+            params = {"format": config.model_format, "model": model.name}
+            messages.append(Message("engines.format-unquantized", params, "deploy-model-format"))
+        elif config.model_format not in {"auto", model.quantization} and model.quantization:
+            params = {"format": config.model_format, "quantization": model.quantization, "model": model.name}
+            messages.append(Message("engines.format-mismatch", params, "deploy-model-format"))
+        if model.needs_remote_code and not config.trust_remote_code:
+            # Without it the original InternVL2 dies while loading; others may lack only their tokenizer.
+            certain = model.architecture == "InternVLChatModel"
+            key, level = ("engines.needs-trust", "error") if certain else ("engines.may-need-trust", "warning")
+            params = {"model": model.name, "architecture": model.architecture}
+            messages.append(
+                Message(key, params, "deploy-trust-remote-code", "error" if level == "error" else "warning")
+            )
+        if config.dtype == "auto" and needed_dtype(config, model) != "auto":
+            messages.append(Message("engines.dtype-added", {"model": model.name}, "deploy-dtype", "info"))
+        return tuple(messages)
+
+    def _check_flags(self, config: ServeConfig, environment: Environment | None) -> tuple[Message, ...]:
+        """Further flags against the environment's parser, and the safety flags that it lacks."""
+        known = capabilities_of(environment).serve
+        if environment is not None and not capabilities_known(environment):
+            params = {"environment": environment.label, "version": environment.lmdeploy}
+            return (Message("engines.parser-unread", params, "deploy-lmdeploy"),)
+        messages = list(check_extra(config.extra, known, LMDEPLOY_OWNED))
+        lacking = [flag for flag in SAFETY_FLAGS if not find(known, flag)]
+        if environment is not None and lacking:
+            params = {"version": environment.lmdeploy, "flags": ", ".join(lacking)}
+            messages.append(Message("engines.safety-lacking", params, "deploy-lmdeploy", "warning"))
+        if config.trust_remote_code and environment is not None and not find(known, "--trust-remote-code"):
+            params = {"version": environment.lmdeploy}
+            messages.append(Message("engines.always-trusts", params, "deploy-trust-remote-code", "info"))
+        return tuple(messages)
+
+
+def needed_dtype(config: ServeConfig, model: ModelInfo | None) -> str:
+    """The dtype to give: the chosen one; float16 for an AWQ model with a vision tower where none is chosen.
+
+    auto_awq leaves the vision tower in float16 and the text model in bfloat16, and the first picture aborts the server.
+    """
+    if config.dtype == "auto" and model is not None and model.quantization == "awq" and model.takes_images:
+        return "float16"
+    return config.dtype
+
+
+def _program(environment: Environment) -> tuple[str, ...]:
+    """The lmdeploy of that environment, by its full path; its Python where there is no such script."""
+    script = environment.python.parent / "lmdeploy"
+    return (str(script),) if script.exists() else (str(environment.python), "-m", "lmdeploy")
+
+
+def _default(flags: Sequence[Flag], name: str, otherwise: str) -> str:
+    flag = find(flags, name)
+    return flag.default if flag is not None else otherwise
+
+
+def _variables(config: ServeConfig, model: ModelInfo | None) -> tuple[tuple[str, str | None], ...]:
+    """CUDA's view of the chosen GPUs, counted as NVML does; a folder on this machine needs no hub."""
+    variables: list[tuple[str, str | None]] = []
+    if config.gpus:
+        variables += [("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), ("CUDA_VISIBLE_DEVICES", ",".join(config.gpus))]
+    if model is not None:
+        variables += OFFLINE
+    return tuple(variables)

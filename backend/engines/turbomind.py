@@ -1,0 +1,54 @@
+"""LMDeploy's TurboMind engine. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backend.engines.base import Environment, ServeConfig
+from backend.engines.choice import capabilities_of
+from backend.engines.lmdeploy import LMDeployEngine
+from backend.errors import Message, Value
+from backend.models.checkpoint import ModelInfo
+
+GROUP_SIZES = {"awq": (128,), "gptq": (128,)}  # lmdeploy/turbomind/converter.py
+INTERNVL = frozenset({"InternVLChatModel", "InternVLForConditionalGeneration", "InternS1ForConditionalGeneration"})
+QUANT_POLICIES = frozenset(
+    {"0", "4", "8"}
+)  # fp8 is refused by its config; turbo_quant exists in the PyTorch engine only
+
+
+@dataclass(frozen=True)
+class TurboMind(LMDeployEngine):
+    """The fast engine: it knows fewer architectures, and quantizes the KV cache to 4 and 8 bits."""
+
+    name: str = "turbomind"
+
+    def knows(self, model: ModelInfo, environment: Environment | None) -> bool:
+        """InternVL's text model must be one of TurboMind's too. An old version that lists none is asked nothing."""
+        known = capabilities_of(environment).turbomind_architectures
+        if not known:
+            return True
+        if model.architecture in INTERNVL and model.text_architecture not in known:
+            return False
+        return model.architecture in known
+
+    def quant_policies(self, offered: Sequence[str]) -> tuple[str, ...]:
+        """None, 4 and 8 bits."""
+        return tuple(policy for policy in offered if policy in QUANT_POLICIES)
+
+    def traps(self, config: ServeConfig, model: ModelInfo) -> tuple[Message, ...]:
+        """KV int4 with 64 numbers a head starts, says ready, and dies at the first request (misaligned address)."""
+        messages: list[Message] = []
+        params: dict[str, Value] = {"bits": config.quant_policy, "head_dim": model.head_dim, "model": model.name}
+        if config.quant_policy == 4 and model.head_dim == 64:
+            messages.append(Message("engines.kv-int4-head-dim-64", params, "deploy-quant-policy"))
+        elif config.quant_policy in {4, 8} and model.head_dim not in {0, 128}:
+            messages.append(Message("engines.kv-head-dim", params, "deploy-quant-policy", "warning"))
+        sizes = GROUP_SIZES.get(model.quantization, ())
+        if sizes and model.group_size and model.group_size not in sizes:
+            about: dict[str, Value] = {
+                "model": model.name,
+                "group_size": model.group_size,
+                "sizes": ", ".join(map(str, sizes)),
+            }
+            messages.append(Message("engines.group-size", about, "deploy-model"))
+        return tuple(messages)
