@@ -20,7 +20,7 @@ from backend.settings import Settings
 from backend.terminal import log_to, outlive_terminal
 from backend.tokens import keep_token
 from ui.access import Role
-from ui.cli import CommandLine, base_address, page_address, parse_command_line, ssh_line
+from ui.cli import CommandLine, page_address, parse_command_line, ssh_line
 from ui.guard import is_loopback
 from ui.i18n import Language, say, t
 
@@ -142,9 +142,8 @@ def listen(settings: Settings) -> socket.socket:
 
 def cannot_listen(settings: Settings, error: OSError) -> InvalidInput:
     """The error for a host or port that the system refuses."""
-    return InvalidInput(
-        Sentence("cli.cannot_listen", {"host": f"{settings.host}:{settings.port}", "reason": error.strerror or str(error)})
-    )
+    reason = error.strerror or str(error)
+    return InvalidInput(Sentence("cli.cannot_listen", {"host": f"{settings.host}:{settings.port}", "reason": reason}))
 
 
 def announce(settings: Settings, language: Language, port: int, tokens: dict[Role, str]) -> None:

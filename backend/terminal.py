@@ -33,8 +33,8 @@ class TolerantStream:
 
 def outlive_terminal() -> None:
     """From now on a dead terminal stops nothing that writes to it."""
-    sys.stdout = TolerantStream(sys.stdout)  # type: ignore[assignment]
-    sys.stderr = TolerantStream(sys.stderr)  # type: ignore[assignment]
+    sys.stdout = TolerantStream(sys.stdout)
+    sys.stderr = TolerantStream(sys.stderr)
 
 
 def log_to(path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import platformdirs
@@ -30,7 +31,7 @@ class CommandLine:
 def terminal_language(arguments: Sequence[str]) -> Language:
     """``--language`` if given, else the terminal's locale, else English."""
     values = [value.partition("=")[2] for value in arguments if value.startswith("--language=")]
-    values += [after for value, after in zip(arguments, arguments[1:], strict=False) if value == "--language"]
+    values += [after for value, after in pairwise(arguments) if value == "--language"]
     values += [os.environ.get(name, "") for name in LANGUAGE_VARIABLES]
     return next((language for language in map(parse_language, values) if language), "en")
 

@@ -4,8 +4,8 @@ Any account on a machine can reach a loopback port, and any web page can make a 
 
 - **Host** must be a name of this machine (else 421): a foreign name that points here is DNS rebinding.
 - **Origin**, where a browser sends one, must be that Host for whatever may change something, websockets included (403).
-- **The token**, operator's or class's, once in the address (``?token=…``): answered with a 303 to the same address without
-  it and an HttpOnly, SameSite=Strict cookie that is derived from it. ``Authorization: Bearer <token>`` serves programs.
+- **The token**, operator's or class's, once in the address (``?token=…``): answered with a 303 to the same address
+  without it and an HttpOnly, SameSite=Strict cookie derived from it. ``Authorization: Bearer <token>`` serves programs.
   Comparison takes constant time. Wrong tokens are limited by client address (429); the right one is always let in, so
   that nobody on a shared machine can lock its owner out: 192 random bits aren't guessed either way.
 """
@@ -229,7 +229,8 @@ def preferred_language(accept: str) -> Language | None:
         except ValueError:
             weight = 0.0
         weighted.append((-weight, position, parse_language(name)))
-    return next((language for weight, _, language in sorted(weighted, key=lambda w: w[:2]) if language and weight), None)
+    weighted.sort(key=lambda entry: entry[:2])
+    return next((language for weight, _, language in weighted if language and weight), None)
 
 
 def _hostname(netloc: str) -> str:

@@ -5,8 +5,8 @@ from html import escape
 from ui.i18n import LANGUAGES, Language, t
 
 STYLE = """
-:root { color-scheme: light dark; font: 15px/1.6 system-ui, "Noto Sans SC", "PingFang SC", "Microsoft YaHei", sans-serif; }
-body { max-width: 40rem; margin: 8vh auto; padding: 0 1rem; }
+:root { color-scheme: light dark; }
+body { font: 15px/1.6 system-ui, "Noto Sans SC", "PingFang SC", "Microsoft YaHei", sans-serif; max-width: 40rem; margin: 8vh auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1rem; margin: 2rem 0 0.3rem; } p { margin: 0.4rem 0; }
 code { background: #8882; padding: 0.1em 0.35em; border-radius: 4px; }
 form { display: flex; gap: 0.5rem; margin: 1.2rem 0; }
@@ -25,10 +25,12 @@ if (!sessionStorage.getItem("console-retry")) {
 
 def sign_in_page(language: Language, refusal: str, retry: bool) -> str:
     """The whole HTML page; ``refusal`` is "none" (no token), "wrong" or "limited" (too many wrong ones)."""
+    wrong = refusal != "none"
+    title = escape(t("common.title", language))
     order = sorted(LANGUAGES, key=lambda name: name != language)
     sections = "".join(
         f"<section lang='{name}'><h2>{escape(t('common.guard.title', name))}</h2>"
-        + (f"<p class='wrong' role='alert'>{escape(t(f'common.guard.{refusal}', name))}</p>" if refusal != "none" else "")
+        + (f"<p class='wrong' role='alert'>{escape(t(f'common.guard.{refusal}', name))}</p>" if wrong else "")
         + f"<p>{escape(t('common.guard.how', name))}</p><p><code>http://127.0.0.1:PORT/?token=…</code></p>"
         + f"<p>{escape(t('common.guard.again', name))}</p></section>"
         for name in order
@@ -38,8 +40,8 @@ def sign_in_page(language: Language, refusal: str, retry: bool) -> str:
     return (
         f"<!doctype html><html lang='{language}'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{escape(t('common.title', language))}</title><style>{STYLE}</style>{RETRY if retry else ''}</head><body>"
-        f"<h1>{escape(t('common.title', language))}</h1>"
+        f"<title>{title}</title><style>{STYLE}</style>{RETRY if retry else ''}</head><body>"
+        f"<h1>{title}</h1>"
         f"<form action='./' method='get'><input name='token' type='password' autocomplete='off' required autofocus "
         f"aria-label='{label}' placeholder='{label}'><button>{button}</button></form>{sections}</body></html>"
     )

@@ -52,4 +52,4 @@ def header_view(services: Services) -> dict[str, Any]:
 
 def _tenths(size: int | None) -> int | None:
     """Bytes, to a tenth of a GiB."""
-    return None if size is None else round(size / 2**30, 1) * 2**30 // 1
+    return None if size is None else int(round(size / 2**30, 1) * 2**30)

@@ -16,15 +16,14 @@ from pathlib import Path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.access import Visitor
-from ui.access import STATE_KEY as VISITOR
+from ui.access import STATE_KEY, Visitor
 from ui.i18n import Language
 
 ASSETS = Path(__file__).parent.parent / "assets"
 LOCALE: dict[Language, str] = {"en": "en", "zh": "zh-CN"}
 
-# Mounts are queued until console.js is there; Gradio reads the language once, at its first script; the chosen theme stands
-# in for the system's, so that nothing flashes.
+# Mounts are queued until console.js is there; Gradio reads the language once, at its first script; the chosen theme
+# stands in for the system's, so that nothing flashes.
 STUB = """<script>
 window.lmConsole = {queue: [], mount(...mount) { this.queue.push(mount); }};
 Object.defineProperty(navigator, "language", {get: () => %(locale)s, configurable: true});
@@ -36,7 +35,8 @@ Object.defineProperty(navigator, "languages", {get: () => [%(locale)s], configur
   const real = window.matchMedia.bind(window);
   window.matchMedia = (query) => {
     const list = real(query);
-    if (/prefers-color-scheme: *dark/.test(query)) Object.defineProperty(list, "matches", {get: () => theme === "dark"});
+    const dark = {get: () => theme === "dark"};
+    if (/prefers-color-scheme: *dark/.test(query)) Object.defineProperty(list, "matches", dark);
     return list;
   };
 })();
@@ -56,7 +56,7 @@ class HtmlHead:
             return
         takes_gzip = "gzip" in Headers(scope=scope).get("accept-encoding", "")
         plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-        visitor: Visitor = scope["state"][VISITOR]
+        visitor: Visitor = scope["state"][STATE_KEY]
         start: Message | None = None
         body = bytearray()
 

@@ -1,0 +1,1 @@
+"""The tests: unit, integration and browser run with `make test`; gpu and benchmarks on request."""
