@@ -398,4 +398,3 @@ def _last_written(path: Path, otherwise: float) -> float:
         return path.stat().st_mtime
     except OSError:
         return otherwise
-

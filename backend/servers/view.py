@@ -21,11 +21,12 @@ class ServerState(StrEnum):
 
 @dataclass(frozen=True)
 class ServerView:
-    """One server. Times are seconds since the epoch (0 = not yet); ``progress`` is 0…1, or None where the log says nothing.
+    """One server. Times are seconds since the epoch (0 = not yet); ``progress`` is 0…1, or None where the log says
+    nothing.
 
-    ``stage`` is a key of ui/locales ("deploy.stage.weights"). ``base_url`` ends in "/v1". ``model_id`` is what a request
-    names. ``reason`` says why it failed, ``reason_lines`` are the log lines behind it. ``rung`` is what ended it: "" (by
-    itself), "SIGTERM" or "SIGKILL". ``command`` is the preview line.
+    ``stage`` is a key of ui/locales ("deploy.stage.weights"). ``base_url`` ends in "/v1". ``model_id`` is what a
+    request names. ``reason`` says why it failed, ``reason_lines`` are the log lines behind it. ``rung`` is what ended
+    it: "" (by itself), "SIGTERM" or "SIGKILL". ``command`` is the preview line.
     """
 
     id: str
