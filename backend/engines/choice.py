@@ -59,7 +59,7 @@ def gpu_problem(environment: Environment, machine: Machine) -> Message | None:
     if not environment.lmdeploy:
         return Message("environments.lacks-lmdeploy", {"environment": environment.label}, FIELD)
     if not machine.gpus:
-        return Message("environments.no-gpu" if machine.driver else "environments.no-driver", field=FIELD)
+        return Message("environments.no-gpu" if machine.driver else "environments.no-driver", field="deploy-engine")
     if not environment.torch:
         return Message("environments.lacks-torch", {"environment": environment.label}, FIELD)
     if not environment.torch_cuda:

@@ -1,0 +1,62 @@
+"""Reads what an environment's command lines take, from their own parsers in a child, once for each version."""
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from backend.engines.ask import CHILDREN, NoAnswer, ask
+from backend.engines.base import Environment
+from backend.engines.flags import Capabilities, from_json
+
+SCRIPT = "read_flags.py"
+DEADLINE_S = 120.0  # importing LMDeploy takes 5 s on a quiet machine, minutes on a slow network disk
+
+
+def read_capabilities(environment: Environment, modified: float, cache_dir: Path) -> Capabilities:
+    """From the cache, else from a child, which takes some seconds. ``modified`` is LMDeploy's mtime: a part of the key.
+
+    Raises NoAnswer where the child fails. A cache that can't be read or written is no error.
+    """
+    file = cache_dir / f"flags-{_key(environment, modified)}.json"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        return from_json(json.loads(file.read_text(encoding="utf-8")), "parser")
+    found: dict[str, Any] = {}
+    for program, present in (("lmdeploy", environment.lmdeploy), ("transformers", environment.transformers)):
+        if present:
+            found |= _ask(environment, program)
+    try:
+        capabilities = from_json(found, "parser")
+    except (KeyError, TypeError, ValueError) as error:
+        raise NoAnswer(f"{type(error).__name__}: {error}") from error
+    _write(file, json.dumps(found))
+    return capabilities
+
+
+def _ask(environment: Environment, program: str) -> dict[str, Any]:
+    answer = ask(environment.python, SCRIPT, program, deadline_s=DEADLINE_S, niceness=10)
+    try:
+        found = json.loads(answer)
+    except ValueError as error:
+        raise NoAnswer(answer.strip()[:300]) from error
+    if not isinstance(found, dict):
+        raise NoAnswer(answer.strip()[:300])
+    return found
+
+
+def _key(environment: Environment, modified: float) -> str:
+    """Changes with the environment, its versions, a reinstallation, and the script that reads."""
+    parts = (str(environment.python), environment.lmdeploy, environment.transformers, repr(modified))
+    script = (CHILDREN / SCRIPT).read_bytes()
+    return hashlib.sha256("\0".join(parts).encode() + script).hexdigest()[:24]
+
+
+def _write(file: Path, text: str) -> None:
+    """All or nothing; a full disk only means that the parser is asked again."""
+    scratch = file.with_suffix(f".{os.getpid()}.tmp")
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scratch.write_text(text, encoding="utf-8")
+        scratch.replace(file)
