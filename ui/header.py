@@ -19,7 +19,7 @@ class Header:
 
 def build_header() -> Header:
     """Lays the header out. Its live part is assets/js/console.js; the language is the page's, known to the browser."""
-    with gr.Row(elem_id="header", elem_classes="header-row", equal_height=True):
+    with gr.Row(elem_id="header", elem_classes="header-row", equal_height=False):
         gr.HTML(elem_id="header-bar", js_on_load="lmConsole.mount('header', element)", scale=1, min_width=280)
         language = gr.Dropdown(
             choices=[("English (en)", "en"), ("中文 (zh)", "zh")],

@@ -111,6 +111,8 @@ function mount(name, element, options = {}) {
 }
 
 function start(name, factory, element, options) {
+  // What a factory builds isn't prose: Gradio's styles for headings, lists and buttons in a text stay away from it.
+  for (const styled of [element, element.closest(".prose")]) styled?.classList.remove("prose", "gradio-style");
   try {
     factory(element, options ?? {});
   } catch (error) {
