@@ -4,6 +4,7 @@ Two kinds of content: the processes that the supervisor started, and JSON docume
 "plan" …) and key. Every method is safe to call from any thread.
 """
 
+import errno
 import json
 import logging
 import os
@@ -169,7 +170,7 @@ class Store:
 
 
 def _unusable(path: Path, error: Exception) -> Message:
-    full = "full" in str(error) or getattr(error, "errno", None) == 28
+    full = "disk is full" in str(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
     key = "servers.store.full" if full else "servers.store.unusable"
     return Message(key, {"file": str(path), "error": str(error)})
 

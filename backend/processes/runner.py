@@ -155,7 +155,7 @@ def _describe(error: OSError | ValueError, spec: Mapping[str, Any]) -> dict[str,
     path = error.filename if isinstance(error, OSError) else None
     return {
         "errno": number,
-        "what": "folder" if spec["cwd"] is not None and path == spec["cwd"] else "program",
+        "folder": spec["cwd"] is not None and path == spec["cwd"],
         "path": spec["argv"][0] if path is None else os.fsdecode(path),
         "text": str(error),
     }

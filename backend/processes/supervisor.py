@@ -4,6 +4,7 @@ Each command runs under its own runner (runner.py). The supervisor remembers in 
 watches them. Processes outlive the console: ``close()`` leaves them running.
 """
 
+import errno
 import logging
 import os
 import secrets
@@ -382,15 +383,18 @@ def _climb(row: ProcessRow) -> ProcessRow:
 
 
 def _not_started(error: Mapping[str, Any]) -> Message:
-    reason = {"folder": "no-folder", "program": "no-program"}.get(error["what"], "not-started")
-    if error["errno"] not in (2, 20):  # ENOENT, ENOTDIR
-        reason = "no-permission" if error["errno"] == 13 else "not-started"
-    return Message(f"servers.process.{reason}", {"path": error["path"], "error": error["text"]})
+    params = {"path": error["path"], "error": error["text"]}
+    if error["errno"] in (errno.ENOENT, errno.ENOTDIR):
+        return Message("servers.process.no-folder" if error["folder"] else "servers.process.no-program", params)
+    if error["errno"] in (errno.EACCES, errno.EPERM):
+        return Message("servers.process.no-permission", params)
+    return Message("servers.process.not-started", params)
 
 
 def _no_folder(folder: Path, error: OSError) -> Message:
-    key = "servers.process.disk-full" if error.errno in (28, 122) else "servers.process.no-run-folder"
-    return Message(key, {"path": str(folder), "error": error.strerror or str(error)})
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    params = {"path": str(folder), "error": error.strerror or str(error)}
+    return Message("servers.process.disk-full" if full else "servers.process.no-run-folder", params)
 
 
 def _last_written(path: Path, otherwise: float) -> float:
