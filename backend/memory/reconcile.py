@@ -48,7 +48,7 @@ def measure(planned: Plan, facts: LoadFacts, used_bytes: int) -> Measured:
     """Splits what NVML says a server uses into the plan's parts.
 
     With the log: before the cache = free at the start − free when the cache was made; KV cache = its budget; work
-    space = the rest. Without: total = B + ratio × (free − reserve − B) + work solved for B, what was taken before the cache.
+    space = the rest. Without: total = B + ratio × (free − reserve − B) + work, solved for B, what was taken before it.
     """
     weights = planned.weights_bytes + planned.vision_bytes
     if facts.budget_bytes is not None and facts.free_bytes is not None:
@@ -121,7 +121,7 @@ class Reconciler:
 
     def __init__(
         self,
-        store: Store,
+        records: Records,
         planner: Planner,
         servers: Callable[[], Sequence[ServerView]],
         facts: Callable[[str], LoadFacts],
