@@ -1,7 +1,9 @@
 """A server's API page: Swagger UI from local files, its requests passed through the console's port.
 
-    servers/{id}/api                the page            servers/{id}/api/openapi.json   the server's own description
-    servers/{id}/api/files/{name}   Swagger UI's files  servers/{id}/api/call/{path}    a request, passed on with the key
+    servers/{id}/api                 the page
+    servers/{id}/api/openapi.json    the server's own description
+    servers/{id}/api/files/{name}    Swagger UI's files
+    servers/{id}/api/call/{path}     a request, passed on with the server's key
 
 Only the operator gets here. A request goes to that server alone, and only to a path that its description names; the
 console's cookie stays behind, the server's key is added. What comes back can't run as a page of the console's origin.
@@ -34,9 +36,7 @@ MAX_REQUEST_BYTES = 64 << 20  # a conversation with pictures
 TIMEOUT = httpx.Timeout(10.0, read=600.0)  # s; an answer without streaming comes as a whole, at its end
 PASSED_ON = ("accept", "content-type")
 PASSED_BACK = ("content-type", "cache-control", "retry-after")
-PAGE_POLICY = (
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'; base-uri 'none'"
-)
+PAGE_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'"
 ANSWER_POLICY = "sandbox; default-src 'none'"
 START = Path(__file__).parent.parent / "assets" / "js" / "api_page.js"
 
@@ -171,9 +171,10 @@ def page_html(view: ServerView, language: Language) -> str:
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
         '<link rel="icon" href="data:,"><link rel="stylesheet" href="./api/files/swagger-ui.css">'
-        "<style>body{margin:0;font-family:system-ui,sans-serif}header{padding:1rem 1.25rem;background:#1e293b;color:#fff}"
-        "header h1{font-size:1.25rem;margin:0 0 .25rem}header p{margin:0;opacity:.85}header a{color:#93c5fd}</style>"
-        f'</head><body><header><h1>{title}</h1><p>{escape(t("deploy.api.note", language))} '
+        "<style>body{margin:0;font-family:system-ui,sans-serif}"
+        "header{padding:1rem 1.25rem;background:#1e293b;color:#fff}header h1{font-size:1.25rem;margin:0 0 .25rem}"
+        "header p{margin:0;opacity:.85}header a{color:#93c5fd}</style>"
+        f"</head><body><header><h1>{title}</h1><p>{escape(t('deploy.api.note', language))} "
         f'<a href="../../../">{escape(t("deploy.api.back", language))}</a></p></header>'
         '<main id="swagger" data-description="./api/openapi.json"></main>'
         '<script src="./api/files/swagger-ui-bundle.js"></script><script src="./api/files/api_page.js"></script>'
@@ -187,7 +188,8 @@ def problem_html(messages: Sequence[Message], language: Language) -> str:
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>LMDeploy Console</title>'
         "<style>body{font-family:system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}</style></head>"
-        f'<body role="alert">{sentences}<p><a href="../../../">{escape(t("deploy.api.back", language))}</a></p></body></html>'
+        f'<body role="alert">{sentences}<p><a href="../../../">{escape(t("deploy.api.back", language))}</a></p>'
+        "</body></html>"
     )
 
 

@@ -1,7 +1,7 @@
 """The ssh lines that a person copies: pure text, made from the login command that a course or a host gives.
 
 A login is kept as it was typed, and read again each time: ``ssh -p 41682 root@ssh.example.com`` gives the line
-``ssh -CN -L 23333:127.0.0.1:23333 -p 41682 root@ssh.example.com`` (-C compresses, -N runs no command, -L forwards the port).
+``ssh -CN -L 23333:127.0.0.1:23333 -p 41682 root@ssh.example.com`` (-L forwards, -N runs nothing, -C compresses).
 """
 
 import re

@@ -1,0 +1,12 @@
+/** Starts Swagger UI on a server's API page; the description and all requests go through the console. */
+const place = document.getElementById("swagger");
+const description = new URL(place.dataset.description, document.baseURI).href;
+window.SwaggerUIBundle({
+  url: description,
+  domNode: place,
+  deepLinking: false,
+  validatorUrl: null, // nothing is asked of the outside
+  docExpansion: "list",
+  defaultModelsExpandDepth: 0,
+  tryItOutEnabled: true,
+});

@@ -1,0 +1,280 @@
+"""The Deploy tab's components. Layout only: what a control means is in values.py, what it does in binding.py."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from backend.services import Services
+from ui.i18n import L
+from ui.tabs.deploy.choices import engine_choices, first_choices
+from ui.tabs.deploy.values import CONTROLS, DEFAULTS
+
+
+@dataclass(frozen=True)
+class DeployTab:
+    """The components, named as the ServeConfig fields that they hold; the rest by their elem_id."""
+
+    engine: gr.Dropdown
+    model: gr.Dropdown
+    environment: gr.Dropdown
+    gpus: gr.Dropdown
+    model_format: gr.Dropdown
+    quant_policy: gr.Dropdown
+    cache_max_entry_count: gr.Slider
+    tp: gr.Dropdown
+    session_len: gr.Textbox
+    dtype: gr.Dropdown
+    port: gr.Textbox
+    model_name: gr.Textbox
+    trust_remote_code: gr.Checkbox
+    extra: gr.Textbox
+    ready_timeout: gr.Textbox
+    address: gr.Textbox
+    api_key: gr.Textbox
+
+    refresh: gr.Button
+    details: gr.HTML
+    paste: gr.Textbox
+    paste_apply: gr.Button
+    more: gr.Accordion
+    plan: Any  # what ui/tabs/deploy_plan.py returned, or None
+
+    command: gr.Textbox
+    message: gr.HTML
+    start: gr.Button
+    stop: gr.Button
+    selected: gr.Textbox
+    edit: gr.Button
+    chat: gr.Button
+    status: gr.HTML
+    servers: gr.HTML
+    log: gr.HTML
+    ssh: gr.Textbox
+    ssh_line: gr.Textbox
+    environments: gr.HTML
+    recheck: gr.Button
+
+    def inputs(self) -> list[Any]:
+        """The form's controls in the order of CONTROLS: the handlers' arguments."""
+        return [getattr(self, name) for name in CONTROLS]
+
+
+def build(services: Services) -> DeployTab:
+    """Lay the tab out: the form on the left; command, servers and log on the right."""
+    parts: dict[str, Any] = {}
+    with gr.Row(elem_id="deploy-columns", equal_height=False):
+        with gr.Column(scale=5, min_width=320, elem_id="deploy-form"):
+            _paste(parts)
+            _model(parts)
+            _first_settings(parts)
+            parts["plan"] = _plan(services)
+            _more_settings(parts)
+        with gr.Column(scale=6, min_width=320, elem_id="deploy-run"):
+            _command(parts)
+            _servers(parts)
+    _connect(parts)
+    _environments(parts)
+    return DeployTab(**parts)
+
+
+def _model(parts: dict[str, Any]) -> None:
+    with gr.Group():
+        parts["engine"] = gr.Dropdown(
+            choices=(engines := engine_choices()),
+            value=engines[0][1],
+            label=L("deploy.engine.label"),
+            info=L("deploy.engine.info"),
+            interactive=True,
+            elem_id="deploy-engine",
+        )
+        with gr.Row(elem_id="deploy-model-row"):
+            parts["model"] = gr.Dropdown(
+                choices=[],
+                value="",
+                allow_custom_value=True,
+                label=L("deploy.model.label"),
+                info=L("deploy.model.info"),
+                interactive=True,
+                scale=8,
+                elem_id="deploy-model",
+            )
+            parts["refresh"] = gr.Button(
+                L("deploy.refresh"), size="sm", scale=1, min_width=90, interactive=True, elem_id="deploy-refresh"
+            )
+        parts["address"] = _text("address", placeholder="http://127.0.0.1:23333", visible=False)
+        parts["api_key"] = gr.Textbox(
+            type="password",
+            label=L("deploy.api-key.label"),
+            info=L("deploy.api-key.info"),
+            interactive=True,
+            visible=False,
+            elem_id="deploy-api-key",
+        )
+        parts["details"] = gr.HTML(elem_id="deploy-model-details", padding=True)
+
+
+def _first_settings(parts: dict[str, Any]) -> None:
+    with gr.Group():
+        parts["gpus"] = gr.Dropdown(
+            choices=[],
+            value=[],
+            multiselect=True,
+            allow_custom_value=True,
+            label=L("deploy.gpus.label"),
+            info=L("deploy.gpus.info"),
+            interactive=True,
+            elem_id="deploy-gpus",
+        )
+        with gr.Row():
+            parts["quant_policy"] = _choice("quant_policy", "0")
+            parts["model_format"] = _choice("model_format", "auto")
+        parts["cache_max_entry_count"] = gr.Slider(
+            minimum=0.0,
+            maximum=1.0,
+            step=0.01,
+            value=DEFAULTS.cache_max_entry_count,
+            label=L("deploy.cache-ratio.label"),
+            info=L("deploy.cache-ratio.info"),
+            interactive=True,
+            elem_id="deploy-cache-ratio",
+        )
+
+
+def _more_settings(parts: dict[str, Any]) -> None:
+    with gr.Accordion(L("deploy.more"), open=False, elem_id="deploy-more") as more:
+        parts["more"] = more
+        with gr.Row():
+            parts["tp"] = _choice("tp", "1")
+            parts["session_len"] = _text("session_len", placeholder="32768")
+        with gr.Row():
+            parts["dtype"] = _choice("dtype", "auto")
+            parts["port"] = _text("port", placeholder=L("deploy.port.placeholder"))
+        parts["model_name"] = _text("model_name", placeholder=L("deploy.model-name.placeholder"))
+        parts["trust_remote_code"] = gr.Checkbox(
+            value=False,
+            label=L("deploy.trust-remote-code.label"),
+            info=L("deploy.trust-remote-code.info"),
+            interactive=True,
+            elem_id="deploy-trust-remote-code",
+        )
+        parts["extra"] = _text("extra", placeholder="--max-batch-size 64 --enable-prefix-caching")
+        parts["ready_timeout"] = _text("ready-timeout")
+        parts["environment"] = gr.Dropdown(
+            choices=[(L("deploy.lmdeploy.auto"), "")],
+            value="",
+            allow_custom_value=True,
+            label=L("deploy.lmdeploy.label"),
+            info=L("deploy.lmdeploy.info"),
+            interactive=True,
+            elem_id="deploy-lmdeploy",
+        )
+
+
+def _paste(parts: dict[str, Any]) -> None:
+    with gr.Accordion(L("deploy.paste.title"), open=False, elem_id="deploy-paste-section"):
+        parts["paste"] = gr.Textbox(
+            lines=2,
+            max_lines=8,
+            placeholder="lmdeploy serve api_server /root/models/internlm2_5-7b-chat --quant-policy 4",
+            label=L("deploy.paste.label"),
+            info=L("deploy.paste.info"),
+            interactive=True,
+            elem_id="deploy-paste",
+        )
+        parts["paste_apply"] = gr.Button(
+            L("deploy.paste.apply"), size="sm", interactive=True, elem_id="deploy-paste-apply"
+        )
+
+
+def _command(parts: dict[str, Any]) -> None:
+    with gr.Column(elem_id="deploy-command-panel"):
+        parts["command"] = gr.Textbox(
+            lines=2,
+            max_lines=6,
+            label=L("deploy.command.label"),
+            interactive=False,
+            autoscroll=False,
+            buttons=["copy"],
+            elem_id="deploy-command",
+        )
+        parts["message"] = gr.HTML(elem_id="deploy-message")
+        with gr.Row():
+            parts["start"] = gr.Button(
+                L("deploy.start"), variant="primary", size="md", interactive=False, elem_id="deploy-start"
+            )
+            parts["stop"] = gr.Button(L("deploy.stop"), size="md", interactive=True, elem_id="deploy-stop")
+
+
+def _servers(parts: dict[str, Any]) -> None:
+    parts["status"] = gr.HTML(elem_id="deploy-status", js_on_load=_mount("deploy-status"))
+    parts["servers"] = gr.HTML(elem_id="deploy-servers", js_on_load=_mount("deploy-servers"))
+    parts["log"] = gr.HTML(elem_id="deploy-log", js_on_load=_mount("deploy-log"))
+    # The page's script keeps the chosen server's id in it, and presses the two buttons for the cards.
+    parts["selected"] = gr.Textbox(
+        show_label=False, container=False, interactive=True, visible="hidden", elem_id="deploy-selected"
+    )
+    parts["edit"] = gr.Button(L("deploy.edit"), visible="hidden", interactive=True, elem_id="deploy-edit")
+    parts["chat"] = gr.Button(L("deploy.chat"), visible="hidden", interactive=True, elem_id="deploy-chat")
+
+
+def _connect(parts: dict[str, Any]) -> None:
+    with (
+        gr.Accordion(L("deploy.connect.title"), open=False, elem_id="deploy-connect"),
+        gr.Row(),
+    ):
+        parts["ssh"] = _text("ssh", placeholder="ssh -p 41682 root@ssh.example.com")
+        parts["ssh_line"] = gr.Textbox(
+            label=L("deploy.ssh-line.label"),
+            info=L("deploy.ssh-line.info"),
+            interactive=False,
+            buttons=["copy"],
+            elem_id="deploy-ssh-line",
+        )
+
+
+def _environments(parts: dict[str, Any]) -> None:
+    with gr.Accordion(L("deploy.environments.title"), open=False, elem_id="deploy-environments-section"):
+        parts["environments"] = gr.HTML(elem_id="deploy-environments")
+        parts["recheck"] = gr.Button(L("deploy.recheck"), size="sm", interactive=True, elem_id="deploy-recheck")
+
+
+def _plan(services: Services) -> Any:
+    """The memory plan's place in the form."""
+    return None
+
+
+def _choice(name: str, value: str) -> gr.Dropdown:
+    """A dropdown whose choices the installed LMDeploy's parser gives; typed text is checked by the form's reader."""
+    control = CONTROLS[name]
+    key = control.replace("-", ".", 1)
+    return gr.Dropdown(
+        choices=first_choices(name),
+        value=value,
+        allow_custom_value=True,
+        label=L(f"{key}.label"),
+        info=L(f"{key}.info"),
+        interactive=True,
+        min_width=150,
+        elem_id=control,
+    )
+
+
+def _text(name: str, placeholder: Any = "", visible: bool = True) -> gr.Textbox:
+    control = CONTROLS.get(name, f"deploy-{name}")
+    key = control.replace("-", ".", 1)
+    return gr.Textbox(
+        lines=1,
+        max_lines=1,
+        placeholder=placeholder,
+        label=L(f"{key}.label"),
+        info=L(f"{key}.info"),
+        interactive=True,
+        visible=visible,
+        min_width=150,
+        elem_id=control,
+    )
+
+
+def _mount(name: str) -> str:
+    return f"lmConsole.mount('{name}', element)"
