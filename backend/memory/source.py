@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from backend.errors import ConsoleError
 from backend.memory import host
 from backend.memory.load_log import LoadFacts, read_more
 from backend.memory.metrics import MetricsReader
@@ -129,7 +130,10 @@ class LiveSource:
         asked = {view.id for view in alive if view.state == ServerState.RUNNING and view.config.engine in GPU_ENGINES}
         self._metrics.keep(asked)
         for server in asked:
-            found = self._metrics.read(server, *self._address(server))
+            try:
+                found = self._metrics.read(server, *self._address(server))
+            except ConsoleError:  # it was forgotten meanwhile
+                continue
             if found is not None:
                 metrics, speed = found
                 caches[server] = CacheUse(
