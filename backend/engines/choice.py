@@ -153,6 +153,8 @@ def _verdict(environment: Environment, machine: Machine) -> Message:
     problem = gpu_problem(environment, machine)
     if problem is None:
         return Message("environments.fits", level="info")
+    if environment.kind == "internlm2" and not machine.gpus:
+        return Message("environments.jobs-only", level="info")
     if environment.transformers and not machine.gpus:
         return Message("environments.cpu-only", level="info")
     return Message(problem.key, problem.params, problem.field, "warning")
