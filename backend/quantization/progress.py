@@ -1,7 +1,7 @@
 """How far a job is, read from its log. Pure.
 
-auto_awq writes one line when a layer has been calibrated, smoothed, and for every matrix packed, in that order. Counting
-them is enough, and cheap at any length; a percentage made of counts never goes back.
+auto_awq writes one line when a layer has been calibrated, smoothed, and for every matrix packed, in that order.
+Counting them is enough, and cheap at any length; a percentage made of counts never goes back.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 GB = 1 << 30  # what auto_awq calls GB
 _MEMORY = re.compile(r"max gpu memory: ([0-9.]+) GB")
-# The share of the whole that each stage takes, measured with 128 x 2048 tokens on a GPU; the rest of the time is loading.
+# The share of the whole that each stage takes, with 128 x 2048 tokens on a GPU.
 _CALIBRATED = {"load": 0.08, "calibrate": 0.50, "smooth": 0.02, "pack": 0.35, "write": 0.05}
 _WITHOUT_DATA = {"load": 0.10, "calibrate": 0.0, "smooth": 0.0, "pack": 0.85, "write": 0.05}
 _TEXT_TOWER = {"extract": 0.04, "merge": 0.04}

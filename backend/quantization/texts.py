@@ -1,7 +1,7 @@
 """Calibration texts that people give: checked, kept by content, and laid out as auto_awq finds them without a network.
 
-auto_awq calls ``load_dataset('wikitext', 'wikitext-2-raw-v1', split='train')``; a folder named ``wikitext`` in the working
-directory, with a README.md that names the text file, is taken for it.
+auto_awq calls ``load_dataset('wikitext', 'wikitext-2-raw-v1', split='train')``; a folder named ``wikitext`` in the
+working directory, with a README.md that names the text file, is taken for it.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.errors import InvalidInput, Message, NotFound, Unavailable
+from backend.errors import InvalidInput, Message, NotFound, Unavailable, Value
 
 FIELD = "quantize-text"
 DATASET_FOLDER = "wikitext"
@@ -166,7 +166,7 @@ def _from_jsonl(text: str, name: str) -> str:
         try:
             value = json.loads(line)
         except ValueError as error:
-            params = {"name": name, "line": number, "error": str(error)}
+            params: dict[str, Value] = {"name": name, "line": number, "error": str(error)}
             raise InvalidInput(Message("quantize.text.bad-jsonl", params, FIELD)) from error
         found.append(_text_of(value))
     if not any(found):

@@ -3,8 +3,8 @@
 usage: text_tower.py extract MODEL OUT
        text_tower.py merge MODEL QUANTIZED OUT
 
-LMDeploy's auto_awq refuses InternVLForConditionalGeneration, but not the Qwen2, Qwen3 or Llama inside. ``extract`` writes
-that as a checkpoint of its own. ``merge`` writes MODEL again with the quantized text model, in one dtype throughout.
+LMDeploy's auto_awq refuses InternVLForConditionalGeneration, but not the Qwen2, Qwen3 or Llama inside. ``extract``
+writes that as a checkpoint of its own. ``merge`` writes MODEL again with the quantized text model, in one dtype throughout.
 """
 
 import argparse
@@ -61,8 +61,8 @@ def extract(model: Path, out: Path) -> None:
             text[key] = config[key]
     _copy_files(model, out, leave=("config.json", *_VISION_FILES))
     _write(out / "config.json", text)
-    tensors = ((text, file, name) for name, file in _names(model) if (text := text_name(name)) is not None)
-    _save(tensors, out, dtype="")
+    inside = ((text_name(name), file, name) for name, file in _names(model))
+    _save(((inner, file, name) for inner, file, name in inside if inner is not None), out, dtype="")
 
 
 def merge(model: Path, quantized: Path, out: Path) -> None:
@@ -100,7 +100,7 @@ def _names(folder: Path) -> "Iterator[tuple[str, Path]]":
 
 
 def _save(tensors: "Iterator[tuple[str, Path, str]]", out: Path, dtype: str) -> None:
-    """Write ``(name, file, name in the file)`` in shards of some 4 GiB, floating ones in ``dtype`` ("" keeps theirs)."""
+    """Write ``(name, file, name in the file)`` in shards of some 4 GiB; ``dtype`` "" keeps what it is."""
     import torch
     from safetensors import safe_open
     from safetensors.torch import save_file
@@ -118,7 +118,8 @@ def _save(tensors: "Iterator[tuple[str, Path, str]]", out: Path, dtype: str) -> 
         size = 0
         print(f"wrote {len(shards)} files", flush=True)
 
-    opened_file, opened = None, None
+    opened_file: Path | None = None
+    opened: Any = None
     for name, file, source in tensors:
         if file != opened_file:
             opened_file, opened = file, safe_open(file, framework="pt")

@@ -2,12 +2,12 @@
 
 usage: weight_errors.py ORIGINAL QUANTIZED OUT.json [--smoothed]
 
-For every decoder layer: sqrt(sum of (w - w')^2 / sum of w^2) over its 4-bit matrices, w' being the dequantized weights.
-AWQ's smoothing (``--smoothed``: calibrated, not quantized without data) moves scales between layers first, which changes
-no output but every weight; they are undone. With s the scales of a matrix's inputs and r of its outputs, auto_awq packs
-w s / r. After a norm, s is exactly old norm / new norm. Between two matrices (v_proj and o_proj, up_proj and down_proj) it
-isn't kept; the s that fits best is taken for each column or row, which hides about one part in 2n of the error for n
-weights in it.
+For every decoder layer: sqrt(sum of (w - w')^2 / sum of w^2) over its 4-bit matrices, w' being the dequantized
+weights. AWQ's smoothing (``--smoothed``: calibrated, not quantized without data) moves scales between layers first,
+which changes no output but every weight; they are undone. With s the scales of a matrix's inputs and r of its outputs,
+auto_awq packs w s / r. After a norm, s is exactly old norm / new norm. Between two matrices (v_proj and o_proj, up_proj
+and down_proj) it isn't kept; the s that fits best is taken for each column or row, which hides about one part in 2n of
+the error for n weights in it.
 """
 
 import argparse
@@ -43,8 +43,9 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         from safetensors import safe_open
 
-        self._files = {file: safe_open(file, framework="pt") for file in sorted(folder.glob("*.safetensors"))}
-        self._where = {name: file for file, opened in self._files.items() for name in opened.keys()}  # noqa: SIM118
+        opened: dict[Path, Any] = {f: safe_open(f, framework="pt") for f in sorted(folder.glob("*.safetensors"))}
+        self._files = opened
+        self._where = {name: file for file, tensors in opened.items() for name in tensors.keys()}  # noqa: SIM118
         self.names = frozenset(self._where)
 
     def tensor(self, name: str) -> Any:
