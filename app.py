@@ -16,6 +16,7 @@ import uvicorn
 
 from backend.errors import ConsoleError, InvalidInput, Unavailable
 from backend.errors import Message as Sentence
+from backend.processes.instance import InstanceLock, RunningInstance
 from backend.settings import Settings
 from backend.terminal import log_to, outlive_terminal
 from backend.tokens import keep_token
@@ -48,6 +49,10 @@ def run(command_line: CommandLine) -> int:
     make_state_folders(settings)
     prepare_environment(settings)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may go; the console and its servers stay
+    lock = InstanceLock(settings.state_dir)
+    running = lock.acquire()
+    if running is not None:
+        return say_running(running, language)
     log_to(settings.state_dir / "console.log")
     tokens = {
         Role.OPERATOR: keep_token(settings.state_dir / "token"),
@@ -72,12 +77,13 @@ def run(command_line: CommandLine) -> int:
                 proxy_headers=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             ),
-            lambda: announce(settings, language, port, tokens),
+            lambda: announce(settings, language, port, tokens, lock),
         )
         asyncio.run(server.serve(sockets=[listener]))
     finally:
         services.close()
         listener.close()
+        lock.release()
     print(t("cli.stopped", language), flush=True)
     return 0
 
@@ -146,9 +152,10 @@ def cannot_listen(settings: Settings, error: OSError) -> InvalidInput:
     return InvalidInput(Sentence("cli.cannot_listen", {"host": f"{settings.host}:{settings.port}", "reason": reason}))
 
 
-def announce(settings: Settings, language: Language, port: int, tokens: dict[Role, str]) -> None:
-    """Says where the page is, once it answers."""
+def announce(settings: Settings, language: Language, port: int, tokens: dict[Role, str], lock: InstanceLock) -> None:
+    """Says where the page is, once it answers; to a second start too."""
     address = page_address(settings, port, tokens[Role.OPERATOR])
+    lock.write_address(address)
     if port != settings.port and not settings.port_asked:
         print(t("cli.port_moved", language, {"busy": settings.port, "port": port}))
     if not is_loopback(settings.host):
@@ -159,6 +166,15 @@ def announce(settings: Settings, language: Language, port: int, tokens: dict[Rol
     print(t("cli.stop_hint", language), flush=True)
     if settings.open_browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+
+def say_running(running: RunningInstance, language: Language) -> int:
+    """For a second start: the address of the console that runs."""
+    if running.address:
+        print(t("cli.already", language, {"address": running.address}), flush=True)
+    else:
+        print(t("cli.already_starting", language), flush=True)
+    return 0
 
 
 class ConsoleServer(uvicorn.Server):

@@ -1,5 +1,8 @@
 """The ASGI application: guard, page rewriting, asset cache, then the console's routes and Gradio."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import gradio as gr
 from fastapi import FastAPI
 from starlette.routing import Mount
@@ -22,7 +25,13 @@ MAX_UPLOAD = "64mb"
 
 def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
     """Everything that answers on the console's port. ``tokens`` let people in, by role."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await services.chat.close()
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     routes = console_routes(services)
     for tab in TABS:
         routes += tab.routes(services)

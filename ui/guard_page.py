@@ -6,7 +6,8 @@ from ui.i18n import LANGUAGES, Language, t
 
 STYLE = """
 :root { color-scheme: light dark; }
-body { font: 15px/1.6 system-ui, "Noto Sans SC", "PingFang SC", "Microsoft YaHei", sans-serif; max-width: 40rem; margin: 8vh auto; padding: 0 1rem; }
+body { font: 15px/1.6 system-ui, "Noto Sans SC", "PingFang SC", "Microsoft YaHei", sans-serif; }
+body { max-width: 40rem; margin: 8vh auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1rem; margin: 2rem 0 0.3rem; } p { margin: 0.4rem 0; }
 code { background: #8882; padding: 0.1em 0.35em; border-radius: 4px; }
 form { display: flex; gap: 0.5rem; margin: 1.2rem 0; }

@@ -5,7 +5,6 @@ from typing import Any
 
 import gradio as gr
 
-from backend.memory.host import read_host
 from backend.services import Services
 from ui.i18n import L
 
@@ -46,8 +45,24 @@ def bind_header(blocks: gr.Blocks, header: Header) -> None:
 
 def header_view(services: Services) -> dict[str, Any]:
     """The header's figures, rounded so that they change only when a reader could see it (bytes, to 0.1 GiB)."""
-    host = read_host()
-    return {"gpus": [], "host_used_bytes": _tenths(host.used_bytes), "host_total_bytes": host.total_bytes}
+    sample = services.sampler.latest()
+    if sample is None:  # the first one is under way
+        return {"gpus": [], "host_used_bytes": None, "host_total_bytes": None}
+    gpus = [gpu.reading for gpu in sample.gpus]
+    return {
+        "gpus": [
+            {
+                "id": gpu.id,
+                "name": gpu.name,
+                "used_bytes": _tenths(gpu.used_bytes),
+                "total_bytes": gpu.total_bytes,
+                "problem": gpu.problem,
+            }
+            for gpu in gpus
+        ],
+        "host_used_bytes": _tenths(sample.host.used_bytes),
+        "host_total_bytes": sample.host.total_bytes,
+    }
 
 
 def _tenths(size: int | None) -> int | None:

@@ -1,22 +1,24 @@
 """The console's own routes: the snapshot that every page polls, logs by byte offset, the wrapper for JSON routes."""
 
-import hashlib
 import inspect
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from backend.errors import Conflict, ConsoleError, Forbidden, InvalidInput, Message, NotFound, Unavailable
+from backend.processes.log_file import CHUNK_BYTES, LogChunk, read_chunk, search
 from backend.services import Services
-from ui.access import language_of, role_of
-from ui.header import header_view
-from ui.i18n import say
+from ui.access import language_of, require_operator, role_of
+from ui.i18n import say, texts
+from ui.snapshot import Snapshots
 
 MAX_BODY_BYTES = 1 << 20
 STATUS: tuple[tuple[type[ConsoleError], int], ...] = (
@@ -26,7 +28,10 @@ STATUS: tuple[tuple[type[ConsoleError], int], ...] = (
     (Conflict, 409),
     (Unavailable, 409),
 )
-Handler = Callable[[Request, Mapping[str, Any]], Any]
+Body = Mapping[str, Any]
+Handler = Callable[[Request, Body], Any]
+MOST_MATCHES = 200
+EMPTY = LogChunk("", 0, 0, 0)
 log = logging.getLogger(__name__)
 
 
@@ -84,21 +89,79 @@ def problem(request: Request, status: int, *messages: Message) -> Response:
 
 def console_routes(services: Services) -> list[BaseRoute]:
     """What is mounted under ``console/`` beside the tabs' own routes."""
-    snapshot = Snapshot(services)
-    return [Route("/snapshot", json_route(snapshot.route), methods=["GET"])]
+    shared = SharedRoutes(services)
+    return [
+        Route("/snapshot", json_route(shared.snapshot), methods=["GET"]),
+        Route("/texts.json", json_route(shared.texts), methods=["GET"]),
+        Route("/log/{run_id}", json_route(shared.log), methods=["GET"]),
+        Route("/log/{run_id}/search", json_route(shared.search), methods=["GET"]),
+        Route("/log/{run_id}/file", json_route(shared.log_file), methods=["GET"]),
+    ]
 
 
-class Snapshot:
-    """Everything that every page shows, as one value with a version."""
+class SharedRoutes:
+    """The routes that every tab uses."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._snapshots = Snapshots(services)
 
-    def route(self, request: Request, body: Mapping[str, Any]) -> Any:
-        """The snapshot, or 204 where ``since`` is its version."""
-        header = header_view(self._services)
-        payload = {"role": role_of(request), "language": language_of(request), "servers": [], "jobs": [], "header": header}
-        version = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()[:16]
-        if request.query_params.get("since") == version:
+    def snapshot(self, request: Request, body: Body) -> Any:
+        """Everything that every page shows; 204 where ``since`` is its version still."""
+        snapshot = self._snapshots.get(role_of(request), language_of(request))
+        if request.query_params.get("since") == snapshot["version"]:
             return Response(status_code=204)
-        return {"version": version, **payload}
+        return snapshot
+
+    def texts(self, request: Request, body: Body) -> Any:
+        """All texts in the page's language, by key."""
+        language = language_of(request)
+        return {key: text[language] for key, text in texts().items()}
+
+    def log(self, request: Request, body: Body) -> Any:
+        """A part of a run's log: from byte ``offset`` on, or up to byte ``before`` ("end": the log's last part)."""
+        path = self._log_path(request)
+        before = request.query_params.get("before")
+        if before is None:
+            chunk = read_chunk(path, _number(request, "offset", 0))
+        elif before == "end":
+            chunk = read_chunk(path, -CHUNK_BYTES)
+        else:
+            end = _number(request, "before", 0)
+            chunk = read_chunk(path, max(0, end - CHUNK_BYTES), min(end, CHUNK_BYTES)) if end > 0 else EMPTY
+            chunk = _whole_lines(chunk)
+        return {"text": chunk.text, "offset": chunk.offset, "next": chunk.next_offset, "size": chunk.size}
+
+    def search(self, request: Request, body: Body) -> Any:
+        """Lines of a run's log that hold ``text``, the last first, from byte ``before`` backwards (8 MiB a call)."""
+        before = _number(request, "before", -1)
+        found = search(self._log_path(request), request.query_params.get("text", ""), None if before < 0 else before)
+        matches = [{"offset": match.offset, "line": match.line} for match in found.matches[:MOST_MATCHES]]
+        return {"matches": matches, "more": len(found.matches) > len(matches), "before": found.next_before}
+
+    def log_file(self, request: Request, body: Body) -> Any:
+        """The whole log as a file to keep."""
+        path = self._log_path(request)
+        name = f"{request.path_params['run_id']}.log"
+        return FileResponse(path, media_type="text/plain; charset=utf-8", filename=name)
+
+    def _log_path(self, request: Request) -> Path:
+        require_operator(request)
+        return self._services.supervisor.get(request.path_params["run_id"]).log_path
+
+
+def _number(request: Request, name: str, otherwise: int) -> int:
+    value = request.query_params.get(name, "")
+    if not value:
+        return otherwise
+    if not value.isdecimal():
+        raise InvalidInput(Message("common.bad_request"))
+    return int(value)
+
+
+def _whole_lines(chunk: LogChunk) -> LogChunk:
+    """Without the rest of a line that began before the chunk, unless there is nothing else."""
+    rest = chunk.text.partition("\n")[2]
+    if chunk.offset == 0 or not rest:
+        return chunk
+    return replace(chunk, text=rest, offset=chunk.next_offset - len(rest.encode("utf-8", "surrogatepass")))
