@@ -79,7 +79,12 @@ def bind_plan(services: Services, plan: DeployPlan, inputs: Sequence[Any], ratio
     InvalidInput, ``ratio`` is the KV cache ratio's control."""
     handlers = Handlers(services, read)
     form = [*inputs, plan.card]
-    options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+    options: dict[str, Any] = {
+        "show_progress": "hidden",
+        "api_visibility": "private",
+        "queue": False,
+        "preprocess": False,
+    }
     gr.on(None, handlers.show, form, [plan.view, plan.steps, plan.kv], trigger_mode="always_last", **options)
     plan.refresh.click(handlers.show, form, [plan.view, plan.steps, plan.kv], **options)
     gr.on(

@@ -9,6 +9,7 @@ import gradio as gr
 from backend.services import Services
 from ui.tabs.deploy.form import DeployTab
 from ui.tabs.deploy.handlers import Handlers
+from ui.tabs.deploy_plan import bind_plan
 
 SELECTED = "() => [window.lmDeploy.selected()]"  # the handler's one input: the server chosen on the page
 SHOW = "(id) => { window.lmDeploy.select(id); }"
@@ -86,6 +87,7 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
         outputs=tab.message,
         api_name="deploy_ready_timeout",
     )
+    bind_plan(services, tab.plan, inputs, tab.cache_max_entry_count, handlers.read)
     _go_to_chat(tab, tabs)
 
 

@@ -9,6 +9,7 @@ from backend.services import Services
 from ui.i18n import L
 from ui.tabs.deploy.choices import engine_choices, first_choices
 from ui.tabs.deploy.values import CONTROLS, DEFAULTS
+from ui.tabs.deploy_plan import DeployPlan, build_plan
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class DeployTab:
     paste: gr.Textbox
     paste_apply: gr.Button
     more: gr.Accordion
-    plan: Any  # what ui/tabs/deploy_plan.py returned, or None
+    plan: DeployPlan
 
     command: gr.Textbox
     message: gr.HTML
@@ -68,7 +69,7 @@ def build(services: Services) -> DeployTab:
             _paste(parts)
             _model(parts)
             _first_settings(parts)
-            parts["plan"] = _plan(services)
+            parts["plan"] = build_plan()
             _more_settings(parts)
         with gr.Column(scale=6, min_width=320, elem_id="deploy-run"):
             _command(parts)
@@ -237,11 +238,6 @@ def _environments(parts: dict[str, Any]) -> None:
     with gr.Accordion(L("deploy.environments.title"), open=False, elem_id="deploy-environments-section"):
         parts["environments"] = gr.HTML(elem_id="deploy-environments")
         parts["recheck"] = gr.Button(L("deploy.recheck"), size="sm", interactive=True, elem_id="deploy-recheck")
-
-
-def _plan(services: Services) -> Any:
-    """The memory plan's place in the form."""
-    return None
 
 
 def _choice(name: str, value: str) -> gr.Dropdown:

@@ -117,7 +117,7 @@ class Handlers:
         language = language_of(request)
 
         def look() -> Updates:
-            config = self._config(values)
+            config = self.read(values)
             preview = self.services.servers.preview(config)
             command = preview.command.preview() if preview.command is not None else ""
             if config.engine == "external":
@@ -136,7 +136,7 @@ class Handlers:
         """Start a server with the form's settings: message, selected (the new server's id)."""
 
         def start() -> Updates:
-            config = self._config(values)
+            config = self.read(values)
             servers = self.services.servers
             server_id = self._starts.run((visitor_of(request), config), lambda: servers.start(config))
             key = "deploy.message.connected" if config.engine == "external" else "deploy.message.started"
@@ -219,7 +219,8 @@ class Handlers:
     def _unchanged(self, html: str) -> Updates:
         return html, *(gr.skip() for _ in CONTROLS)
 
-    def _config(self, values: Sequence[object]) -> ServeConfig:
+    def read(self, values: Sequence[object]) -> ServeConfig:
+        """The settings that the form holds. Raises InvalidInput."""
         form = FormValues.of(values)
         engine = ENGINES.get(form.choice("engine"))
         if engine is None:
