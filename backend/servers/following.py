@@ -177,7 +177,7 @@ class Follower(threading.Thread):
         if run.stop_requested or run.interrupted:
             return None, ()
         text = log_file.tail_text(run.log_path, DIAGNOSIS_BYTES)
-        diagnosis = self._diagnose(log_file.as_shown(text), run.exit_code)
+        diagnosis = self._diagnose(text, run.exit_code)
         try:
             full = shutil.disk_usage(run.folder).free < FULL_DISK_BYTES
         except OSError:

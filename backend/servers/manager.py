@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from backend.engines import ENGINES
 from backend.engines.base import Engine, Machine, ServeConfig
@@ -312,15 +313,13 @@ class ServerManager:
         """Servers from the store; what the store lost, from what the runs keep about themselves."""
         documents = self._store.all(KIND)
         runs = {run.id: run for run in self._supervisor.all(KIND)}
-        documents = {**{run.id: run.about for run in runs.values()}, **documents}
         records = {}
-        for server_id, document in documents.items():
-            try:
-                record = ServerRecord.from_json(document)
-            except (KeyError, TypeError, ValueError):
-                log.exception("server %s can't be read from the store", server_id)
-                continue
-            if record.view.config.engine == outside.ENGINE or server_id in runs:
+        for server_id in (*documents, *(run_id for run_id in runs if run_id not in documents)):
+            sources = [documents.get(server_id), runs[server_id].about if server_id in runs else None]
+            record = next((record for source in sources if (record := _record_from(source)) is not None), None)
+            if record is None:
+                log.error("what is stored of server %s can't be read", server_id)
+            elif server_id in runs or record.view.config.engine == outside.ENGINE:
                 records[server_id] = record
             else:
                 self._store.delete(KIND, server_id)  # its start was cut off, or its folder removed
@@ -384,6 +383,13 @@ class ServerManager:
             follower = self._followers.get(run.id)
         if follower is not None:
             follower.wake()
+
+
+def _record_from(document: Any) -> ServerRecord | None:
+    try:
+        return ServerRecord.from_json(document)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _stopping(view: ServerView, run: Run) -> ServerView:

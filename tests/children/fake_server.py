@@ -1,15 +1,14 @@
 """A model server that does as it is told: /health, /v1/models, a key, progress on the way, death on request.
 
-``python fake_server.py PORT [--gate FILE] [--key KEY] [--key-file FILE] [--model NAME] [--loading] [--die CODE]``.
-With ``--gate`` it answers /health with what stands in FILE (an HTTP status; 503 while there is no file); "exit N" there
-ends it with code N, "hang" lets /health wait. The standard library only.
+``python fake_server.py PORT [--gate FILE] [--key KEY] [--model NAME] [--loading] [--die CODE]``. With ``--gate`` it
+answers /health with what stands in FILE (an HTTP status; 503 while there is no file); "exit N" there ends it with code
+N. ``--key @FILE`` reads the key from FILE. The standard library only.
 """
 
 import argparse
 import json
 import os
 import sys
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -39,8 +38,6 @@ class Handler(BaseHTTPRequestHandler):
         if order.startswith("exit"):
             print("RuntimeError: told to end", flush=True)
             os._exit(int(order.split()[1]))
-        if order == "hang":
-            threading.Event().wait()
         return int(order or 503)
 
     def answer(self, status: int, body: object) -> None:
@@ -60,13 +57,12 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--gate", type=Path)
     parser.add_argument("--key", default="")
-    parser.add_argument("--key-file", type=Path)
     parser.add_argument("--model", default="fake")
     parser.add_argument("--loading", action="store_true")
     parser.add_argument("--die", type=int)
     options = parser.parse_args()
-    if options.key_file is not None:
-        options.key = options.key_file.read_text()
+    if options.key.startswith("@"):
+        options.key = Path(options.key[1:]).read_text()
     if options.loading:
         sys.stdout.write("Loading:   0%| | 0/24\rLoading:  29%|██▉ | 7/24")
         sys.stdout.flush()
