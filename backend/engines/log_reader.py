@@ -55,7 +55,7 @@ REASONS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("port", r"\[Errno 98\]|address already in use"),
         ("driver", r"NVIDIA driver on your system is too old|CUDA driver version is insufficient"),
         ("no-gpu", r"No CUDA GPUs are available|no CUDA-capable device|Found no NVIDIA driver"),
-        ("path", r"HFValidationError: Repo id must be|is not a local folder and is not a valid model identifier"),
+        ("path", r"Repo id must be in the form|is not a local folder and is not a valid model identifier"),
         ("offline", r"OfflineModeIsEnabled|LocalEntryNotFoundError|[Cc]ouldn't connect to 'https?://"),
         ("trust", r"'dict' object has no attribute 'hidden_size'|trust_remote_code=True|contains custom code"),
         ("gptqmodel", r"[Rr]equires? gptqmodel|pip install gptqmodel|gptqmodel`? (?:is|package)"),

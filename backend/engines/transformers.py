@@ -66,6 +66,8 @@ class Transformers:
             if refusal is None and model.needs_remote_code and not config.trust_remote_code:
                 params = {"model": model.name, "architecture": model.architecture}
                 messages.append(Message("engines.needs-trust", params, "deploy-trust-remote-code"))
+            if "@" in str(model.path):
+                messages.append(Message("engines.cpu-at-sign", {"path": str(model.path)}, "deploy-model"))
             if refusal is None and model.quantization:
                 params = {"model": model.name, "quantization": model.quantization}
                 messages.append(Message("engines.cpu-may-not-load", params, "deploy-model", "warning"))
