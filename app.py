@@ -16,16 +16,19 @@ import uvicorn
 
 from backend.errors import ConsoleError, InvalidInput, Unavailable
 from backend.errors import Message as Sentence
+from backend.memory.nvml import Nvml
 from backend.processes.instance import InstanceLock, RunningInstance
+from backend.services import build_services, find_environments
 from backend.settings import Settings
 from backend.terminal import log_to, outlive_terminal
 from backend.tokens import keep_token
 from ui.access import Role
-from ui.cli import CommandLine, page_address, parse_command_line, ssh_line
+from ui.cli import CommandLine, check_text, page_address, parse_command_line, ssh_line
 from ui.guard import is_loopback
 from ui.i18n import Language, say, t
 
 PORTS_TRIED = 50
+CHECK_SECONDS = 60.0
 END_SECONDS = 1.8  # from the signal to the end, whatever still runs
 GRACE_SECONDS = 1  # of it, for requests that are under way
 
@@ -47,6 +50,8 @@ def run(command_line: CommandLine) -> int:
     """The console's life, from an empty process to its last line."""
     settings, language = command_line.settings, command_line.language
     make_state_folders(settings)
+    if command_line.check:
+        return check(settings, language)
     prepare_environment(settings)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may go; the console and its servers stay
     lock = InstanceLock(settings.state_dir)
@@ -61,7 +66,6 @@ def run(command_line: CommandLine) -> int:
     listener = listen(settings)
     port = listener.getsockname()[1]
     # Only now: Gradio reads its environment when it is imported, and takes seconds.
-    from backend.services import build_services
     from ui.application import create_app
 
     services = build_services(settings)
@@ -85,6 +89,18 @@ def run(command_line: CommandLine) -> int:
         listener.close()
         lock.release()
     print(t("cli.stopped", language), flush=True)
+    return 0
+
+
+def check(settings: Settings, language: Language) -> int:
+    """Prints whether each environment's LMDeploy, torch and CUDA fit this machine's driver and GPUs."""
+    nvml = Nvml()
+    finder = find_environments(settings, nvml)
+    try:
+        print(check_text(finder.machine(wait_s=CHECK_SECONDS), language))
+    finally:
+        finder.close()
+        nvml.close()
     return 0
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import platformdirs
 
+from backend.engines.base import Machine
+from backend.engines.choice import check_report
 from backend.settings import Settings
-from ui.i18n import LANGUAGES, Language, parse_language, t
+from ui.i18n import LANGUAGES, Language, parse_language, say, t
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8300  # beside LMDeploy's 23333, Gradio's 7860, Jupyter's 8888 and vLLM's 8000
@@ -120,6 +122,16 @@ def _parser(language: Language) -> argparse.ArgumentParser:
     add("--check", action="store_true")
     add("--help", action="help")
     return parser
+
+
+def check_text(machine: Machine, language: Language) -> str:
+    """The environment check for a terminal: a paragraph for the machine and for each environment."""
+    paragraphs = []
+    for row in check_report(machine):
+        facts = [f"  {t(key, language)}: {value}" for key, value in row.values if value]
+        verdict = f"  {say(row.verdict, language)}"
+        paragraphs.append("\n".join([row.label or t("cli.machine", language), *facts, verdict]))
+    return "\n\n".join(paragraphs)
 
 
 def page_address(settings: Settings, port: int, token: str) -> str:

@@ -23,7 +23,7 @@ class Snapshots:
         self._made: dict[tuple[Role, Language], tuple[str, Payload]] = {}
 
     def get(self, role: Role, language: Language) -> Payload:
-        """``version``, ``role``, ``language``, ``servers`` and ``jobs`` (newest first), ``header``."""
+        """``version``, ``role``, ``language``, ``servers`` and ``jobs`` in their order, ``header``."""
         header = header_view(self._services)
         version = self._version(header, role, language)
         with self._lock:
@@ -35,7 +35,7 @@ class Snapshots:
             "role": role.value,
             "language": language,
             "servers": [view_json(view, role, language) for view in self._services.servers.snapshot()],
-            "jobs": [],
+            "jobs": [view_json(view, role, language) for view in self._services.jobs.snapshot()],
             "header": header,
         }
         with self._lock:
@@ -45,5 +45,5 @@ class Snapshots:
     def _version(self, header: Payload, role: Role, language: Language) -> str:
         """Taken before the views are read: a change in between only makes the next poll fetch once more."""
         services = self._services
-        parts = [services.servers.version, role.value, language, services.started_at, header]
+        parts = [services.servers.version, services.jobs.version, role.value, language, services.started_at, header]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -22,12 +22,16 @@ CLASS_FIELDS = frozenset(
 def view_json(view: Any, role: Role, language: Language) -> dict[str, Any]:
     """A server or job as JSON; a class gets CLASS_FIELDS alone.
 
+    A job's own fields stand beside those of its view, ``name`` is its model's, ``stage`` its progress's.
     A Message becomes its sentence, a path its text, an enum its value. ``stage`` keeps its key, ``stage_text`` is the
     text. A server's ``engine`` stands beside its ``config``, whose API key is left out.
     """
     value = _plain(view, language)
     if not isinstance(value, dict):
         raise TypeError(f"{view!r} isn't a view")
+    if isinstance(value.get("job"), dict):
+        value = {**value.pop("job"), **value}
+        value |= {"name": value["model_name"], "stage": f"quantize.stage.{value['progress']['stage']}"}
     config = value.get("config")
     if isinstance(config, dict):
         config.pop("api_key", None)
