@@ -81,7 +81,7 @@ function when(server) {
   return server.ended_at ? t("deploy.server.ended", { duration: format.duration(now() - server.ended_at) }) : "";
 }
 
-const stageOf = (server) => server.stage || t("deploy.server.stage.unknown");
+const stageOf = (server) => server.stage_text || t("deploy.server.stage.unknown");
 
 /** The load's stage and, where the log tells it, its percent. */
 function progressBar() {
@@ -108,7 +108,7 @@ function fact(name, value, extra = null) {
 }
 
 function facts(server) {
-  const gpus = server.gpus ?? [];
+  const gpus = server.config?.gpus ?? [];
   const where = server.engine === "transformers" ? t("deploy.server.cpu") : gpus.join(", ") || t("deploy.server.first-gpu");
   const open = server.engine === "transformers" && isAlive(server);
   return [
@@ -332,7 +332,7 @@ lm.register("deploy-log", (element) => {
     place.hidden = !has;
     if (!has) return;
     view ??= lm.logView(place);
-    view.setRun(server.run_id ?? server.id);
+    view.setRun(server.id);
   }
 
   watchers.add(draw);
