@@ -18,6 +18,7 @@ os.environ.update(
 )
 
 from backend.settings import Settings
+from tests.tiny_models import make_model
 from ui.access import STATE_KEY, Role, Visitor
 from ui.i18n import Language
 
@@ -95,3 +96,15 @@ def ask() -> "Callable[..., gr.Request]":
         return gr.Request(Request(scope), session_hash=session_hash)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real Qwen2 with random weights (tests/tiny_models.py), made once."""
+    return make_model("qwen2", tmp_path_factory.getbasetemp() / "tiny" / "qwen2")
+
+
+@pytest.fixture(scope="session")
+def tiny_internvl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real InternVL in transformers' own layout with random weights (tests/tiny_models.py), made once."""
+    return make_model("internvl", tmp_path_factory.getbasetemp() / "tiny" / "internvl")
