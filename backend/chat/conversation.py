@@ -142,6 +142,15 @@ class Conversation:
         return frozenset(picture.id for exchange in self.exchanges for picture in exchange.question.pictures)
 
 
+def split_thinking(text: str) -> tuple[str, str, bool]:
+    """(thought, answer, whether the thought is over) of a text that may begin with ``<think>…</think>``."""
+    start = text.lstrip()
+    if not start.startswith("<think>"):
+        return "", text, True
+    thought, closed, answer = start.removeprefix("<think>").partition("</think>")
+    return thought.strip(), answer.lstrip(), bool(closed)
+
+
 def to_json(conversation: Conversation) -> dict[str, Any]:
     """As the store keeps it."""
     return dict(_adapter().dump_python(conversation, mode="json"))

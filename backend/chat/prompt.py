@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from backend.chat.conversation import Answer, Conversation, Picture, Question, Sampling
+from backend.chat.conversation import Answer, Conversation, Picture, Question, Sampling, split_thinking
 from backend.chat.tools import schemas
 
 PictureUrl = Callable[[Picture], str]
@@ -57,8 +57,8 @@ def question_message(question: Question, takes_images: bool, picture_url: Pictur
 
 
 def answer_messages(answer: Answer) -> list[dict[str, Any]]:
-    """An earlier answer, with the tool calls on its way."""
-    return [*round_messages(answer), {"role": "assistant", "content": answer.text}]
+    """An earlier answer, with the tool calls on its way, without what was only thought."""
+    return [*round_messages(answer), {"role": "assistant", "content": split_thinking(answer.text)[1]}]
 
 
 def round_messages(answer: Answer) -> list[dict[str, Any]]:

@@ -47,7 +47,9 @@ class View:
 
 @dataclass
 class Room:
-    """For one event loop. ``version`` grows at every change."""
+    """For one event loop. ``version`` grows at every change. ``picked``: the server chosen by hand in each lane, or
+    "".
+    """
 
     conversation: Conversation
     version: int = 0
@@ -57,6 +59,7 @@ class Room:
     watchers: int = 0
     why_ended: Message | None = None
     problem: Message | None = None
+    picked: tuple[str, str] = ("", "")
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _saved_at: float = 0.0

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,16 @@ class Chat:
         """The conversation as it is now."""
         return (await self._room(visitor)).view()
 
-    async def watch(self, visitor: str) -> AsyncIterator[View]:
+    async def picked(self, visitor: str) -> tuple[str, str]:
+        """The servers that the visitor picked by hand, by lane; "" where none was."""
+        return (await self._room(visitor)).picked
+
+    async def pick(self, visitor: str, server_id: str, lane: int = 0) -> None:
+        """Remember the server that the visitor picked by hand."""
+        room = await self._room(visitor)
+        room.picked = (server_id, room.picked[1]) if lane == 0 else (room.picked[0], server_id)
+
+    async def watch(self, visitor: str) -> AsyncGenerator[View, None]:
         """The conversation now and at each change until the answers have ended; at least once a second, and at most
         every 50 ms, but the first token at once."""
         room = await self._room(visitor)

@@ -1,0 +1,166 @@
+/** The Chat tab: figures, the empty conversation, code, and what Gradio's chat components leave out. */
+
+const { register, onSnapshot, get, copy, copyButton, el, t } = window.lmConsole;
+
+const MAX_UPLOAD_BYTES = 64 * 2 ** 20; // what the console takes at all (ui/application.py)
+
+/** Calls `draw(value)` with the component's value now and at each change. */
+function follow({ props, watch }, draw) {
+  const update = () => draw(props.value);
+  watch("value", update);
+  update();
+}
+
+// ---------------------------------------------------------------------------------------------- figures
+
+/** `chat-stats`: {state, data: {name: figure}, label, text}. The data stands on the element itself as data-attributes. */
+register("chat-stats", (element, options) => {
+  const outer = element.closest("#chat-stats") ?? element;
+  const badge = el("span", { class: "badge" });
+  const text = el("span", { class: "chat-stats-text" });
+  element.replaceChildren(el("div", { class: "chat-stats-line", role: "status", title: t("chat.figure.explain") }, badge, text));
+  let names = [];
+  follow(options, (value) => {
+    const { state = "idle", data = {}, label = t("chat.state.idle"), text: line = "" } = value ?? {};
+    for (const name of names) if (!(name in data)) outer.removeAttribute(`data-${name}`);
+    names = Object.keys(data);
+    for (const name of names) outer.setAttribute(`data-${name}`, data[name]);
+    outer.dataset.state = badge.dataset.state = state;
+    badge.textContent = label;
+    text.textContent = line;
+  });
+});
+
+// ---------------------------------------------------------------------------------------------- the empty conversation
+
+/** `chat-starter`: what to do next, and samples to begin with. */
+register("chat-starter", (element, options) => {
+  const outer = element.closest("#chat-starter") ?? element;
+  follow(options, (value) => {
+    const { shown = false, server = "", pictures = false, starting = false, operator = false, samples = [] } = value ?? {};
+    outer.dataset.shown = String(shown);
+    if (!shown) {
+      element.replaceChildren();
+      return;
+    }
+    element.replaceChildren(server ? ready(server, pictures, samples, options.ask) : nobody(starting, operator));
+  });
+});
+
+function ready(server, pictures, samples, ask) {
+  return el("div", { class: "chat-starter" },
+    el("h2", {}, t("chat.starter.title", { name: server })),
+    el("p", {}, t("chat.starter.how")),
+    pictures ? null : el("p", { class: "chat-text-only" }, t("chat.starter.text_only")),
+    el("div", { class: "chat-samples" }, samples.map((sample, index) => el(
+      "button",
+      { class: "chat-sample", type: "button", dataset: { sample: index }, onclick: () => ask(index) },
+      sample.picture
+        ? el("img", { src: `./console/chat/sample/${encodeURIComponent(sample.picture)}`, alt: "", loading: "lazy" })
+        : null,
+      el("span", {}, sample.text),
+    ))));
+}
+
+function nobody(starting, operator) {
+  const how = starting ? "chat.starter.starting" : operator ? "chat.starter.none_operator" : "chat.starter.none_class";
+  const deploy = el("button", { class: "button primary", type: "button", onclick: openDeploy }, t("chat.starter.deploy"));
+  return el("div", { class: "chat-starter" },
+    el("h2", {}, t("chat.starter.none")),
+    el("p", {}, t(how)),
+    operator ? deploy : null);
+}
+
+function openDeploy() {
+  document.getElementById("deploy-tab-button")?.click();
+}
+
+// ---------------------------------------------------------------------------------------------- code
+
+/** `chat-code`: {python, curl}. */
+register("chat-code", (element, options) => {
+  follow(options, (value) => {
+    const { python = "", curl = "" } = value ?? {};
+    if (!python) {
+      element.replaceChildren(el("p", { class: "muted" }, t("chat.code.none")));
+      return;
+    }
+    element.replaceChildren(
+      el("p", { class: "muted" }, t("chat.code.where")),
+      ...[["Python", "python", python], ["curl", "curl", curl]].map(([title, language, code]) => el(
+        "section",
+        { class: "chat-code" },
+        el("div", { class: "row" }, el("h3", {}, title), el("span", { class: "spring" }), copyButton(code)),
+        el("pre", { tabindex: "0", dataset: { language }, "aria-label": title }, code),
+      )),
+    );
+  });
+});
+
+// ---------------------------------------------------------------------------------------------- the page
+
+/** `chat-page`: tells the console that the page is open and that servers came or went, and names Gradio's buttons. */
+register("chat-page", (element, { opened, servers }) => {
+  opened();
+  let known = null;
+  onSnapshot((snapshot) => {
+    const now = snapshot.servers.map((server) => `${server.id} ${server.state}`).join("\n");
+    if (known !== null && now !== known) servers();
+    known = now;
+  });
+  document.addEventListener("click", copyAnswer);
+  for (const type of ["change", "drop", "paste"]) document.addEventListener(type, refuseLarge, true);
+  const tab = element.closest(".tabitem") ?? document.body;
+  new MutationObserver(() => nameControls(tab)).observe(tab, { childList: true, subtree: true });
+  nameControls(tab);
+});
+
+async function copyAnswer(event) {
+  const button = event.target.closest?.("[data-chat-copy]");
+  if (!button) return;
+  const { text } = await get(`chat/answer/${button.dataset.chatCopy}`);
+  await copy(text, button);
+}
+
+/** A file that is larger than the console takes is refused before it is sent, and said so. */
+function refuseLarge(event) {
+  const files = [...(event.target.files ?? event.dataTransfer?.files ?? event.clipboardData?.files ?? [])];
+  const large = files.find((file) => file.size > MAX_UPLOAD_BYTES);
+  if (!large || !event.target.closest?.("#chat-input")) return;
+  event.stopImmediatePropagation();
+  event.preventDefault();
+  if (event.type === "change") event.target.value = "";
+  say(t("chat.error.upload_size", {
+    name: large.name,
+    size: `${Math.round(large.size / 2 ** 20)} MiB`,
+    limit: `${MAX_UPLOAD_BYTES / 2 ** 20} MiB`,
+  }));
+}
+
+/** Shows a message where the tab's own messages stand; the next one from the console replaces it. */
+function say(text) {
+  const place = document.querySelector("#chat-message .prose") ?? document.getElementById("chat-message");
+  document.getElementById("chat-message")?.classList.remove("hidden", "hide");
+  place?.replaceChildren(el("ul", { class: "message-list" },
+    el("li", { class: "console-message", role: "alert", dataset: { level: "error", key: "chat.error.upload_size" } }, text)));
+}
+
+const NAMES = [
+  ["#chat-box [role=log], #chat-box-2 [role=log]", "chat.box.label"],
+  ["#chat-input textarea", "chat.input.label"],
+  ["#chat-input .upload-button", "chat.input.attach"],
+  ["#chat-input .submit-button", "chat.input.send"],
+  ["#chat-input .delete-button", "chat.input.remove"],
+  ["#chat-input [role=group]", "chat.input.label"],
+  ["#chat-input input[type=file]", "chat.input.attach"],
+];
+
+/** Gradio names these in English, or not at all. */
+function nameControls(root) {
+  for (const [selector, key] of NAMES) {
+    for (const control of root.querySelectorAll(selector)) {
+      const name = t(key);
+      if (control.getAttribute("aria-label") !== name) control.setAttribute("aria-label", name);
+    }
+  }
+}

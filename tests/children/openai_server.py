@@ -1,0 +1,224 @@
+"""An OpenAI-compatible model server that does as it is told, on standard library asyncio alone.
+
+``python openai_server.py PORT [--key KEY] [--model NAME] [--tokens N] [--rate N] [--fault NAME]``; port 0 takes a
+free one, which it prints as ``port N``. What it does can be changed while it runs: ``POST /script`` with any of
+``{"text", "tokens", "rate", "fault", "first_s", "key", "calls", "finish", "usage"}``; ``GET /script`` gives it and
+what happened: ``requests`` (bodies, with times of arrival, first token and end, and how they ended).
+
+``rate`` is tokens per second (0 = as fast as it goes), ``first_s`` the wait before the first. ``calls`` are the tool
+calls of the next answers, one list for each. Faults: ``refuse`` (500), ``key`` (401), ``redirect``, ``context`` (400),
+``missing`` (404), ``html`` (a web page), ``garbage`` (bad JSON in the stream), ``half`` (half a line, then the end),
+``die`` (the process ends mid-answer), ``cut`` (the connection is cut mid-answer), ``stall`` (silence mid-answer),
+``silent`` (never a first token), ``error`` (an error object in the stream), ``empty`` (no text), ``unended`` (no
+finish_reason).
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import time
+from typing import Any
+
+STORY = "The fox found a watermelon in the field and wondered how it might roll it home before the rain came . "
+WORDS = STORY.split()
+AFTER = 3  # tokens before a fault mid-answer
+
+
+class Script:
+    """What to do, and what happened."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.settings: dict[str, Any] = {
+            "text": "", "tokens": options.tokens, "rate": options.rate, "fault": options.fault, "first_s": 0.0,
+            "key": options.key, "calls": [], "finish": "stop", "usage": True,
+        }  # fmt: skip
+        self.model = options.model
+        self.requests: list[dict[str, Any]] = []
+
+    def pieces(self) -> list[str]:
+        """The answer, token by token."""
+        if self.settings["text"]:
+            words = self.settings["text"].split(" ")
+            return [word if i == 0 else f" {word}" for i, word in enumerate(words)]
+        return [WORDS[i % len(WORDS)] + " " for i in range(int(self.settings["tokens"]))]
+
+
+class Connection:
+    """One HTTP connection; one request is answered at a time."""
+
+    def __init__(self, script: Script, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.script, self.reader, self.writer = script, reader, writer
+
+    async def serve(self) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                head = await self.reader.readuntil(b"\r\n\r\n")
+                lines = head.decode("latin-1").split("\r\n")
+                method, path, _ = lines[0].split(" ", 2)
+                pairs = (line.partition(":") for line in lines[1:] if line)
+                headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+                body = await self.reader.readexactly(int(headers.get("content-length", 0)))
+                if not await self.answer(method, path.partition("?")[0], headers, body):
+                    break
+        self.writer.close()
+
+    async def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> bool:
+        """Answers one request; whether the connection stays."""
+        script, settings = self.script, self.script.settings
+        if path == "/script":
+            if method == "POST":
+                settings.update(json.loads(body))
+                script.requests.clear()
+            return await self.json(200, {**settings, "requests": script.requests})
+        if path == "/health":
+            return await self.json(200, {"status": "ok"})
+        wrong_key = settings["key"] and headers.get("authorization") != f"Bearer {settings['key']}"
+        if wrong_key or settings["fault"] == "key":
+            return await self.json(401, {"error": {"message": "Invalid API key"}})
+        if path == "/v1/models":
+            return await self.json(200, {"object": "list", "data": [{"id": script.model, "object": "model"}]})
+        if path == "/v1/chat/completions" and method == "POST":
+            request = {"body": json.loads(body), "at": time.time(), "first_at": None, "ended_at": None, "sent": 0}
+            request["end"] = ""
+            script.requests.append(request)
+            try:
+                return await self.complete(request)
+            except (ConnectionError, asyncio.CancelledError):
+                request["end"] = "closed"
+                raise
+            finally:
+                request["ended_at"] = time.time()
+        return await self.json(404, {"error": {"message": f"no path {path}"}})
+
+    async def complete(self, request: dict[str, Any]) -> bool:
+        settings, fault = self.script.settings, self.script.settings["fault"]
+        refusals = {
+            "refuse": (500, "the engine is out of memory"),
+            "context": (400, "Input length (9000) must be smaller than the model context length (4096)."),
+            "missing": (404, "The model does not exist."),
+        }
+        if fault in refusals:
+            status, text = refusals[fault]
+            return await self.json(status, {"error": {"message": text, "code": status}})
+        if fault == "redirect":
+            return await self.send(307, "text/plain", b"", "Location: http://127.0.0.1:9/v1/chat/completions\r\n")
+        if fault == "html":
+            return await self.send(200, "text/html", b"<html><body>Welcome!</body></html>")
+        self.writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        gone = asyncio.ensure_future(self.reader.read(1))  # the client closed, or sends more than it should
+        stream = asyncio.ensure_future(self.stream(request, settings, fault))
+        done, _ = await asyncio.wait({gone, stream}, return_when=asyncio.FIRST_COMPLETED)
+        if stream in done:
+            gone.cancel()
+            request["end"] = request["end"] or "whole"
+            return stream.result()
+        stream.cancel()
+        request["end"] = "closed"
+        return False
+
+    async def stream(self, request: dict[str, Any], settings: dict[str, Any], fault: str) -> bool:
+        await self.event({"role": "assistant", "content": ""})
+        if fault == "silent":
+            await asyncio.Event().wait()
+        await asyncio.sleep(settings["first_s"])
+        if fault == "garbage":
+            await self.chunk(b"data: {this is not json\n\n")
+            return await self.chunk(b"")
+        if fault == "error":
+            await self.chunk(b'data: {"error": {"message": "CUDA out of memory", "code": 500}}\n\n')
+            return await self.chunk(b"")
+        request["first_at"] = time.time()
+        calls = settings["calls"].pop(0) if settings["calls"] else []
+        for index, (name, arguments) in enumerate(calls):
+            await self.event({"tool_calls": [call(index, name, arguments[:3])]})
+            await self.event({"tool_calls": [call(index, None, arguments[3:])]})
+        pieces = [] if calls or fault == "empty" else self.script.pieces()
+        began = time.perf_counter()
+        for number, piece in enumerate(pieces):
+            if number == AFTER and await self.misbehave(fault):
+                return False
+            if settings["rate"]:
+                await asyncio.sleep(max(0.0, began + number / settings["rate"] - time.perf_counter()))
+            await self.event({"content": piece})
+            request["sent"] = number + 1
+        if fault != "unended":
+            await self.event({}, finish="tool_calls" if calls else settings["finish"], tokens=len(pieces))
+        await self.chunk(b"data: [DONE]\n\n")
+        return await self.chunk(b"")
+
+    async def misbehave(self, fault: str) -> bool:
+        """A fault in the middle of an answer; whether the connection is over."""
+        if fault == "die":
+            os._exit(1)
+        if fault == "stall":
+            await asyncio.Event().wait()
+        if fault == "half":
+            await self.chunk(b'data: {"id": "1", "choices": [{"delta": {"con')
+            await self.chunk(b"")
+            return True
+        if fault == "cut":
+            self.writer.transport.abort()
+            return True
+        return False
+
+    async def event(self, delta: dict[str, Any], finish: str | None = None, tokens: int | None = None) -> None:
+        data: dict[str, Any] = {
+            "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": self.script.model,
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+        }  # fmt: skip
+        if tokens is not None and self.script.settings["usage"]:
+            data["usage"] = {"prompt_tokens": 11, "completion_tokens": tokens, "total_tokens": 11 + tokens}
+        await self.chunk(f"data: {json.dumps(data)}\n\n".encode())
+
+    async def chunk(self, content: bytes) -> bool:
+        """A piece of a chunked body; an empty one ends it."""
+        self.writer.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
+        await self.writer.drain()
+        return True
+
+    async def json(self, status: int, body: object) -> bool:
+        return await self.send(status, "application/json", json.dumps(body).encode())
+
+    async def send(self, status: int, kind: str, content: bytes, more: str = "") -> bool:
+        head = f"HTTP/1.1 {status} -\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n{more}\r\n"
+        self.writer.write(head.encode() + content)
+        await self.writer.drain()
+        return True
+
+
+def call(index: int, name: str | None, arguments: str) -> dict[str, Any]:
+    """A piece of a tool call; only the first piece names it."""
+    if name is None:
+        return {"index": index, "function": {"arguments": arguments}}
+    return {
+        "index": index,
+        "id": f"call_{index}",
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("--key", default="")
+    parser.add_argument("--model", default="scripted")
+    parser.add_argument("--tokens", type=int, default=20)
+    parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--fault", default="")
+    script = Script(parser.parse_args())
+    port = parser.parse_args().port
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await Connection(script, reader, writer).serve()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", port, limit=2**26)
+    print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,347 @@
+"""What happens on the Chat tab. A class may do all of it: a conversation is its visitor's own."""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from backend.chat.conversation import Conversation, Sampling
+from backend.chat.room import View
+from backend.chat.service import Chat, Upload
+from backend.errors import ConsoleError, InvalidInput, Message, NotFound
+from backend.servers.view import ServerState, ServerView
+from backend.services import Services
+from ui.access import Role, Visitor, language_of, visitor
+from ui.i18n import t
+from ui.render import message_html
+from ui.tabs.chat import render
+from ui.tabs.chat.code import code_view
+from ui.tabs.chat.layout import ChatTab
+from ui.tabs.chat.samples import samples
+
+Updates = dict[Any, Any]
+Handler = Callable[..., AsyncGenerator[Updates, None]]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Form:
+    """The tab's inputs as Gradio hands them over; a request sent by hand may hold anything."""
+
+    server: Any
+    other: Any
+    system: Any
+    temperature: Any
+    top_p: Any
+    max_tokens: Any
+    tools: Any
+
+    def sampling(self) -> Sampling:
+        """InvalidInput where a value can't be."""
+        return Sampling(
+            system=str(self.system or ""),
+            temperature=number(self.temperature, "chat.error.temperature", "chat-temperature"),
+            top_p=number(self.top_p, "chat.error.top_p", "chat-top-p"),
+            max_tokens=self._max_tokens(),
+            tools=tuple(str(name) for name in self.tools or ()),
+        )
+
+    def servers(self) -> tuple[str, ...]:
+        """The ids of the server, and of the other one to compare it with."""
+        return tuple(str(server) for server in (self.server, self.other) if server) or ("",)
+
+    def _max_tokens(self) -> int | None:
+        if self.max_tokens in (None, ""):
+            return None
+        return int(number(self.max_tokens, "chat.error.max_tokens", "chat-max-tokens"))
+
+
+def number(value: Any, key: str, field: str) -> float:
+    """A finite number; InvalidInput."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = float("nan")
+    if not abs(found) < 1e18:
+        raise InvalidInput(Message(key, {"value": str(value)[:40]}, field=field))
+    return found
+
+
+class Handlers:
+    """One method an event. Each yields what changes, by component."""
+
+    def __init__(self, services: Services, tab: ChatTab) -> None:
+        self._services = services
+        self._tab = tab
+
+    @property
+    def _chat(self) -> Chat:
+        return self._services.chat
+
+    async def opened(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
+        """A page was opened or reloaded: the conversation as it is, and on from there where an answer is under way."""
+        who = visitor(request)
+        view = await self._chat.view(who.id)
+        sampling = view.conversation.sampling
+        yield {
+            self._tab.system: sampling.system,
+            self._tab.temperature: sampling.temperature,
+            self._tab.top_p: sampling.top_p,
+            self._tab.max_tokens: sampling.max_tokens,
+            self._tab.tools: list(sampling.tools),
+            **await self._server_updates(who, view),
+        }
+        async for updates in self._watch(who):
+            yield updates
+
+    async def servers_changed(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
+        """Servers came or went."""
+        who = visitor(request)
+        yield await self._server_updates(who, await self._chat.view(who.id))
+
+    async def picked(self, request: gr.Request, server: Any, other: Any) -> AsyncGenerator[Updates, None]:
+        """A server was chosen by hand."""
+        who = visitor(request)
+        await self._chat.pick(who.id, str(server or ""), 0)
+        await self._chat.pick(who.id, str(other or ""), 1)
+        yield await self._server_updates(who, await self._chat.view(who.id))
+
+    async def ask(self, request: gr.Request, question: Any, instead: Any, *form: Any) -> AsyncGenerator[Updates, None]:
+        """Send what stands in the input; it stays there if it can't be sent."""
+        who = visitor(request)
+        question = question if isinstance(question, Mapping) else {}
+        uploads = [Upload(Path(path), Path(path).name) for path in question.get("files") or ()]
+        filled = Form(*form)
+        notices = await self._chat.ask(
+            who.id,
+            str(question.get("text") or ""),
+            uploads,
+            filled.sampling(),
+            filled.servers(),
+            replace_last=bool(instead),
+        )
+        async for updates in self._asked(who, notices, clear=True):
+            yield updates
+
+    async def sample(self, request: gr.Request, event: gr.EventData, *form: Any) -> AsyncGenerator[Updates, None]:
+        """Ask one of the sample questions."""
+        who = visitor(request)
+        filled = Form(*form)
+        index = getattr(event, "index", None)
+        view = self._running(str(filled.server or ""))
+        offered = samples(who.language, pictures=view is not None and view.takes_images)
+        if not isinstance(index, int) or not 0 <= index < len(offered):
+            raise NotFound(Message("common.bad_request"))
+        chosen = offered[index]
+        uploads = [Upload(chosen.picture, chosen.picture.name)] if chosen.picture else []
+        notices = await self._chat.ask(who.id, chosen.text, uploads, filled.sampling(), filled.servers())
+        async for updates in self._asked(who, notices, clear=False):
+            yield updates
+
+    async def again(self, request: gr.Request, *form: Any) -> AsyncGenerator[Updates, None]:
+        """Ask the last question once more."""
+        who = visitor(request)
+        filled = Form(*form)
+        await self._chat.again(who.id, filled.sampling(), filled.servers())
+        async for updates in self._asked(who, (), clear=False):
+            yield updates
+
+    async def edit(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
+        """Put the last question back into the input."""
+        view = await self._chat.view(visitor(request).id)
+        if view.conversation.exchanges:
+            question = view.conversation.exchanges[-1].question
+            yield {
+                self._tab.input: {"text": question.text, "files": []},
+                self._tab.instead: gr.update(visible=True, value=True),
+            }
+
+    async def stop(self, request: gr.Request) -> None:
+        """End the answer under way."""
+        await self._chat.stop(visitor(request).id)
+
+    async def clear(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
+        """Forget the conversation."""
+        who = visitor(request)
+        await self._chat.clear(who.id)
+        view = await self._chat.view(who.id)
+        yield {
+            self._tab.message: "",
+            self._tab.instead: gr.update(visible=False, value=False),
+            **self._shown(who, view),
+            **self._settled(view),
+            **await self._server_updates(who, view),
+        }
+
+    async def code(self, request: gr.Request, *form: Any) -> AsyncGenerator[Updates, None]:
+        """The settings changed: the code with them."""
+        who = visitor(request)
+        yield {self._tab.code: self._code(who, (await self._chat.view(who.id)).conversation, Form(*form))}
+
+    # -- what is shown ---------------------------------------------------------------------------------------------
+
+    async def _asked(self, who: Visitor, notices: tuple[Message, ...], *, clear: bool) -> AsyncIterator[Updates]:
+        first: Updates = {
+            self._tab.message: message_html(notices, who.language) if notices else "",
+            self._tab.instead: gr.update(visible=False, value=False),
+            self._tab.starter: {"shown": False},
+        }
+        if clear:
+            first[self._tab.input] = {"text": "", "files": []}
+        async for updates in self._watch(who):
+            yield {**first, **updates}
+            first = {}
+
+    async def _watch(self, who: Visitor) -> AsyncIterator[Updates]:
+        buttons = None
+        async with aclosing(self._chat.watch(who.id)) as views:
+            async for view in views:
+                updates = self._shown(who, view)
+                if buttons != view.active:
+                    buttons = view.active
+                    updates |= self._settled(view)
+                yield updates
+
+    def _shown(self, who: Visitor, view: View) -> Updates:
+        exchanges = view.conversation.exchanges
+        answers = exchanges[-1].answers if exchanges else ()
+        server = self._known(answers[0].server_id) if answers else None
+        updates: Updates = {
+            self._tab.box: render.messages(view, 0, who.language, who.role),
+            self._tab.stats: render.stats(view, who.language, server.context_length if server else 0),
+        }
+        if len(answers) > 1:
+            updates[self._tab.other_box] = gr.update(
+                value=render.messages(view, 1, who.language, who.role), visible=True
+            )
+        if view.problem is not None:
+            updates[self._tab.message] = message_html((view.problem,), who.language)
+        return updates
+
+    def _settled(self, view: View) -> Updates:
+        """The buttons, for a conversation that is answered or not."""
+        free = bool(view.conversation.exchanges) and not view.active
+        return {
+            self._tab.stop: gr.update(interactive=view.active),
+            self._tab.again: gr.update(interactive=free),
+            self._tab.edit: gr.update(interactive=free),
+            self._tab.clear: gr.update(interactive=bool(view.conversation.exchanges)),
+        }
+
+    async def _server_updates(self, who: Visitor, view: View) -> Updates:
+        """The servers that can be asked, and what the chosen one takes."""
+        views = self._services.servers.snapshot()
+        choices = render.server_choices(views, who.language)
+        picked, other = await self._chat.picked(who.id)
+        chosen = render.choose_server(views, picked)
+        second = other if other in {value for _, value in choices} and other != chosen else ""
+        server = self._running(chosen)
+        pictures = server is None or (server.takes_images and (not second or self._takes_images(second)))
+        placeholder = "chat.input.placeholder" if pictures else "chat.input.placeholder_text"
+        none = (t("chat.server_2.none", who.language), "")
+        form = Form(chosen, second, *self._settings(view))
+        return {
+            self._tab.server: gr.update(choices=choices, value=chosen or None),
+            self._tab.other_server: gr.update(
+                choices=[none, *((label, value) for label, value in choices if value != chosen)],
+                value=second,
+                visible=len(choices) > 1,
+            ),
+            self._tab.other_box: gr.update(visible=bool(second)),
+            self._tab.input: gr.update(
+                sources=["upload"] if pictures else [], placeholder=t(placeholder, who.language)
+            ),
+            self._tab.starter: self._starter(who, view, server),
+            self._tab.code: self._code(who, view.conversation, form),
+        }
+
+    def _starter(self, who: Visitor, view: View, server: ServerView | None) -> Mapping[str, Any]:
+        """The empty conversation: what to do next, and samples to begin with."""
+        starting = any(v.state is ServerState.STARTING for v in self._services.servers.snapshot())
+        offered = samples(who.language, pictures=server is not None and server.takes_images) if server else ()
+        return {
+            "shown": not view.conversation.exchanges,
+            "server": server.name if server else "",
+            "pictures": server is not None and server.takes_images,
+            "starting": starting,
+            "operator": who.role is Role.OPERATOR,
+            "samples": [
+                {"text": sample.text, "picture": sample.picture.name if sample.picture else ""} for sample in offered
+            ],
+        }
+
+    def _code(self, who: Visitor, conversation: Conversation, form: Form) -> Mapping[str, str]:
+        server = self._running(str(form.server or ""))
+        if server is None:
+            return {"python": "", "curl": ""}
+        try:
+            return code_view(self._services, who, server, conversation, form.sampling())
+        except ConsoleError:
+            return {"python": "", "curl": ""}
+
+    def _settings(self, view: View) -> tuple[Any, ...]:
+        sampling = view.conversation.sampling
+        return sampling.system, sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.tools
+
+    def _known(self, server_id: str) -> ServerView | None:
+        try:
+            return self._services.servers.get(server_id)
+        except NotFound:
+            return None
+
+    def _running(self, server_id: str) -> ServerView | None:
+        view = self._known(server_id) if server_id else None
+        return view if view is not None and view.state is ServerState.RUNNING else None
+
+    def _takes_images(self, server_id: str) -> bool:
+        view = self._known(server_id)
+        return view is not None and view.takes_images
+
+
+def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
+    """Connect the tab's events."""
+    handlers = Handlers(services, tab)
+    settings = [tab.system, tab.temperature, tab.top_p, tab.max_tokens, tab.tools]
+    form = [tab.server, tab.other_server, *settings]
+    outputs = [value for value in vars(tab).values() if value is not tab.page]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+    def on(event: Any, handler: Handler, inputs: list[Any] | None = None, **options: Any) -> None:
+        event(shown(handler, tab.message), inputs, outputs, **quiet, **options)
+
+    on(tab.page.opened, handlers.opened)
+    on(tab.page.servers, handlers.servers_changed)
+    on(tab.server.input, handlers.picked, [tab.server, tab.other_server])
+    on(tab.other_server.input, handlers.picked, [tab.server, tab.other_server])
+    on(tab.input.submit, handlers.ask, [tab.input, tab.instead, *form], trigger_mode="multiple")
+    on(tab.starter.sample, handlers.sample, form)
+    on(tab.again.click, handlers.again, form)
+    on(tab.edit.click, handlers.edit)
+    on(tab.clear.click, handlers.clear)
+    tab.stop.click(handlers.stop, None, None, queue=False, **quiet)
+    for component in settings:
+        on(component.change, handlers.code, form)
+
+
+def shown(handler: Handler, message: gr.HTML) -> Handler:
+    """The handler, with its errors shown on the tab in the page's language; what was there stays."""
+
+    @wraps(handler)
+    async def wrapped(request: gr.Request, *values: Any) -> AsyncGenerator[Updates, None]:
+        try:
+            async with aclosing(handler(request, *values)) as updates:
+                async for update in updates:
+                    yield update
+        except ConsoleError as error:
+            yield {message: message_html(error.messages, language_of(request))}
+        except Exception as error:
+            log.exception("the chat failed")
+            unexpected = Message("common.unexpected", {"error": type(error).__name__})
+            yield {message: message_html((unexpected,), language_of(request))}
+
+    return wrapped
