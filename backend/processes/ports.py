@@ -9,7 +9,9 @@ import psutil
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there now. A name or address that isn't this machine's gives False."""
+    """Whether a server could listen there now. An address that isn't this machine's, or no port at all, gives False."""
+    if not 1 <= port <= 65535:  # getaddrinfo would take it modulo 65536
+        return False
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -17,7 +19,7 @@ def is_free(host: str, port: int) -> bool:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen()
-    except (OSError, OverflowError):
+    except OSError:
         return False
     return True
 

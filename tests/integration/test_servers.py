@@ -24,8 +24,10 @@ from backend.processes.command import CommandSpec, SecretFile
 from backend.processes.supervisor import Supervisor
 from backend.servers.manager import ServerManager
 from backend.servers.view import ServerState, ServerView
+from backend.services import build_services
 from backend.settings import Settings
 from backend.store import FILE_NAME, Store
+from tests.tiny_models import make_model
 from tests.waiting import wait_for
 
 FAKE_SERVER = str(Path(__file__).parents[1] / "children" / "fake_server.py")
@@ -462,3 +464,52 @@ def test_external_addresses_that_cannot_be_used(world: World, outside: Callable[
         assert [m.key for m in world.manager.preview(external(address)).messages] == keys
     assert world.manager.snapshot() == ()
     assert list(world.settings.keys_dir.iterdir()) == []
+
+
+def test_the_real_transformers_serve(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The console's own wiring, a real model and a real server: ready, answering, found again, stopped."""
+    folder = make_model("internvl", tmp_path_factory.getbasetemp() / "models" / "小模型 tiny")
+    services = build_services(replace(settings, models=(folder.parent,)))
+    try:
+        wanted = ServeConfig(engine="transformers", model=str(folder))
+        wait_for("the environments are known", lambda: services.finder.machine().environments)
+        preview = services.servers.preview(wanted)
+        assert not preview.errors
+        server_id = services.servers.start(wanted)
+        assert preview.command is not None
+        assert services.servers.get(server_id).command == preview.command.preview()
+    finally:
+        services.close()
+    services = build_services(replace(settings, models=(folder.parent,)))
+    try:
+        servers = services.servers
+
+        def state() -> ServerView | None:
+            view = servers.get(server_id)
+            assert view.state in (ServerState.STARTING, ServerState.RUNNING), (view, view.reason_lines)
+            return view if view.state == ServerState.RUNNING else None
+
+        view = wait_for("the server is ready", state, 240)
+        assert view is not None
+        endpoint = servers.endpoint(server_id)
+        assert (endpoint.model_id, endpoint.api_key, endpoint.takes_images) == (str(folder), "", True)
+        question = {
+            "model": endpoint.model_id,
+            "messages": [{"role": "user", "content": "1 + 1 ="}],
+            "max_tokens": 4,
+            "stream": True,
+        }
+        url = f"{endpoint.base_url}/chat/completions"
+        answer = httpx.post(url, json=question, timeout=120, trust_env=False)
+        assert answer.status_code == 200
+        assert '"usage"' in answer.text
+        servers.stop(server_id)
+        stopped = wait_for("stopped", lambda: (v := servers.get(server_id)).state == ServerState.STOPPED and v)
+        assert isinstance(stopped, ServerView)
+        assert stopped.rung == "SIGTERM"
+        assert ports.is_free("127.0.0.1", view.port)
+    finally:
+        for run in services.supervisor.all():
+            services.supervisor.stop(run.id, grace_s=0)
+        wait_for("all runs have ended", lambda: all(run.ended for run in services.supervisor.all()))
+        services.close()
