@@ -68,6 +68,6 @@ def say(message: Message, language: Language) -> str:
 
 
 def parse_language(value: str | None) -> Language | None:
-    """"zh-CN" → "zh", "en" → "en", anything else → None."""
-    prefix = (value or "").strip().lower().split("-")[0]
+    """ "zh-CN" and "zh_CN.UTF-8" → "zh", "en" → "en", anything else → None."""
+    prefix = (value or "").strip().lower().replace("_", "-").split("-")[0]
     return next((language for language in LANGUAGES if language == prefix), None)
