@@ -14,10 +14,10 @@ def message_html(messages: Sequence[Message], language: Language) -> str:
     if not messages:
         return ""
     ordered = sorted(messages, key=lambda message: ORDER.index(message.level))
-    return f'<ul class="message-list">{"".join(_item(message, language) for message in ordered)}</ul>'
+    return f'<div class="message-list">{"".join(_item(message, language) for message in ordered)}</div>'
 
 
 def _item(message: Message, language: Language) -> str:
     role = "alert" if message.level == "error" else "status"
     about = f'data-level="{message.level}" data-key="{escape(message.key)}" data-field="{escape(message.field)}"'
-    return f'<li class="console-message" role="{role}" {about}>{escape(say(message, language))}</li>'
+    return f'<div class="console-message" role="{role}" {about}>{escape(say(message, language))}</div>'

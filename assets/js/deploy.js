@@ -6,13 +6,13 @@
 const lm = window.lmConsole;
 const { el, t, format } = lm;
 
-let servers = [];
+let servers = null; // null until the first snapshot
 let role = "operator";
 let chosen = null; // an id that a person chose, or null: the newest
 let clockSkew = 0; // s: the console's clock minus this browser's
 const watchers = new Set();
 
-const selected = () => servers.find((server) => server.id === chosen) ?? servers[0] ?? null;
+const selected = () => servers?.find((server) => server.id === chosen) ?? servers?.[0] ?? null;
 const now = () => Date.now() / 1000 + clockSkew;
 const byId = (id) => document.getElementById(id);
 
@@ -32,10 +32,15 @@ const isExternal = (server) => server.engine === "external";
 const isAlive = (server) => ["starting", "running", "stopping", "unreachable"].includes(server.state);
 const canStop = (server) => !isExternal(server) && ["starting", "running", "unreachable"].includes(server.state);
 
+/** Which ports are in use: when that changes, the command shown may have to take another. */
+const portsInUse = () => servers.filter(isAlive).map((server) => server.port).sort().join();
+
 lm.onSnapshot((snapshot) => {
+  const before = servers === null ? null : portsInUse();
   servers = snapshot.servers;
   role = snapshot.role;
   announce();
+  if (before !== null && before !== portsInUse() && role === "operator") byId("deploy-look-again")?.click();
 });
 
 /** Presses one of the tab's hidden Gradio buttons for that server. */
@@ -85,7 +90,10 @@ const stageOf = (server) => server.stage_text || t("deploy.server.stage.unknown"
 
 /** The load's stage and, where the log tells it, its percent. */
 function progressBar() {
-  const bar = el("progress", { max: "100", "aria-label": t("deploy.server.progress") });
+  const fill = el("span", {});
+  const bar = el("div", {
+    class: "progress-bar", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": t("deploy.server.progress"),
+  }, fill);
   const stage = el("span", { class: "deploy-stage" });
   const percent = el("span", { class: "deploy-percent" });
   const box = el("div", { class: "deploy-progress", hidden: true }, bar, el("div", { class: "deploy-progress-text" }, stage, percent));
@@ -97,8 +105,10 @@ function progressBar() {
       stage.textContent = stageOf(server);
       const known = server.progress !== null && server.progress !== undefined;
       percent.textContent = known ? `${Math.floor(server.progress * 100)}%` : "";
-      if (known) bar.value = server.progress * 100;
-      else bar.removeAttribute("value");
+      bar.classList.toggle("unknown", !known);
+      fill.style.width = known ? `${server.progress * 100}%` : "";
+      if (known) bar.setAttribute("aria-valuenow", Math.floor(server.progress * 100));
+      else bar.removeAttribute("aria-valuenow");
     },
   };
 }
@@ -242,6 +252,7 @@ lm.register("deploy-servers", (element) => {
   element.replaceChildren(el("h2", { class: "deploy-heading" }, t("deploy.servers.title")), empty, list);
 
   function draw() {
+    if (servers === null) return;
     empty.hidden = servers.length > 0;
     const text = role === "operator" ? "deploy.servers.empty.text" : "deploy.servers.empty.class";
     if (!empty.hidden) {
@@ -265,7 +276,7 @@ lm.register("deploy-servers", (element) => {
   draw();
   setInterval(() => {
     if (document.visibilityState !== "visible" || element.offsetParent === null) return;
-    for (const server of servers) cards.get(server.id)?.tick(server);
+    for (const server of servers ?? []) cards.get(server.id)?.tick(server);
   }, 1000);
 });
 
@@ -276,7 +287,10 @@ lm.register("deploy-status", (element) => {
   const headline = el("div", { class: "deploy-status-head", role: "status" });
   const progress = progressBar();
   const body = el("div", {});
-  element.replaceChildren(el("div", { class: "card" }, headline, progress.box, body));
+  const time = el("span", { class: "deploy-when" });
+  element.replaceChildren(
+    el("div", { class: "card" }, el("div", { class: "deploy-status-row" }, headline, el("span", { class: "spring" }), time), progress.box, body),
+  );
   let drawn = "";
 
   function draw() {
@@ -287,6 +301,7 @@ lm.register("deploy-status", (element) => {
     if (!server) return;
     root.dataset.progress = server.progress ?? "";
     progress.show(server);
+    time.textContent = when(server);
     const key = JSON.stringify([server.id, server.state, server.reason, server.exit_code, server.reason_lines, server.command]);
     if (key === drawn) return;
     drawn = key;
@@ -303,6 +318,10 @@ lm.register("deploy-status", (element) => {
 
   watchers.add(draw);
   draw();
+  setInterval(() => {
+    const server = selected();
+    if (server && document.visibilityState === "visible") time.textContent = when(server);
+  }, 1000);
 });
 
 function ending(server) {

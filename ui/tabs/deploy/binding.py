@@ -32,6 +32,14 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
         api_name="deploy_preview",
     )
     quick(
+        tab.look_again.click,  # a port was taken or became free: the command may have changed, the message stays
+        handlers.preview_again,
+        inputs=inputs,
+        outputs=[tab.command, tab.start],
+        trigger_mode="always_last",
+        api_visibility="private",
+    )
+    quick(
         [tab.engine.change, tab.environment.change],
         handlers.fit_form,
         inputs=[tab.engine, tab.environment],

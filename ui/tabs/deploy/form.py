@@ -47,6 +47,7 @@ class DeployTab:
     stop: gr.Button
     selected: gr.Textbox
     edit: gr.Button
+    look_again: gr.Button
     chat: gr.Button
     status: gr.HTML
     servers: gr.HTML
@@ -80,7 +81,7 @@ def build(services: Services) -> DeployTab:
 
 
 def _model(parts: dict[str, Any]) -> None:
-    with gr.Group():
+    with gr.Group(elem_id="deploy-what"):
         parts["engine"] = gr.Dropdown(
             choices=(engines := engine_choices()),
             value=engines[0][1],
@@ -116,7 +117,7 @@ def _model(parts: dict[str, Any]) -> None:
 
 
 def _first_settings(parts: dict[str, Any]) -> None:
-    with gr.Group():
+    with gr.Group(elem_id="deploy-first-settings"):
         parts["gpus"] = gr.Dropdown(
             choices=[],
             value=[],
@@ -199,24 +200,27 @@ def _command(parts: dict[str, Any]) -> None:
             buttons=["copy"],
             elem_id="deploy-command",
         )
-        parts["message"] = gr.HTML(elem_id="deploy-message")
         with gr.Row():
             parts["start"] = gr.Button(
                 L("deploy.start"), variant="primary", size="md", interactive=False, elem_id="deploy-start"
             )
             parts["stop"] = gr.Button(L("deploy.stop"), size="md", interactive=True, elem_id="deploy-stop")
+        parts["message"] = gr.HTML(elem_id="deploy-message")
 
 
 def _servers(parts: dict[str, Any]) -> None:
     parts["status"] = gr.HTML(elem_id="deploy-status", js_on_load=_mount("deploy-status"))
     parts["servers"] = gr.HTML(elem_id="deploy-servers", js_on_load=_mount("deploy-servers"))
     parts["log"] = gr.HTML(elem_id="deploy-log", js_on_load=_mount("deploy-log"))
-    # The page's script keeps the chosen server's id in it, and presses the two buttons for the cards.
+    # For the page's script: the chosen server's id, the cards' two buttons, and a preview when other servers changed.
     parts["selected"] = gr.Textbox(
         show_label=False, container=False, interactive=True, visible="hidden", elem_id="deploy-selected"
     )
     parts["edit"] = gr.Button(L("deploy.edit"), visible="hidden", interactive=True, elem_id="deploy-edit")
     parts["chat"] = gr.Button(L("deploy.chat"), visible="hidden", interactive=True, elem_id="deploy-chat")
+    parts["look_again"] = gr.Button(
+        L("deploy.command.label"), visible="hidden", interactive=True, elem_id="deploy-look-again"
+    )
 
 
 def _connect(parts: dict[str, Any]) -> None:

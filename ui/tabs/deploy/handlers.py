@@ -130,6 +130,11 @@ class Handlers:
 
         return self._shown(request, look, lambda html: ("", html, gr.update(interactive=False)))
 
+    def preview_again(self, request: gr.Request, *values: object) -> Updates:
+        """As ``preview``, leaving the message as it stands: command, start."""
+        command, _, start = self.preview(request, *values)
+        return command, start
+
     # The buttons
 
     def start(self, request: gr.Request, *values: object) -> Updates:

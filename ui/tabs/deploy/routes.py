@@ -31,9 +31,9 @@ def routes(services: Services) -> Sequence[BaseRoute]:
 
     def code(server_id: str) -> Mapping[str, Any]:
         view = servers.get(server_id)
-        key_file = services.settings.keys_dir / f"{view.id}.key"
+        takes_key = bool(servers.endpoint(server_id).api_key)
         login = load_login(services.store)
-        lines = code_lines(view, key_file if key_file.is_file() else None, login)
+        lines = code_lines(view, services.settings.keys_dir / f"{view.id}.key" if takes_key else None, login)
         return {"lines": lines, "login": login is not None}
 
     return [
