@@ -31,10 +31,12 @@ RUN_MARK = "LMDEPLOY_CONSOLE_RUN"  # in the environment of everything that belon
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 
-# Where these stand in what stat_fields returns.
+# Where these stand in what stat_fields returns. START is when it started, in clock ticks since boot: with the pid and
+# the boot id it names one process for ever.
 STATE = 0
 PARENT = 1
 START = 19
+ENDED_STATES = ("Z", "X")  # a zombie has ended; only its parent hasn't looked
 
 _RESERVED_BYTES = 4096
 _PR_SET_CHILD_SUBREAPER = 36
@@ -45,15 +47,6 @@ _SWEEP_POLL_S = 0.02
 def boot_id() -> str:
     """This boot's random id: a pid means nothing in another one."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-def start_ticks(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot; with the pid and the boot it names one process for ever.
-
-    None when it is gone. A zombie has ended: None too.
-    """
-    fields = stat_fields(pid)
-    return None if fields is None or fields[STATE] in ("Z", "X") else int(fields[START])
 
 
 def stat_fields(pid: int) -> list[str] | None:

@@ -212,8 +212,7 @@ class Supervisor:
     def _step(self, row: ProcessRow) -> ProcessRow:
         if row.boot_id != self._boot:
             return self._ended(replace(row, interrupted=True))
-        _reap(row.runner_pid, row.runner_start)
-        runner_alive = _is_alive(row.runner_pid, row.runner_start)
+        runner_alive = _is_alive(row.runner_pid, row.runner_start, reap=True)
         command_alive = _is_alive(row.pid, row.start)
         # Read after the look at the runner: one that has ended has written all that it ever will.
         if row.pid == 0 and (written := runner.read_result(self._folder(row.id), runner.PROCESS)) is not None:
@@ -357,16 +356,20 @@ def _start_runner(folder: Path) -> int:
     return process.pid
 
 
-def _reap(pid: int, start: int) -> None:
-    """Wait for a runner that has ended, if it is a child of this process (it isn't after a restart)."""
-    fields = runner.stat_fields(pid)
-    if fields is not None and fields[runner.STATE] == "Z" and int(fields[runner.START]) == start:
+def _is_alive(pid: int, start: int, *, reap: bool = False) -> bool:
+    """Whether that very process runs. A zombie doesn't; ``reap`` waits for it, if it is a child of this process.
+
+    (A runner is, until the console is restarted.)
+    """
+    fields = runner.stat_fields(pid) if pid else None
+    if fields is None or int(fields[runner.START]) != start:
+        return False
+    if fields[runner.STATE] not in runner.ENDED_STATES:
+        return True
+    if reap:
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-
-
-def _is_alive(pid: int, start: int) -> bool:
-    return pid != 0 and start != 0 and runner.start_ticks(pid) == start
+    return False
 
 
 def _climb(row: ProcessRow) -> ProcessRow:

@@ -27,6 +27,7 @@ from backend.store import Store
 
 KIND = "server"
 READY_TIMEOUT_S = 30 * 60.0
+READY_TIMEOUT_SETTING = "ready_timeout_s"
 READY_TIMEOUT_LIMITS_S = (5.0, 24 * 3600.0)
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class ServerManager:
         self._choose = choose
         self._load_progress = load_progress
         self._diagnose = diagnose
-        self._ready_timeout_s = ready_timeout_s
+        self._ready_timeout_s = float(store.get_json("setting", READY_TIMEOUT_SETTING) or ready_timeout_s)
         self._prober = Prober()
         self._lock = threading.RLock()
         self._start_lock = threading.Lock()
@@ -100,8 +101,7 @@ class ServerManager:
     @property
     def ready_timeout_s(self) -> float:
         """How long a server may take to get ready, in seconds."""
-        value = self._store.get_json("setting", "ready_timeout_s")
-        return self._ready_timeout_s if value is None else float(value)
+        return self._ready_timeout_s
 
     def set_ready_timeout(self, seconds: float) -> None:
         """Remember another deadline for getting ready; it holds for servers that are started from now on.
@@ -111,7 +111,8 @@ class ServerManager:
         low, high = READY_TIMEOUT_LIMITS_S
         if not low <= seconds <= high:
             raise InvalidInput(Message("servers.ready-timeout-range", {"value": seconds, "low": low, "high": high}))
-        self._store.put_json("setting", "ready_timeout_s", seconds)
+        self._store.put_json("setting", READY_TIMEOUT_SETTING, seconds)
+        self._ready_timeout_s = float(seconds)
 
     def preview(self, config: ServeConfig) -> Preview:
         """The command that ``start`` would run with these settings, and everything wrong or worth knowing about them.
@@ -355,7 +356,7 @@ class ServerManager:
             self._prober,
             self._load_progress,
             self._diagnose,
-            self.ready_timeout_s,
+            self._ready_timeout_s,
         )
         with self._lock:
             self._followers[server_id] = follower

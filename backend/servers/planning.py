@@ -108,8 +108,10 @@ def plan(
             # Without its model, only the other settings' errors are worth saying.
             if found or message.level == "error":
                 findings.add(Unavailable if message == unavailable else InvalidInput, message)
-        if config.port is not None and (config.port in ports_taken or not ports.is_free(HOST, config.port)):
-            params = {"value": config.port, "free": slot.port}
+        # A number that is no port at all is the engine's to refuse.
+        asked = config.port if config.port is not None and 1 <= config.port <= 65535 else None
+        if asked is not None and (asked in ports_taken or not ports.is_free(HOST, asked)):
+            params = {"value": asked, "free": slot.port}
             findings.add(Conflict, Message("servers.port-in-use", params, "deploy-port"))
         if found:
             try:

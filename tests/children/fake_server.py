@@ -1,8 +1,8 @@
 """A model server that does as it is told: /health, /v1/models, a key, progress on the way, death on request.
 
-``python fake_server.py PORT [--gate FILE] [--key KEY] [--model NAME] [--loading] [--die CODE]``. With ``--gate`` it
-answers /health with what stands in FILE (an HTTP status; 503 while there is no file); "exit N" there ends it with code
-N. ``--key @FILE`` reads the key from FILE. The standard library only.
+``python fake_server.py PORT [--gate FILE] [--key KEY] [--model NAME] [--loading] [--flood BYTES] [--die CODE]``. With
+``--gate`` it answers /health with what stands in FILE (an HTTP status; 503 while there is no file); "exit N" there ends
+it with code N. ``--key @FILE`` reads the key from FILE. The standard library only.
 """
 
 import argparse
@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--key", default="")
     parser.add_argument("--model", default="fake")
     parser.add_argument("--loading", action="store_true")
+    parser.add_argument("--flood", type=int, default=0)
     parser.add_argument("--die", type=int)
     options = parser.parse_args()
     if options.key.startswith("@"):
@@ -66,6 +67,8 @@ def main() -> None:
     if options.loading:
         sys.stdout.write("Loading:   0%| | 0/24\rLoading:  29%|██▉ | 7/24")
         sys.stdout.flush()
+    for _ in range(options.flood // 1000):
+        print("x" * 999, flush=True)
     if options.die is not None:
         print("RuntimeError: it was told to die", flush=True)
         sys.exit(options.die)

@@ -122,7 +122,8 @@ def pids_in(path: Path) -> list[int]:
 
 
 def is_running(pid: int) -> bool:
-    return runner.start_ticks(pid) is not None
+    fields = runner.stat_fields(pid)
+    return fields is not None and fields[runner.STATE] not in runner.ENDED_STATES
 
 
 def runner_pid(run: Run) -> int:
@@ -477,18 +478,6 @@ def test_a_log_that_may_not_grow_hides_no_exit_status(world: World) -> None:
     assert run.exit_code is not None
     assert run.exit_code != 0
     assert run.problem is None
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MiB, where this user may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"no mount here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk_hides_no_exit_status_and_starts_nothing_more(tiny_disk: Path, settings: Settings) -> None:

@@ -124,7 +124,7 @@ def make_world(settings: Settings) -> Iterator[Callable[..., World]]:
     made: list[World] = []
 
     def make(**changes: Any) -> World:
-        made.append(World(settings, **changes))
+        made.append(World(**{"settings": settings, **changes}))
         return made[-1]
 
     yield make
@@ -329,6 +329,26 @@ def test_bad_settings_start_and_store_nothing(world: World) -> None:
     assert world.manager.snapshot() == ()
     assert world.store.all("server") == {}
     assert list(world.settings.runs_dir.iterdir()) == []
+
+
+def test_a_full_disk_is_named_as_the_reason(
+    tiny_disk: Path, make_world: Callable[..., World], settings: Settings
+) -> None:
+    world = make_world(settings=replace(settings, state_dir=tiny_disk))
+    server_id = world.manager.start(config("--flood", "4000000"))
+    view = world.until(server_id, ServerState.FAILED)
+    assert view.reason is not None
+    assert view.reason.key == "servers.disk-full"
+    assert errors(lambda: world.manager.start(config()))[0] is Unavailable
+    assert [view.id for view in world.manager.snapshot()] == [server_id]
+
+
+def test_previews_leave_one_key_and_a_restart_removes_it(world: World) -> None:
+    for _ in range(3):
+        world.manager.preview(config())
+    assert len(list(world.settings.keys_dir.iterdir())) == 1
+    world.reopen()
+    assert list(world.settings.keys_dir.iterdir()) == []
 
 
 def test_a_port_is_promised_once(world: World, tmp_path: Path) -> None:
