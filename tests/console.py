@@ -1,12 +1,14 @@
 """The whole console as a person starts it: app.py as a process, on a free port, with its own state folder."""
 
 import contextlib
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import termios
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -28,23 +30,26 @@ class Console:
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         port: int | None = 0,
-        own_session: bool = True,
+        python_flags: Sequence[str] = (),
+        terminal: int | None = None,
     ) -> None:
+        """``port`` None leaves --port out; ``terminal`` is a pty's slave, which becomes its controlling terminal."""
         self.state_dir = state_dir
         state_dir.parent.mkdir(parents=True, exist_ok=True)
         self._output = state_dir.parent / f"{state_dir.name}.output-{os.urandom(4).hex()}"
-        argv = [sys.executable, str(ROOT / "app.py"), "--state-dir", str(state_dir), *arguments]
+        argv = [sys.executable, *python_flags, str(ROOT / "app.py"), "--state-dir", str(state_dir), *arguments]
         if port is not None:
             argv += ["--port", str(port)]
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=output if terminal is None else terminal,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
-                start_new_session=own_session,
+                start_new_session=True,
+                preexec_fn=None if terminal is None else lambda: fcntl.ioctl(terminal, termios.TIOCSCTTY, 0),
             )
 
     def output(self) -> str:

@@ -94,10 +94,12 @@ def test_importing_a_module_does_nothing(tmp_path: Path) -> None:
         for folder in ("backend", "ui")
         for path in modules(folder)
     ]
+    here = tmp_path / "here"
+    here.mkdir()
     done = subprocess.run(
         [sys.executable, "-c", CENSUS, json.dumps([*names, "app"])],
-        env={"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(tmp_path), "GRADIO_ANALYTICS_ENABLED": "False"},
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+        env={"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(here), "GRADIO_ANALYTICS_ENABLED": "False"},
+        cwd=here, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"threads": [], "heavy": [], "files": []}
