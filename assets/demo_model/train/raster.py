@@ -1,0 +1,190 @@
+"""Draw a batch of scenes on the GPU, as the image processor would hand them to the model.
+
+Every picture comes out as 3 x 224 x 224, squeezed to a square as the processor does it, with the traces that real files
+have: anti-aliasing, rotation, hand-drawn wobble, outlines with gaps, low resolution, JPEG blocks and noise.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import torch
+
+from .scenes import KINDS, Scene
+
+SIZE = 224
+SLOTS = 5
+# Columns of a shape's row: kind, red, green, blue, x, y, size, rotation, stretch, shear, detail (star and cross), stroke (0: filled),
+# edge stroke, gap angle, gap width, wobble amplitudes and phases (4 each)
+COLUMNS = 23
+MEAN, STD = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+
+
+def shape_row(shape: object, rng: random.Random, hand: bool, outline: bool, edge: bool) -> list[float]:
+    """The numbers that draw one shape, with random rotation, proportions and wobble."""
+    kind = KINDS.index(shape.kind)  # type: ignore[attr-defined]
+    turn = rng.gauss(0, 0.16) if rng.random() < 0.75 else 0.0
+    turn = max(-0.38, min(0.38, turn))
+    if kind == 2 and rng.random() < 0.15:
+        turn += math.pi
+    if kind == 5 and rng.random() < 0.25:
+        turn += math.pi / 4
+    if kind == 3 and rng.random() < 0.2:
+        turn = rng.uniform(0, 2 * math.pi)
+    free = 0.26 if hand else 0.1
+    stretch = math.exp(rng.uniform(-free, free))
+    shear = rng.uniform(-0.45, 0.45) if kind == 2 and rng.random() < 0.5 else rng.uniform(-0.12, 0.12) if hand else 0.0
+    detail = rng.uniform(0.36, 0.56) if kind == 3 else (rng.uniform(0.06, 0.16) if rng.random() < (0.6 if hand else 0.2) else rng.uniform(0.18, 0.42))
+    size = shape.size  # type: ignore[attr-defined]
+    stroke = max(rng.uniform(0.012, 0.034), 0.05 * size) / size if outline else 0.0
+    if kind == 5 and outline and rng.random() < 0.6:
+        detail, stroke = stroke / 2 + 0.02, 0.0  # two pen strokes
+    gap = rng.uniform(0, 2 * math.pi), (rng.uniform(0.03, 0.16) if outline and hand and rng.random() < 0.4 else 0.0)
+    strength = rng.uniform(0.0, 0.055) if hand else 0.0
+    waves = [strength * rng.uniform(-1, 1) for _ in range(4)] + [rng.uniform(0, 2 * math.pi) for _ in range(4)]
+    return [kind, *shape.rgb, shape.x, shape.y, size, turn, stretch, shear, detail, stroke, (rng.uniform(0.03, 0.09) if edge and not outline else 0.0), *gap, *waves]  # type: ignore[attr-defined]
+
+
+def scene_rows(scene: Scene, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
+    """``(shapes, picture)``: SLOTS x COLUMNS (rows of zeros where there is no shape) and background, aspect and effects."""
+    hand = rng.random() < 0.42
+    outline = rng.random() < (0.55 if hand else 0.15)
+    edge = rng.random() < 0.06
+    rows = np.zeros((SLOTS, COLUMNS), np.float32)
+    rows[:, 0] = -1
+    for i, shape in enumerate(scene.shapes):
+        rows[i] = shape_row(shape, rng, hand, outline if rng.random() < 0.9 else not outline, edge)
+    jpeg = rng.uniform(0.01, 0.09) if rng.random() < 0.35 else 0.0
+    noise = rng.uniform(0, 0.02) if rng.random() < 0.3 else 0.0
+    soft = rng.choice((0.35, 0.5, 0.7, 1.0, 1.5))
+    picture = np.array([*scene.rgb, scene.aspect, soft, jpeg, noise, float(scene.clutter)], np.float32)
+    return rows, picture
+
+
+def _distance(kind: int, p: torch.Tensor, q: torch.Tensor, detail: torch.Tensor) -> torch.Tensor:
+    """Signed distance (negative inside) of points (p, q; q points up) to a shape of radius about 1."""
+    if kind == 0:
+        return torch.hypot(p, q) - 0.93
+    if kind == 1:
+        return torch.maximum(p.abs(), q.abs()) - 0.83
+    if kind == 2:
+        return torch.maximum(-q, 0.8660254 * p.abs() + 0.5 * q) - 0.58
+    if kind == 3:
+        sector = 2 * math.pi / 5
+        angle = torch.atan2(p, q)
+        angle = (torch.remainder(angle + sector / 2, sector) - sector / 2).abs()
+        radius = torch.hypot(p, q)
+        x, y = radius * torch.sin(angle), radius * torch.cos(angle)  # the tip is at (0, 1.1)
+        tip = 1.1
+        inner_x, inner_y = detail * tip * math.sin(sector / 2), detail * tip * math.cos(sector / 2)
+        dx, dy = inner_x, inner_y - tip  # from the tip to the inner corner
+        return (dx * (y - tip) - dy * x) / torch.hypot(dx, dy)
+    if kind == 4:
+        scale = 0.62
+        x, y = p.abs() * scale, (q + 0.92) * scale
+        upper = torch.hypot(x - 0.25, y - 0.75) - math.sqrt(2) / 4
+        half = 0.5 * torch.clamp(x + y, min=0)
+        lower = torch.sqrt(torch.minimum(x * x + (y - 1) ** 2, (x - half) ** 2 + (y - half) ** 2)) * torch.sign(x - y)
+        return torch.where(y + x > 1, upper, lower) / scale
+    a, b = p.abs(), q.abs()
+    return torch.minimum(torch.maximum(a - 0.98, b - detail), torch.maximum(b - 0.98, a - detail))
+
+
+def _coverage(rows: torch.Tensor, picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """How much of each pixel a shape covers, and how much its dark edge does: each N x SIZE x SIZE."""
+    n, device = len(rows), rows.device
+    grid = (torch.arange(SIZE, device=device) + 0.5) / SIZE
+    column = [c.view(n, 1, 1) for c in rows.unbind(1)]
+    aspect = picture[:, 3].view(n, 1, 1)
+    wide, high = aspect.clamp(min=1), (1 / aspect).clamp(min=1)
+    x = (grid.view(1, 1, SIZE) - column[4]) * wide / column[6]
+    y = -(grid.view(1, SIZE, 1) - column[5]) * high / column[6]
+    cos, sin = torch.cos(column[7]), torch.sin(column[7])
+    p, q = cos * x + sin * y, -sin * x + cos * y
+    p, q = (p - column[9] * q) / column[8], q * column[8]
+    angle = torch.atan2(q, p)
+    wave = torch.zeros_like(angle)
+    for i, k in enumerate((2, 3, 5, 9)):
+        wave = wave + column[15 + i] * torch.cos(k * angle + column[19 + i])
+    bend = 1 + wave
+    p, q = p * bend, q * bend
+    distance = torch.empty_like(p)
+    for kind in range(len(KINDS)):
+        chosen = (rows[:, 0] == kind).nonzero()[:, 0]
+        if len(chosen):
+            distance[chosen] = _distance(kind, p[chosen], q[chosen], column[10][chosen])
+    stroke = column[11]
+    shifted = torch.where(stroke > 0, distance.abs() - stroke / 2, distance)
+    gap = torch.remainder(angle - column[13] + math.pi, 2 * math.pi) - math.pi
+    # A pixel measured in the shape's units; the squeeze makes the two directions differ, their mean is near enough.
+    pixel = (wide + high) / 2 / SIZE / column[6] * picture[:, 4].view(n, 1, 1)
+    shifted = torch.where((column[14] > 0) & (gap.abs() < column[14]), shifted.clamp(min=1.0), shifted)
+    cover = torch.sigmoid(-shifted / pixel * 2.5)
+    edge = torch.where(column[12] > 0, torch.sigmoid(-(distance.abs() - column[12] / 2) / pixel * 2.5), torch.zeros_like(cover))
+    return cover, edge
+
+
+def _dct_matrix(device: torch.device) -> torch.Tensor:
+    k = torch.arange(8, device=device, dtype=torch.float32)
+    matrix = torch.cos((2 * k.view(1, 8) + 1) * k.view(8, 1) * math.pi / 16) * math.sqrt(2 / 8)
+    matrix[0] /= math.sqrt(2)
+    return matrix
+
+
+def _jpeg(images: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
+    """Round the 8 x 8 block frequencies as JPEG does, more coarsely for colour and high frequencies."""
+    n, device = len(images), images.device
+    to_ycc = torch.tensor([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]], device=device)
+    ycc = torch.einsum("ij,njhw->nihw", to_ycc, images)
+    blocks = ycc.view(n, 3, SIZE // 8, 8, SIZE // 8, 8).permute(0, 1, 2, 4, 3, 5)
+    dct = _dct_matrix(device)
+    frequency = dct @ blocks @ dct.T
+    ramp = 1 + 0.45 * (torch.arange(8, device=device).view(8, 1) + torch.arange(8, device=device).view(1, 8))
+    step = strength.view(n, 1, 1, 1, 1, 1) * ramp * torch.tensor([1.0, 1.6, 1.6], device=device).view(1, 3, 1, 1, 1, 1)
+    frequency = torch.round(frequency / step) * step
+    ycc = (dct.T @ frequency @ dct).permute(0, 1, 2, 4, 3, 5).reshape(n, 3, SIZE, SIZE)
+    return torch.einsum("ij,njhw->nihw", torch.linalg.inv(to_ycc), ycc)
+
+
+def _clutter(n: int, device: torch.device, generator: torch.Generator) -> torch.Tensor:
+    """Pictures that are no drawings: coloured noise from coarse to fine, as a photo's texture."""
+    image = torch.zeros(n, 3, SIZE, SIZE, device=device)
+    for cells in (3, 7, 14, 28, 56):
+        noise = torch.rand(n, 3, cells, cells, device=device, generator=generator) - 0.5
+        weight = torch.rand(n, 1, 1, 1, device=device, generator=generator) * (1.6 if cells < 20 else 0.9)
+        image += weight * torch.nn.functional.interpolate(noise, (SIZE, SIZE), mode="bicubic")
+    return (0.5 + image * 0.8).clamp(0, 1)
+
+
+@torch.no_grad()
+def render(rows: torch.Tensor, pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Pixel values (N x 3 x 224 x 224, normalized) of N scenes given as by ``scene_rows``. ``generator`` is on the same device."""
+    n, device = len(rows), rows.device
+    images = pictures[:, :3].view(n, 3, 1, 1).expand(n, 3, SIZE, SIZE).clone()
+    present = rows[:, :, 0] >= 0
+    for slot in range(SLOTS):
+        chosen = present[:, slot].nonzero()[:, 0]
+        if not len(chosen):
+            continue
+        cover, edge = _coverage(rows[chosen, slot], pictures[chosen])
+        colour = rows[chosen, slot, 1:4].view(-1, 3, 1, 1)
+        drawn = images[chosen] + cover.unsqueeze(1) * (colour - images[chosen])
+        images[chosen] = drawn * (1 - 0.92 * edge.unsqueeze(1))
+    cluttered = (pictures[:, 7] > 0).nonzero()[:, 0]
+    if len(cluttered):
+        images[cluttered] = _clutter(len(cluttered), device, generator)
+    # Small files: a part of the batch goes through a lower resolution.
+    if n >= 8:
+        part = n // 8
+        sizes = torch.randint(48, SIZE, (2,), generator=generator, device=device).tolist()
+        for i, low in enumerate(sizes):
+            piece = torch.nn.functional.interpolate(images[i * part:(i + 1) * part], (low, low), mode="area")
+            images[i * part:(i + 1) * part] = torch.nn.functional.interpolate(piece, (SIZE, SIZE), mode="bicubic")
+    pressed = (pictures[:, 5] > 0).nonzero()[:, 0]
+    if len(pressed):
+        images[pressed] = _jpeg(images[pressed], pictures[pressed, 5])
+    images += pictures[:, 6].view(n, 1, 1, 1) * torch.randn(images.shape, device=device, generator=generator)
+    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, STD))
+    return (images.clamp(0, 1) - mean) / std
