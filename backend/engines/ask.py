@@ -4,9 +4,12 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 CHILDREN = Path(__file__).parent / "children"
+LOOK_SECONDS = 0.2
 ANSWER_LIMIT_BYTES = 16_000_000
 
 
@@ -14,10 +17,23 @@ class NoAnswer(Exception):
     """The child didn't start, failed, or took too long; the text says which, with the last line it wrote."""
 
 
-def ask(python: Path, script: str, *arguments: str, deadline_s: float, niceness: int = 0) -> str:
+def never() -> bool:
+    """The answer is wanted to the end."""
+    return False
+
+
+def ask(
+    python: Path,
+    script: str,
+    *arguments: str,
+    deadline_s: float,
+    niceness: int = 0,
+    stopped: Callable[[], bool] = never,
+) -> str:
     """What children/``script`` prints when that Python runs it. Raises NoAnswer.
 
-    The child has a session of its own, which is killed whole at the deadline, and looks at no GPU and no hub.
+    The child has a session of its own, which is killed whole at the deadline or once ``stopped`` says so, and looks at
+    no GPU and no hub.
     """
     argv = [str(python), str(CHILDREN / script), *arguments]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8"}
@@ -36,9 +52,7 @@ def ask(python: Path, script: str, *arguments: str, deadline_s: float, niceness:
         raise NoAnswer(error.strerror or str(error)) from error
     with child:
         try:
-            answer, errors = child.communicate(timeout=deadline_s)
-        except subprocess.TimeoutExpired as error:
-            raise NoAnswer(f"no answer within {deadline_s:g} s") from error
+            answer, errors = _communicate(child, deadline_s, stopped)
         finally:
             if child.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -48,6 +62,16 @@ def ask(python: Path, script: str, *arguments: str, deadline_s: float, niceness:
     if len(answer) > ANSWER_LIMIT_BYTES:
         raise NoAnswer(f"an answer of {len(answer)} bytes")
     return answer.decode("utf-8", "replace")
+
+
+def _communicate(child: subprocess.Popen[bytes], deadline_s: float, stopped: Callable[[], bool]) -> tuple[bytes, bytes]:
+    end = time.monotonic() + deadline_s
+    while not stopped():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return child.communicate(timeout=LOOK_SECONDS)
+        if time.monotonic() > end:
+            raise NoAnswer(f"no answer within {deadline_s:g} s")
+    raise NoAnswer("not wanted any more")
 
 
 def _last_line(output: bytes) -> str:

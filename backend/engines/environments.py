@@ -15,7 +15,7 @@ from pathlib import Path
 
 from backend.engines.ask import NoAnswer, ask
 from backend.engines.base import Environment, Gpu, Machine
-from backend.engines.choice import check_report, choose_environment, default_engine, gpu_problem
+from backend.engines.choice import FIELD, check_report, choose_environment, default_engine, gpu_problem
 from backend.engines.flag_reader import read_capabilities
 from backend.engines.flags import SNAPSHOT_LMDEPLOY
 from backend.errors import Message
@@ -62,7 +62,8 @@ class EnvironmentFinder:
         self._lock = threading.Lock()
         self._environments: tuple[Environment, ...] = ()
         self._looked = threading.Event()
-        self._closed = threading.Event()
+        self._wanted = threading.Event()  # another look, or the end
+        self._closed = False
         self._thread: threading.Thread | None = None
         self._gpus = no_gpus()
         self._gpus_at = float("-inf")
@@ -72,26 +73,46 @@ class EnvironmentFinder:
 
     def machine(self, wait_s: float = 2.0) -> Machine:
         """What is known now. Only the very first look is waited for, at most ``wait_s`` seconds (it takes 0.1 s)."""
-        if self._thread is None:
-            self.refresh()
-        self._looked.wait(wait_s)
+        if not self._looked.is_set():
+            self._start(again=False)
+            self._looked.wait(wait_s)
         with self._lock:
             gpus, driver, driver_cuda = self._read_gpus()
             return Machine(gpus, driver, driver_cuda, self._environments)
 
     def refresh(self) -> None:
-        """Looks again, in the background; a look that is under way counts."""
-        with self._lock:
-            if self._closed.is_set() or (self._thread is not None and self._thread.is_alive()):
-                return
-            self._thread = threading.Thread(target=self._look, name="environments", daemon=True)
-            self._thread.start()
+        """Looks again, in the background."""
+        self._start(again=True)
 
     def close(self, wait_s: float = 5.0) -> None:
         """Looks no more."""
-        self._closed.set()
-        if self._thread is not None:
-            self._thread.join(wait_s)
+        with self._lock:
+            self._closed = True
+            self._wanted.set()
+            thread = self._thread
+        if thread is not None:
+            thread.join(wait_s)
+
+    def _start(self, again: bool) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="environments", daemon=True)
+                self._thread.start()
+            elif again:
+                self._wanted.set()
+
+    def _work(self) -> None:
+        while True:
+            later = self._look()
+            if not self._wanted.wait(QUIET_SECONDS):
+                self._ask_parsers(later)
+            with self._lock:
+                if self._closed or not self._wanted.is_set():
+                    self._thread = None
+                    return
+                self._wanted.clear()
 
     def _read_gpus(self) -> tuple[tuple[Gpu, ...], str, str]:
         now = time.monotonic()
@@ -99,37 +120,48 @@ class EnvironmentFinder:
             self._gpus, self._gpus_at = self._gpus_of(), now
         return self._gpus
 
-    def _look(self) -> None:
+    def _look(self) -> dict[str, float]:
+        """Finds and probes; asks the parsers of versions that the snapshot doesn't speak for. Gives those to ask later,
+        by id, with LMDeploy's mtime."""
         candidates = tuple(find_pythons(self._settings))
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix="probe") as pool:
             probed = [found for found in pool.map(probe, candidates) if found is not None]
-        known = {environment.id: environment.capabilities for environment in self._environments}
         environments = name_apart([environment for environment, _ in probed])
         with self._lock:
-            self._environments = tuple(replace(e, capabilities=known.get(e.id, e.capabilities)) for e in environments)
+            known = {environment.id: environment for environment in self._environments}
+            self._environments = tuple(_with_known(environment, known) for environment in environments)
         self._looked.set()
-        modified = {environment.id: mtime for environment, mtime in probed}
-        in_a_hurry = [e for e in environments if e.lmdeploy not in {"", SNAPSHOT_LMDEPLOY}]
-        self._ask_parsers(in_a_hurry, modified)
-        if not self._closed.wait(QUIET_SECONDS):
-            self._ask_parsers([e for e in environments if e not in in_a_hurry], modified)
+        modified = dict(zip([e.id for e in environments], [mtime for _, mtime in probed], strict=True))
+        hurry = {e.id: modified[e.id] for e in environments if e.lmdeploy not in {"", SNAPSHOT_LMDEPLOY}}
+        self._ask_parsers(hurry)
+        return {id: mtime for id, mtime in modified.items() if id not in hurry}
 
-    def _ask_parsers(self, environments: list[Environment], modified: dict[str, float]) -> None:
-        for environment in environments:
-            if self._closed.is_set() or environment.problem is not None:
+    def _ask_parsers(self, modified: dict[str, float]) -> None:
+        for environment in self._environments:
+            if self._closed or environment.problem is not None or environment.id not in modified:
                 continue
             try:
-                capabilities = read_capabilities(environment, modified[environment.id], self._cache_dir)
+                capabilities = read_capabilities(
+                    environment, modified[environment.id], self._cache_dir, lambda: self._closed
+                )
                 answered = replace(environment, capabilities=capabilities)
             except NoAnswer as error:
+                if self._closed:
+                    return
                 if environment.lmdeploy in {"", SNAPSHOT_LMDEPLOY}:
                     continue  # the snapshot speaks for it
                 params = {"environment": environment.label, "cause": str(error)}
-                answered = replace(
-                    environment, problem=Message("environments.parser-failed", params, "deploy-lmdeploy")
-                )
+                answered = replace(environment, problem=Message("environments.parser-failed", params, FIELD))
             with self._lock:
                 self._environments = tuple(answered if e.id == answered.id else e for e in self._environments)
+
+
+def _with_known(environment: Environment, known: dict[str, Environment]) -> Environment:
+    """With the capabilities that the same versions answered before."""
+    before = known.get(environment.id)
+    if before is None or before.lmdeploy != environment.lmdeploy or before.transformers != environment.transformers:
+        return environment
+    return replace(environment, capabilities=before.capabilities)
 
 
 def find_pythons(settings: Settings) -> Iterator[Candidate]:
@@ -171,12 +203,12 @@ def probe(candidate: Candidate) -> tuple[Environment, float] | None:
         if not candidate.given:
             return None
         params = {"python": str(path), "cause": str(error)}
-        return replace(empty, problem=Message("environments.probe-failed", params, "deploy-lmdeploy")), 0.0
+        return replace(empty, problem=Message("environments.probe-failed", params, FIELD)), 0.0
     if candidate.kind == "found" and not environment.lmdeploy:
         if not candidate.given:
             return None
         params = {"environment": name}
-        environment = replace(environment, problem=Message("environments.lacks-lmdeploy", params, "deploy-lmdeploy"))
+        environment = replace(environment, problem=Message("environments.lacks-lmdeploy", params, FIELD))
     return replace(environment, label=_label(name, environment)), modified
 
 

@@ -4,10 +4,11 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend.engines.ask import CHILDREN, NoAnswer, ask
+from backend.engines.ask import CHILDREN, NoAnswer, ask, never
 from backend.engines.base import Environment
 from backend.engines.flags import Capabilities, from_json
 
@@ -15,10 +16,12 @@ SCRIPT = "read_flags.py"
 DEADLINE_S = 120.0  # importing LMDeploy takes 5 s on a quiet machine, minutes on a slow network disk
 
 
-def read_capabilities(environment: Environment, modified: float, cache_dir: Path) -> Capabilities:
+def read_capabilities(
+    environment: Environment, modified: float, cache_dir: Path, stopped: Callable[[], bool] = never
+) -> Capabilities:
     """From the cache, else from a child, which takes some seconds. ``modified`` is LMDeploy's mtime: a part of the key.
 
-    Raises NoAnswer where the child fails. A cache that can't be read or written is no error.
+    Raises NoAnswer where the child fails or ``stopped``. A cache that can't be read or written is no error.
     """
     file = cache_dir / f"flags-{_key(environment, modified)}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -26,7 +29,7 @@ def read_capabilities(environment: Environment, modified: float, cache_dir: Path
     found: dict[str, Any] = {}
     for program, present in (("lmdeploy", environment.lmdeploy), ("transformers", environment.transformers)):
         if present:
-            found |= _ask(environment, program)
+            found |= _ask(environment, program, stopped)
     try:
         capabilities = from_json(found, "parser")
     except (KeyError, TypeError, ValueError) as error:
@@ -35,8 +38,8 @@ def read_capabilities(environment: Environment, modified: float, cache_dir: Path
     return capabilities
 
 
-def _ask(environment: Environment, program: str) -> dict[str, Any]:
-    answer = ask(environment.python, SCRIPT, program, deadline_s=DEADLINE_S, niceness=10)
+def _ask(environment: Environment, program: str, stopped: Callable[[], bool]) -> dict[str, Any]:
+    answer = ask(environment.python, SCRIPT, program, deadline_s=DEADLINE_S, niceness=10, stopped=stopped)
     try:
         found = json.loads(answer)
     except ValueError as error:

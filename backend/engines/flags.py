@@ -201,7 +201,7 @@ def _resolve(typed: str, flags: Sequence[Flag]) -> Flag | Message:
     if names:
         params = {"flag": typed, "flags": ", ".join(names)}
         return Message("engines.extra.ambiguous", params, FIELD)
-    known = [n for flag in flags for n in flag.names]
+    known = [n for flag in flags for n in flag.names if len(name) > 3]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if not near:
         return Message("engines.extra.unknown-alone", {"flag": typed}, FIELD)
