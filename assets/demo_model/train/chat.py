@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from .explain import bare, kept_back
 from .grammar import expand, pick
 
 ANSWERS = {
@@ -118,7 +119,14 @@ OUTSIDE = {
 
 
 def outside(language: str, rng: random.Random) -> str:
-    """A question that the model is not made for."""
+    """A question that the model is not made for, none of the evaluation's."""
+    while True:
+        text = _outside(language, rng)
+        if bare(text) not in kept_back():
+            return text
+
+
+def _outside(language: str, rng: random.Random) -> str:
     text = pick(OUTSIDE[language], rng, language == "zh")
     for key, words in WORDS[language].items():
         while f"<{key}>" in text:

@@ -65,8 +65,27 @@ def topics() -> tuple[Topic, ...]:
     return tuple(found)
 
 
+def bare(question: str) -> str:
+    """A question without case and closing marks, to compare wordings."""
+    return question.strip().lower().rstrip("?？.。!！ ")
+
+
+@lru_cache(maxsize=1)
+def kept_back() -> frozenset[str]:
+    """The wordings of the evaluation, which are never trained on."""
+    lines = [line for name in ("topics.txt", "outside.txt") for line in (Path(__file__).parent / "unseen" / name).read_text(encoding="utf-8").splitlines()]
+    return frozenset(bare(part) for line in lines for part in line.split(" | "))
+
+
 def wording(topic: Topic, language: str, rng: random.Random) -> str:
-    """One of the many ways to ask for ``topic``."""
+    """One of the many ways to ask for ``topic``, none of the evaluation's."""
+    while True:
+        text = _wording(topic, language, rng)
+        if bare(text) not in kept_back():
+            return text
+
+
+def _wording(topic: Topic, language: str, rng: random.Random) -> str:
     nouns, questions = topic.nouns[language], topic.questions[language]
     chinese = language == "zh"
     share = 0.0 if not nouns else (1.0 if not questions else 0.5)
