@@ -411,14 +411,14 @@ def test_a_status_that_cannot_be_read_is_no_status(world: World, content: str) -
 def test_fifty_starts_and_stops_leave_nothing_behind(world: World) -> None:
     world.start("leave", 0, run_id="first")
     world.until_ended("first")
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors, children = len(os.listdir("/proc/self/fd")), set(psutil.Process().children())
     for number in range(50):
         world.start("wait" if number % 2 else "leave", run_id=f"run{number}")
         world.supervisor.stop(f"run{number}", grace_s=60)
     ids = [f"run{number}" for number in range(50)]
     pids = [world.until_ended(run_id).pid for run_id in ids]
-    assert len(os.listdir("/proc/self/fd")) == descriptors
-    assert psutil.Process().children() == []
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    assert set(psutil.Process().children()) <= children
     assert not [pid for pid in pids if pid and is_running(pid)]
     for run_id in ids:
         world.supervisor.forget(run_id)
