@@ -85,14 +85,14 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
         [tab.ssh.submit, tab.ssh.blur],
         handlers.remember_login,
         inputs=tab.ssh,
-        outputs=[tab.ssh_line, tab.message],
+        outputs=[tab.ssh_line, tab.ssh_message],
         api_name="deploy_ssh",
     )
     quick(
         [tab.ready_timeout.submit, tab.ready_timeout.blur],
         handlers.ready_timeout,
         inputs=tab.ready_timeout,
-        outputs=tab.message,
+        outputs=tab.more_message,
         api_name="deploy_ready_timeout",
     )
     bind_plan(services, tab.plan, inputs, tab.cache_max_entry_count, handlers.read)

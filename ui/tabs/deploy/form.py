@@ -38,7 +38,7 @@ class DeployTab:
     details: gr.HTML
     paste: gr.Textbox
     paste_apply: gr.Button
-    more: gr.Accordion
+    more_message: gr.HTML
     plan: DeployPlan
 
     command: gr.Textbox
@@ -54,6 +54,7 @@ class DeployTab:
     log: gr.HTML
     ssh: gr.Textbox
     ssh_line: gr.Textbox
+    ssh_message: gr.HTML
     environments: gr.HTML
     recheck: gr.Button
 
@@ -144,8 +145,7 @@ def _first_settings(parts: dict[str, Any]) -> None:
 
 
 def _more_settings(parts: dict[str, Any]) -> None:
-    with gr.Accordion(L("deploy.more"), open=False, elem_id="deploy-more") as more:
-        parts["more"] = more
+    with gr.Accordion(L("deploy.more"), open=False, elem_id="deploy-more"):
         with gr.Row():
             parts["tp"] = _choice("tp", "1")
             parts["session_len"] = _text("session_len", placeholder="32768")
@@ -162,6 +162,7 @@ def _more_settings(parts: dict[str, Any]) -> None:
         )
         parts["extra"] = _text("extra", placeholder="--max-batch-size 64 --enable-prefix-caching")
         parts["ready_timeout"] = _text("ready-timeout")
+        parts["more_message"] = gr.HTML(elem_id="deploy-more-message")
         parts["environment"] = gr.Dropdown(
             choices=[(L("deploy.lmdeploy.auto"), "")],
             value="",
@@ -224,18 +225,17 @@ def _servers(parts: dict[str, Any]) -> None:
 
 
 def _connect(parts: dict[str, Any]) -> None:
-    with (
-        gr.Accordion(L("deploy.connect.title"), open=False, elem_id="deploy-connect"),
-        gr.Row(),
-    ):
-        parts["ssh"] = _text("ssh", placeholder="ssh -p 41682 root@ssh.example.com")
-        parts["ssh_line"] = gr.Textbox(
-            label=L("deploy.ssh-line.label"),
-            info=L("deploy.ssh-line.info"),
-            interactive=False,
-            buttons=["copy"],
-            elem_id="deploy-ssh-line",
-        )
+    with gr.Accordion(L("deploy.connect.title"), open=False, elem_id="deploy-connect"):
+        with gr.Row():
+            parts["ssh"] = _text("ssh", placeholder="ssh -p 41682 root@ssh.example.com")
+            parts["ssh_line"] = gr.Textbox(
+                label=L("deploy.ssh-line.label"),
+                info=L("deploy.ssh-line.info"),
+                interactive=False,
+                buttons=["copy"],
+                elem_id="deploy-ssh-line",
+            )
+        parts["ssh_message"] = gr.HTML(elem_id="deploy-ssh-message")
 
 
 def _environments(parts: dict[str, Any]) -> None:
