@@ -9,7 +9,7 @@ import math
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,6 +30,8 @@ NATIVE_WITH_AUTO_MAP = frozenset({
 TEXT_CONFIGS = ("text_config", "llm_config", "language_config")
 CONTEXT_KEYS = ("max_position_embeddings", "seq_length", "n_positions", "max_sequence_length", "model_max_length")
 DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
+ELEMENT_BYTES = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "BF16": 2, "F16": 2, "I16": 2, "U16": 2}
+MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 # Beside a quantized layer's packed weights: how to unpack them. They are no parameters of the model.
 UNPACKING = (
     ".qzeros", ".scales", ".g_idx", ".weight_scale", ".weight_scale_inv", ".weight_zero_point", ".weight_shape",
@@ -80,25 +82,25 @@ class ModelInfo:
 def read_model(path: Path, name: str = "") -> ModelInfo:
     """What the folder holds; never raises: what is wrong with it stands in ``problem``."""
     config: dict[str, Any] = {}
-    tensors: tuple[TensorInfo, ...] = ()
-    size_bytes = 0
+    size_bytes = parameters = 0
+    sizes: Counter[str] = Counter()
     problem: Message | None = None
     try:
         size_bytes = _folder_bytes(path)
         config = _read_config(path)
-        tensors = read_tensors(path)
+        parameters, sizes = _summarize(path, _quantization(config))
     except InvalidInput as error:
         problem = error.messages[0]
     text = text_config(config)
     architecture = _architecture(config)
-    quantization = _quantization(config, text)
+    quantization = _quantization(config)
     return ModelInfo(
         path=path,
         name=name or path.name,
         architecture=architecture,
         text_architecture=_architecture(text) or architecture,
-        parameters=count_parameters(tensors, quantization),
-        dtype=_dtype(config, text, tensors),
+        parameters=parameters,
+        dtype=_dtype(config, text, sizes),
         quantization=str(quantization.get("quant_method", "")),
         group_size=_group_size(quantization),
         size_bytes=size_bytes,
@@ -118,7 +120,16 @@ def read_tensors(path: Path) -> tuple[TensorInfo, ...]:
     A folder with only ``*.bin`` weights gives (). Raises InvalidInput for missing weights, a missing or truncated
     shard, a header that isn't one, and a file that can't be read.
     """
-    return tuple(tensor for file in _weight_files(path) for tensor in _read_header(file))
+    tensors: list[TensorInfo] = []
+    for file in _weight_files(path):
+        try:
+            for name, entry in _read_header(file).items():
+                begin, end = entry["data_offsets"]
+                shape = tuple(int(length) for length in entry["shape"])
+                tensors.append(TensorInfo(name, str(entry["dtype"]), shape, int(end) - int(begin)))
+        except MALFORMED as error:
+            raise _bad_header(file, error) from error
+    return tuple(tensors)
 
 
 def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -207,7 +218,8 @@ def _weight_files(path: Path) -> tuple[Path, ...]:
     return safetensors
 
 
-def _read_header(file: Path) -> Iterator[TensorInfo]:
+def _read_header(file: Path) -> dict[str, dict[str, Any]]:
+    """The tensors' entries of a file's header (dtype, shape, data_offsets); the file is as long as they say."""
     try:
         with _open(file) as stream:
             size = os.fstat(stream.fileno()).st_size
@@ -216,27 +228,44 @@ def _read_header(file: Path) -> Iterator[TensorInfo]:
                 raise _truncated(file, size, 8 + length if length <= HEADER_LIMIT_BYTES else 8)
             if not 2 <= length <= HEADER_LIMIT_BYTES:
                 raise InvalidInput(Message("models.bad-header", {"file": str(file), "cause": f"{length} B"}))
-            header = json.loads(stream.read(length))
-        tensors = [_tensor(name, entry) for name, entry in header.items() if name != "__metadata__"]
+            header: dict[str, dict[str, Any]] = json.loads(stream.read(length))
+        header.pop("__metadata__", None)
+        expected = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        if size < expected:
+            raise _truncated(file, size, expected)
     except OSError as error:
         raise _unreadable(file, error) from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        cause = f"{type(error).__name__}: {error}"
-        raise InvalidInput(Message("models.bad-header", {"file": str(file), "cause": cause})) from error
-    expected = 8 + length + max((end for _, end in tensors), default=0)
-    if size < expected:
-        raise _truncated(file, size, expected)
-    return (tensor for tensor, _ in tensors)
+    except MALFORMED as error:
+        raise _bad_header(file, error) from error
+    return header
 
 
-def _tensor(name: str, entry: Mapping[str, Any]) -> tuple[TensorInfo, int]:
-    """One entry of a header, and where its data ends."""
-    begin, end = entry["data_offsets"]
-    return TensorInfo(name, str(entry["dtype"]), tuple(int(n) for n in entry["shape"]), int(end) - int(begin)), int(end)
+def _summarize(path: Path, quantization: Mapping[str, Any]) -> tuple[int, Counter[str]]:
+    """Parameters, and bytes by dtype. Without packed weights the bytes tell the parameters, which is much faster than
+    to look at every tensor: a catalogue of 50 models has tens of thousands."""
+    sizes: Counter[str] = Counter()
+    if quantization:
+        tensors = read_tensors(path)
+        for tensor in tensors:
+            sizes[tensor.dtype] += tensor.size_bytes
+        return count_parameters(tensors, quantization), sizes
+    for file in _weight_files(path):
+        try:
+            for entry in _read_header(file).values():
+                begin, end = entry["data_offsets"]
+                sizes[entry["dtype"]] += end - begin
+        except MALFORMED as error:
+            raise _bad_header(file, error) from error
+    return sum(size // ELEMENT_BYTES.get(dtype, 1) for dtype, size in sizes.items()), sizes
 
 
 def _truncated(file: Path, size: int, expected: int) -> InvalidInput:
     return InvalidInput(Message("models.truncated", {"file": str(file), "size": size, "expected": expected}))
+
+
+def _bad_header(file: Path, error: Exception) -> InvalidInput:
+    cause = f"{type(error).__name__}: {error}"
+    return InvalidInput(Message("models.bad-header", {"file": str(file), "cause": cause}))
 
 
 def _unreadable(path: Path, error: OSError) -> InvalidInput:
@@ -261,8 +290,8 @@ def _needs_remote_code(config: Mapping[str, Any], architecture: str) -> bool:
     return (own_classes and architecture not in NATIVE_WITH_AUTO_MAP) or architecture == "InternVLChatModel"
 
 
-def _quantization(config: Mapping[str, Any], text: Mapping[str, Any]) -> Mapping[str, Any]:
-    for part in (config, text):
+def _quantization(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    for part in (config, text_config(config)):
         for key in ("quantization_config", "compression_config"):
             if isinstance(value := part.get(key), dict) and value.get("quant_method"):
                 return value
@@ -291,17 +320,13 @@ def _first_group(quantization: Mapping[str, Any]) -> Mapping[str, Any]:
     return first if isinstance(first, dict) else {}
 
 
-def _dtype(config: Mapping[str, Any], text: Mapping[str, Any], tensors: Iterable[TensorInfo]) -> str:
+def _dtype(config: Mapping[str, Any], text: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
     """The dtype LMDeploy's "auto" goes by: the text model's, then the whole one's; else what most bytes are in."""
     for part in (text, config):
         for key in ("dtype", "torch_dtype"):
             if isinstance(value := part.get(key), str) and value:
                 return value.removeprefix("torch.")
-    sizes: Counter[str] = Counter()
-    for tensor in tensors:
-        if tensor.dtype in DTYPES:
-            sizes[DTYPES[tensor.dtype]] += tensor.size_bytes
-    return sizes.most_common(1)[0][0] if sizes else ""
+    return DTYPES.get(max(sizes, key=lambda dtype: sizes[dtype] if dtype in DTYPES else -1, default=""), "")
 
 
 def _head_dim(text: Mapping[str, Any]) -> int:
