@@ -17,8 +17,7 @@ def is_free(host: str, port: int) -> bool:
         with socket.socket(family, kind, protocol) as probe:
             # As servers do: a port whose last connections are still in TIME_WAIT counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            probe.listen()
+            probe.bind(address)  # without listening: a server that starts at this very moment isn't in the way
     except OSError:
         return False
     return True

@@ -118,8 +118,9 @@ class Supervisor:
                 self._store.save_process(row)
                 pid = _start_runner(folder)
             except (OSError, Unavailable) as error:
-                self._store.delete_process(run_id)
                 shutil.rmtree(folder, ignore_errors=True)
+                with suppress(Unavailable):
+                    self._store.delete_process(run_id)
                 if isinstance(error, Unavailable):
                     raise
                 raise Unavailable(_no_folder(folder, error)) from error
@@ -233,14 +234,12 @@ class Supervisor:
         folder = self._folder(row.id)
         status = runner.read_result(folder, runner.STATUS)
         if status is not None:
-            problem = _not_started(status["error"]) if "error" in status else None
-            interrupted = False  # it had ended before the machine did
             return replace(
                 row,
                 ended_at=float(status["ended_at"]),
                 exit_code=int(status["exit_code"]),
-                problem=problem,
-                interrupted=interrupted,
+                problem=_not_started(status["error"]) if "error" in status else None,
+                interrupted=False,  # where the machine was restarted, it had ended before
             )
         if row.interrupted:
             problem = Message("servers.process.interrupted", {"name": row.name}, level="warning")
@@ -380,7 +379,7 @@ def _climb(row: ProcessRow) -> ProcessRow:
         return row
     try:
         os.killpg(row.pid, signal.Signals[rung])
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # it has just ended, or became another user's
         return row
     return replace(row, rung=rung)
 

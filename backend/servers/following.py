@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from backend.errors import Message, NotFound
+from backend.errors import Message, NotFound, Unavailable
 from backend.processes import log_file, ports
 from backend.processes.health import Prober, is_loopback, served_models
 from backend.processes.supervisor import Run, Supervisor
@@ -87,8 +87,8 @@ class Follower(threading.Thread):
 
     def run(self) -> None:
         """Look, pause, look again."""
-        pause: float | None = 0.0
-        while pause is not None and not self._closed:
+        while not self._closed:
+            pause: float | None
             try:
                 pause = self._look()
             except NotFound:
@@ -96,6 +96,8 @@ class Follower(threading.Thread):
             except Exception:  # a fault here must not leave a server unwatched
                 log.exception("server %s", self._id)
                 pause = RUNNING_POLL_S
+            if pause is None:
+                return
             self._wake.wait(pause)
             self._wake.clear()
 
@@ -125,7 +127,11 @@ class Follower(threading.Thread):
         return view if view.state in ENDED else next_view(view, self._supervisor.get(self._id), seen)
 
     def _look_outside(self, view: ServerView) -> float:
-        healthy = outside.is_healthy(view, self._api_key(), self._prober)
+        try:
+            api_key = self._api_key()
+        except Unavailable:  # its file was removed: the server will refuse, and is shown as unreachable
+            api_key = ""
+        healthy = outside.is_healthy(view, api_key, self._prober)
         self._misses = 0 if healthy else self._misses + 1
         if healthy and not view.model_id:
             self._ask_model(view)

@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from backend.engines import ENGINES
 from backend.engines.base import Engine, Machine, ServeConfig
 from backend.engines.choice import choose_environment
 from backend.engines.log_reader import diagnose, load_progress
-from backend.errors import Conflict, InvalidInput, Message, NotFound, Unavailable
+from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound, Unavailable
 from backend.processes import ports, runner
 from backend.processes.health import Prober
 from backend.processes.supervisor import DEFAULT_GRACE_S, Run, Supervisor
@@ -121,12 +122,12 @@ class ServerManager:
         """
         if config.engine == outside.ENGINE:
             return self._plan_external(config)
-        plan = self._plan(config, self._next_slot())
+        preview = self._plan(config, self._next_slot()).preview
         try:
-            self._make_keys(plan.preview)
+            self._make_keys(preview)
         except Unavailable as error:
-            return replace(plan.preview, messages=(*plan.preview.messages, *error.messages))
-        return plan.preview
+            return replace(preview, messages=(*preview.messages, *error.messages))
+        return preview
 
     def start(self, config: ServeConfig) -> str:
         """Start a server with these settings, or note an external one; returns its id at once.
@@ -221,10 +222,10 @@ class ServerManager:
     # Starting
 
     def _start(self, config: ServeConfig, slot: Slot) -> str:
-        plan = self._plan(config, slot)
-        preview = plan.preview
-        if plan.refusal is not None:
-            raise plan.refusal
+        planned = self._plan(config, slot)
+        preview = planned.preview
+        if planned.refusal is not None:
+            raise planned.refusal
         if preview.command is None or preview.environment is None:
             raise Unavailable(Message("servers.no-command", {"engine": config.engine}, "deploy-engine"))
         self._make_keys(preview)
@@ -252,8 +253,9 @@ class ServerManager:
         self._store.put_json(KIND, view.id, record.to_json())
         try:
             self._supervisor.start(preview.command, kind=KIND, name=view.name, run_id=view.id, about=record.to_json())
-        except BaseException:
-            self._store.delete(KIND, view.id)
+        except ConsoleError:
+            with suppress(Unavailable):
+                self._store.delete(KIND, view.id)
             raise
         self._add(record)
         return view.id

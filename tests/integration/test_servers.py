@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -222,6 +223,7 @@ def test_a_server_that_dies_while_loading(world: World) -> None:
     assert (view.exit_code, view.rung) == (3, "")
     assert view.reason is not None
     assert any("told to die" in line for line in view.reason_lines)
+    wait_for("nobody watches it", lambda: f"server-{server_id}" not in {t.name for t in threading.enumerate()})
 
 
 def test_a_server_that_dies_later(world: World, tmp_path: Path) -> None:
