@@ -90,7 +90,7 @@ register("chat-code", (element, options) => {
       ...[["Python", "python", python], ["curl", "curl", curl]].map(([title, language, code]) => el(
         "section",
         { class: "chat-code" },
-        el("div", { class: "row" }, el("h3", {}, title), el("span", { class: "spring" }), copyButton(code)),
+        el("div", { class: "chat-code-head" }, el("h3", {}, title), copyButton(code)),
         el("pre", { tabindex: "0", dataset: { language }, "aria-label": title }, code),
       )),
     );

@@ -75,15 +75,19 @@ class Client:
         self.deadlines = deadlines or Deadlines()
         self._clients: dict[tuple[str, str], AsyncOpenAI] = {}
 
+    async def prepare(self, base_url: str, api_key: str) -> None:
+        """Do what takes time once, so that no answer waits for it: imports, the connection pool."""
+        if (base_url, api_key) not in self._clients:
+            await asyncio.to_thread(warm_up)
+            self._client(base_url, api_key)
+
     async def stream(self, base_url: str, api_key: str, request: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
         """Send the request (the body of a chat completion) and yield what comes, ending with an End.
 
         Closing the iterator closes the connection at once, which frees the server. Raises Unavailable or InvalidInput.
         """
-        if not self._clients:
-            await asyncio.to_thread(warm_up)
         stream = None
-        reason, prompt_tokens, answer_tokens = "", None, None
+        reason, prompt_tokens, answer_tokens, empty = "", None, None, True
         try:
             async with asyncio.timeout(self.deadlines.first_token_s):
                 stream = await self._client(base_url, api_key).chat.completions.create(
@@ -96,6 +100,7 @@ class Client:
                     chunk = await anext(chunks, None)
                 if chunk is None:
                     break
+                empty = False
                 if chunk.usage is not None:
                     prompt_tokens, answer_tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
                 for event in read_chunk(chunk):
@@ -104,7 +109,9 @@ class Client:
                 for choice in chunk.choices or ():
                     reason = choice.finish_reason or reason
             if not reason:
-                raise Unavailable(Message("chat.end.gone"))
+                raise Unavailable(
+                    Message("chat.error.garbage", {"address": base_url}) if empty else Message("chat.end.gone")
+                )
             yield End(reason, prompt_tokens, answer_tokens)
         except Exception as error:
             raise explain(error, base_url, self.deadlines, started=stream is not None) from error

@@ -83,6 +83,14 @@ class Chat:
         """The conversation as it is now."""
         return (await self._room(visitor)).view()
 
+    async def prepare(self, server_id: str) -> None:
+        """A question to that server may come soon."""
+        try:
+            endpoint = await asyncio.to_thread(self._servers.endpoint, server_id)
+        except ConsoleError:
+            return
+        await self._client.prepare(endpoint.base_url, endpoint.api_key)
+
     async def picked(self, visitor: str) -> tuple[str, str]:
         """The servers that the visitor picked by hand, by lane; "" where none was."""
         return (await self._room(visitor)).picked
@@ -268,6 +276,7 @@ class Chat:
                 room.places.pop(lane, None)
                 room.bump()
                 task = await asyncio.to_thread(self._task, visitor, room, lane, server)
+                await self._client.prepare(task.base_url, task.api_key)
                 answer = room.answer(lane)
                 async with aclosing(write_answer(self._client, task, answer, meter)) as versions:
                     async for answer in versions:

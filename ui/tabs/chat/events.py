@@ -98,11 +98,13 @@ class Handlers:
         }
         async for updates in self._watch(who):
             yield updates
+        await self._prepare(who)
 
     async def servers_changed(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
         """Servers came or went."""
         who = visitor(request)
         yield await self._server_updates(who, await self._chat.view(who.id))
+        await self._prepare(who)
 
     async def picked(self, request: gr.Request, server: Any, other: Any) -> AsyncGenerator[Updates, None]:
         """A server was chosen by hand."""
@@ -110,6 +112,15 @@ class Handlers:
         await self._chat.pick(who.id, str(server or ""), 0)
         await self._chat.pick(who.id, str(other or ""), 1)
         yield await self._server_updates(who, await self._chat.view(who.id))
+
+    async def set_elsewhere(self, request: gr.Request, server: Any) -> AsyncGenerator[Updates, None]:
+        """The list changed, by hand or not: another tab sent the visitor here to talk to that server."""
+        who = visitor(request)
+        picked, _ = await self._chat.picked(who.id)
+        wanted = str(server or "")
+        if wanted and wanted != render.choose_server(self._services.servers.snapshot(), picked):
+            await self._chat.pick(who.id, wanted, 0)
+            yield await self._server_updates(who, await self._chat.view(who.id))
 
     async def ask(self, request: gr.Request, question: Any, instead: Any, *form: Any) -> AsyncGenerator[Updates, None]:
         """Send what stands in the input; it stays there if it can't be sent."""
@@ -205,6 +216,7 @@ class Handlers:
                 if buttons != view.active:
                     buttons = view.active
                     updates |= self._settled(view)
+                    updates[self._tab.code] = self._last_code(who, view)
                 yield updates
 
     def _shown(self, who: Visitor, view: View) -> Updates:
@@ -284,6 +296,19 @@ class Handlers:
         except ConsoleError:
             return {"python": "", "curl": ""}
 
+    def _last_code(self, who: Visitor, view: View) -> Mapping[str, str]:
+        """The code of the request that was sent last."""
+        exchanges = view.conversation.exchanges
+        server = exchanges[-1].answers[0].server_id if exchanges and exchanges[-1].answers else ""
+        return self._code(who, view.conversation, Form(server, "", *self._settings(view)))
+
+    async def _prepare(self, who: Visitor) -> None:
+        """A question to the chosen server may come soon."""
+        picked, _ = await self._chat.picked(who.id)
+        chosen = render.choose_server(self._services.servers.snapshot(), picked)
+        if chosen:
+            await self._chat.prepare(chosen)
+
     def _settings(self, view: View) -> tuple[Any, ...]:
         sampling = view.conversation.sampling
         return sampling.system, sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.tools
@@ -317,6 +342,7 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     on(tab.page.opened, handlers.opened)
     on(tab.page.servers, handlers.servers_changed)
     on(tab.server.input, handlers.picked, [tab.server, tab.other_server])
+    on(tab.server.change, handlers.set_elsewhere, [tab.server])
     on(tab.other_server.input, handlers.picked, [tab.server, tab.other_server])
     on(tab.input.submit, handlers.ask, [tab.input, tab.instead, *form], trigger_mode="multiple")
     on(tab.starter.sample, handlers.sample, form)
