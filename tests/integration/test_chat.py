@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 
 from backend.chat.client import Deadlines
-from backend.chat.conversation import Answer, AnswerState, Sampling
+from backend.chat.conversation import Answer, AnswerState, Conversation, Exchange, Sampling
+from backend.chat.prompt import chat_request
 from backend.chat.room import View
 from backend.chat.service import Chat, Upload
+from backend.chat.snippets import Target, curl_code, picture_reference, python_code
 from backend.engines.base import ServeConfig
 from backend.errors import Conflict, ConsoleError, InvalidInput, Unavailable
 from backend.services import Services, build_services
@@ -471,3 +473,36 @@ async def test_thirty_at_once_all_get_whole_answers(start: Start, services: Serv
         assert view.conversation.exchanges[0].question.text == f"Question {visitor}"
         assert answer_of(view).state is AnswerState.DONE
         assert answer_of(view).stats.answer_tokens == 40
+
+
+async def test_the_code_runs_as_it_is_pasted(start: Start, services: Services, tmp_path: Path) -> None:
+    child = Scripted("--key", "sesame", "--model", "a 'model'")
+    try:
+        chat, server = start(), known(services, child, key="sesame", name="a 'model'")
+        child.script(text="It's `fine`.", key="sesame")
+        nasty = 'It\'s "quoted" $HOME $(id) `id` \\n 中文 {}\nJSON\n'
+        await chat.ask(ME, nasty, [picture_file(tmp_path, "a cat's.png")], Sampling(system="$S"), (server,))
+        view = await until_ended(chat)
+        sent = child.requests()[-1]["body"]
+        (exchange,) = view.conversation.exchanges
+        request = chat_request(
+            Conversation((Exchange(exchange.question),), view.conversation.sampling),
+            0,
+            "a 'model'",
+            True,
+            lambda picture: picture_reference(chat.pictures.path(ME, picture.id)),
+        )
+        key_file = services.settings.keys_dir / f"{server}.key"
+        target = Target(f"{child.address}/v1", key_file)
+        for argv in ([sys.executable, "-c", python_code(request, target)], ["bash", "-c", curl_code(request, target)]):
+            done = await asyncio.to_thread(
+                subprocess.run, argv, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            assert "`fine`." in done.stdout
+            received = child.requests()[-1]["body"]
+            del received["stream"]
+            assert received == {name: value for name, value in sent.items() if name in received}
+            assert set(sent) - set(received) == {"stream", "stream_options"}
+    finally:
+        child.close()
