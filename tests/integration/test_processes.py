@@ -483,8 +483,9 @@ def test_a_log_that_may_not_grow_hides_no_exit_status(world: World) -> None:
 def test_a_full_disk_hides_no_exit_status_and_starts_nothing_more(tiny_disk: Path, settings: Settings) -> None:
     world = World(replace(settings, state_dir=tiny_disk))
     try:
-        world.start("flood", 4_000_000, run_id="floods")
         world.start("wait", run_id="lives")
+        world.until_says("waiting", "lives")
+        world.start("flood", 4_000_000, run_id="floods")
         floods = world.until_ended("floods")
         assert floods.exit_code not in (0, None)
         assert floods.problem is None
