@@ -27,6 +27,13 @@ STATUS = "status.json"
 LOG = "log.txt"
 RUN_MARK = "LMDEPLOY_CONSOLE_RUN"  # in the environment of everything that belongs to a run: its id
 
+# What each of them must say.
+NEEDED = {
+    SPEC: ("id", "kind", "name", "started_at", "boot_id", "about", "argv", "env", "cwd", "leftovers_grace_s"),
+    PROCESS: ("boot_id", "runner_pid", "runner_start", "pid", "start"),
+    STATUS: ("exit_code", "ended_at"),
+}
+
 # As a shell says it: the command was found but can't be executed; it wasn't found.
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
@@ -85,12 +92,12 @@ def write_result(folder: Path, name: str, value: Mapping[str, Any]) -> None:
 
 
 def read_result(folder: Path, name: str) -> dict[str, Any] | None:
-    """What stands in that file of the run folder, or None where there is none (yet) or it can't be read."""
+    """What stands in that file of the run folder, or None where there is none (yet) or it isn't what was written."""
     try:
         value = json.loads((folder / name).read_bytes())
     except (OSError, ValueError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and all(key in value for key in NEEDED[name]) else None
 
 
 def main(folder: Path) -> None:

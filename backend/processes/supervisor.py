@@ -332,8 +332,8 @@ class Supervisor:
         """Take up runs that the database lost: it was corrupted, or the console was killed in the middle of a start."""
         names = ("id", "kind", "name", "started_at", "boot_id", "about")
         for folder in self._runs_dir.iterdir():
-            spec = runner.read_result(folder, runner.SPEC) or {}
-            if folder.name not in self._rows and spec.get("id") == folder.name and all(name in spec for name in names):
+            spec = runner.read_result(folder, runner.SPEC)
+            if spec is not None and spec["id"] == folder.name and folder.name not in self._rows:
                 self._save(ProcessRow(**{name: spec[name] for name in names}))
 
 

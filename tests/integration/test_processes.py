@@ -392,7 +392,7 @@ def test_a_corrupted_database_is_put_aside_and_the_processes_found_again(world: 
     assert world.until_ended("lives").exit_code == -signal.SIGTERM
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"exit_code": 0'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"exit_code": 0'])
 def test_a_status_that_cannot_be_read_is_no_status(world: World, content: str) -> None:
     run = world.start("leave", 0)
     world.until_ended()
