@@ -13,7 +13,7 @@ from ui.i18n import Language, t
 
 GIB = 1024**3
 HOST = -1
-ROW_PIXELS, GAP = 210, 0.09
+ONE_ROW_PIXELS, ROW_PIXELS, GAP = 270, 200, 0.09
 # Okabe and Ito's colours, which people with any colour vision tell apart; the same in light and dark.
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b5a800", "#7e6bc4")
 OTHERS = "#94a3b8"
@@ -43,9 +43,9 @@ def figure(rows: Sequence[Row], names: Mapping[int, str], language: Language) ->
     layout: dict[str, Any] = {
         "uirevision": "keep",
         "hovermode": "x",
-        "height": 90 + ROW_PIXELS * max(1, len(rows)),
+        "height": 100 + (ONE_ROW_PIXELS if len(rows) < 2 else ROW_PIXELS * len(rows)),
         "margin": {"l": 56, "r": 52, "t": 30, "b": 36},
-        "legend": {"orientation": "h", "y": -0.16 / max(1, len(rows)), "x": 0, "yanchor": "top"},
+        "legend": {"orientation": "h", "y": -0.13 / max(1, len(rows)), "x": 0, "yanchor": "top"},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"size": 12},
@@ -123,7 +123,7 @@ def _area(row: Row, index: int, color: str, name: str, meta: dict[str, Any], nam
         "y": [],
         "xaxis": _axis("x", index),
         "yaxis": _axis("y", index),
-        "line": {"width": 0.8, "color": color},
+        "line": {"width": 0, "color": color},
         "fillcolor": color + "b3",
         "hovertemplate": f"{_plain(name)} %{{y:.2f}} GiB<extra></extra>",
         "meta": meta,
@@ -164,7 +164,8 @@ def _axes(row: Row, index: int, count: int) -> dict[str, Any]:
             "showgrid": False,
             "zeroline": False,
             "fixedrange": True,
-            "nticks": 3,
+            "tickvals": [0, 50, 100],
+            "visible": False,  # until the utilization is asked for in the legend
         },
     }
     if index > 0:

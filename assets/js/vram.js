@@ -119,7 +119,13 @@ const pairs = (flat) => Array.from({ length: flat.length / 2 }, (_, index) => [f
 const sum = (flat) => pairs(flat).reduce((total, [, size]) => total + size, 0);
 const shareOf = (flat, owner) => pairs(flat).find(([who]) => who === owner)?.[1] ?? 0;
 const cacheOf = (row, owner) => row[4].find(([who]) => who === owner);
-const time = (row) => (row[0] + offset) * 1000;
+const time = (row) => local((row[0] + offset) * 1000);
+
+/** plotly writes every time as UTC: what it is given is the reader's own time of day. */
+function local(epochMs) {
+  return epochMs - new Date(epochMs).getTimezoneOffset() * 60_000;
+}
+const edgeMs = (edge) => (typeof edge === "number" ? edge : Date.parse(`${String(edge).replace(" ", "T")}Z`));
 
 /** The part of a server's share that is KV cache and empty, in MiB; 0 where the cache's size isn't known. */
 function emptyCache(row, owner, share) {
@@ -170,14 +176,10 @@ function themed(layout) {
   return changes;
 }
 
+/** The window up to the newest row: the console's clock counts, whatever this browser's says. */
 function timeRange() {
-  const now = Date.now() + clockSkew();
+  const now = newest ? time(newest) : local(Date.now());
   return [now - windowSeconds * 1000, now];
-}
-
-/** The newest row is now, whatever this browser's clock says. */
-function clockSkew() {
-  return newest ? Math.max(0, time(newest) - Date.now()) || (Date.now() - time(newest) > 5000 ? time(newest) - Date.now() : 0) : 0;
 }
 
 async function draw(rows) {
@@ -200,6 +202,7 @@ async function draw(rows) {
   });
   await window.Plotly.relayout(chart, { ...themed(layout), ...marks() });
   listen();
+  showUtilizationAxes();
   report();
 }
 
@@ -215,8 +218,20 @@ function listen() {
     }
   });
   chart.on("plotly_doubleclick", showAll);
+  chart.on("plotly_restyle", showUtilizationAxes);
   new MutationObserver(() => window.Plotly.relayout(chart, { ...themed(chart.layout), ...marks() }))
     .observe(document.body, { attributes: true, attributeFilter: ["class"] });
+}
+
+/** The percent axes stand there only while the utilization is drawn. */
+function showUtilizationAxes() {
+  const changes = {};
+  for (const trace of chart.data.filter((one) => one.meta.kind === "utilization")) {
+    const axis = trace.yaxis.replace("y", "yaxis");
+    const visible = trace.visible === true;
+    if (Boolean(chart.layout[axis].visible) !== visible) changes[`${axis}.visible`] = visible;
+  }
+  if (Object.keys(changes).length) window.Plotly.relayout(chart, changes);
 }
 
 /** Appends rows; the window moves on unless someone looks at a part of it. */
@@ -243,7 +258,7 @@ function extend(rows) {
 
 /** Markers: a line and its words for everything that happened, where the words have room. */
 function marks() {
-  const range = chart?.layout?.xaxis?.range?.map((edge) => new Date(edge).getTime()) ?? timeRange();
+  const range = chart?.layout?.xaxis?.range?.map(edgeMs) ?? timeRange();
   const width = chart?._fullLayout?._size?.w || 800;
   const pixels = (at) => ((at - range[0]) / (range[1] - range[0])) * width;
   const several = new Set(events.events.map((event) => event.owner)).size > 1;
@@ -254,7 +269,7 @@ function marks() {
   let label = null;
   let hidden = 0;
   for (const event of events.events) {
-    const at = (event.at + offset) * 1000;
+    const at = local((event.at + offset) * 1000);
     shapes.push({
       type: "line", xref: "x", yref: "paper", x0: at, x1: at, y0: 0, y1: 1, line: { width: 1, dash: "dot", color },
     });
@@ -269,7 +284,7 @@ function marks() {
     label = {
       words, text: plain(words), xref: "x", x: at, xanchor: "right", yref: "paper", y: 1, yanchor: "top",
       textangle: -90, showarrow: false, font: { size: 10.5, color: css("--body-text-color") },
-      bgcolor: css("--block-background-fill") + "b0", borderpad: 1, hovertext: plain(`${clock(at)} ${event.name}: ${event.text}`),
+      bgcolor: document.body.classList.contains("dark") ? "#0f172ab0" : "#ffffffb0", borderpad: 1, hovertext: plain(`${clock(event)} ${event.name}: ${event.text}`),
     };
     annotations.push(label);
   }
@@ -278,7 +293,7 @@ function marks() {
 
 const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
 const shorten = (name) => (name.length > 20 ? `${name.slice(0, 19)}…` : name);
-const clock = (at) => new Date(at).toLocaleTimeString(lm.language === "zh" ? "zh-CN" : "en-GB");
+const clock = (event) => new Date((event.at + offset) * 1000).toLocaleTimeString(lm.language === "zh" ? "zh-CN" : "en-GB");
 
 function showAll() {
   zoomed = false;
@@ -295,7 +310,8 @@ function showAll() {
 
 /** What the chart shows, for those who read attributes: tests, and scripts of a reader's own. */
 function report() {
-  const stage = parts["vram-chart"];
+  const stage = document.getElementById("vram-chart");
+  if (!stage) return;
   stage.dataset.state = paused ? "paused" : "live";
   stage.dataset.window = windowSeconds;
   stage.dataset.zoomed = zoomed;
@@ -369,7 +385,7 @@ function drawTable() {
       el("tbody", {}, cards().map((row) => line(...row))))),
     found.length
       ? el("div", { class: "table-scroll" }, el("table", { class: "table vram-servers" }, head(...columns), el("tbody", {}, found.map((row) => line(...row)))))
-      : el("p", { class: "empty" }, t("vram.table.none")),
+      : el("div", { class: "empty" }, t("vram.table.none")),
   ]);
 }
 
@@ -406,13 +422,13 @@ function drawEvents() {
   if (!place) return;
   const list = [...events.events].reverse().map((event) => el(
     "li", { dataset: { key: event.key } },
-    el("time", { class: "muted" }, clock((event.at + offset) * 1000)),
+    el("time", { class: "muted" }, clock(event)),
     el("span", {}, event.text),
     el("strong", {}, event.name),
   ));
   place.replaceChildren(
     el("h3", {}, t("vram.events.title")),
-    list.length ? el("ol", { class: "vram-events-list" }, list) : el("p", { class: "empty" }, t("vram.events.none")),
+    list.length ? el("ol", { class: "vram-events-list" }, list) : el("div", { class: "empty" }, t("vram.events.none")),
   );
 }
 
@@ -440,7 +456,7 @@ function drawReconciled() {
     el("h3", {}, t("vram.reconciled.title")),
     ...(cards.length
       ? [el("div", { class: "vram-reconciled-cards" }, cards), el("p", { class: "muted" }, t("vram.reconciled.learned"))]
-      : [el("p", { class: "empty" }, t("vram.reconciled.none"))]),
+      : [el("div", { class: "empty" }, t("vram.reconciled.none"))]),
   );
 }
 
@@ -450,7 +466,7 @@ function difference(bytes) {
 }
 
 function say(text) {
-  parts["vram-chart"]?.querySelector(".vram-stage").replaceChildren(el("p", { class: "empty", role: "status" }, text));
+  parts["vram-chart"]?.querySelector(".vram-stage").replaceChildren(el("div", { class: "empty", role: "status" }, text));
   chart = null;
   listening = false;
 }
@@ -476,9 +492,9 @@ lm.register("vram-chart", (element) => {
   parts.csv.href = "#";
   element.replaceChildren(
     parts.notes,
-    el("div", { class: "vram-stage", role: "img", "aria-label": t("vram.chart.name") }, el("p", { class: "empty" }, t("vram.loading"))),
-    el("div", { class: "row vram-actions" },
-      parts.reset, el("span", { class: "spring" }),
+    el("div", { class: "vram-stage", role: "img", "aria-label": t("vram.chart.name") }, el("div", { class: "empty" }, t("vram.loading"))),
+    el("div", { class: "vram-actions" },
+      parts.reset,
       el("button", { class: "button small", type: "button", id: "vram-png", onclick: savePicture }, t("vram.png")), parts.csv),
   );
   new IntersectionObserver((entries) => {

@@ -11,6 +11,7 @@ from ui.i18n import L
 
 WINDOWS = (1, 5, 15, 60, 1440)  # minutes
 INTERVALS = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
+READ_INTERVAL = "async () => String((await (await fetch('./console/vram/interval')).json()).interval)"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def build(services: Services) -> VramTab:
             label=L("vram.window.label"),
             filterable=True,
             interactive=True,
-            min_width=150,
+            min_width=160,
             elem_id="vram-window",
         )
         interval = gr.Dropdown(
@@ -46,7 +47,7 @@ def build(services: Services) -> VramTab:
             filterable=True,
             allow_custom_value=True,
             interactive=True,
-            min_width=150,
+            min_width=160,
             elem_id="vram-interval",
         )
         pause = gr.Button(L("vram.pause"), size="sm", interactive=True, min_width=110, scale=0, elem_id="vram-pause")
@@ -63,6 +64,7 @@ def build(services: Services) -> VramTab:
 
 def bind(services: Services, tab: VramTab, tabs: Mapping[str, Any]) -> None:
     """The controls work in the browser alone; the interval is posted by the page's script."""
+    gr.on(None, fn=None, js=READ_INTERVAL, outputs=tab.interval, api_visibility="private")
     tab.window.input(fn=None, js="(minutes) => lmVram.window(minutes)", inputs=tab.window, api_visibility="private")
     tab.interval.input(
         fn=None, js="(seconds) => lmVram.interval(seconds)", inputs=tab.interval, api_visibility="private"

@@ -16,7 +16,6 @@ from starlette.routing import BaseRoute, Route
 from backend.errors import InvalidInput, Message
 from backend.memory.readings import Sample
 from backend.memory.sampler import DAY, MAX_INTERVAL, MIN_INTERVAL
-from backend.memory.source import GPU_ENGINES
 from backend.services import Services
 from ui.access import Role, language_of, require_operator, role_of
 from ui.i18n import Language, t, texts
@@ -38,7 +37,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         Route("/vram/samples", view.samples, methods=["GET"]),
         Route("/vram/events", json_route(view.events), methods=["GET"]),
         Route("/vram/samples.csv", json_route(view.csv), methods=["GET"]),
-        Route("/vram/interval", json_route(view.interval), methods=["POST"]),
+        Route("/vram/interval", json_route(view.interval), methods=["GET", "POST"]),
         Route("/assets/plotly/plotly.min.js", plotly_js, methods=["GET"]),
     ]
 
@@ -144,7 +143,9 @@ class VramRoutes:
         return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 
     def interval(self, request: Request, body: Mapping[str, Any]) -> Any:
-        """Sets the seconds between samples, for everyone."""
+        """The seconds between samples; a POST sets them, for everyone."""
+        if request.method != "POST":
+            return {"interval": self._sampler.interval}
         require_operator(request)
         typed = body.get("seconds")
         try:
@@ -169,21 +170,19 @@ class VramRoutes:
         if not latest.gpus:
             owners = tuple(dict.fromkeys(self._wire.number(o) for s in samples for o in s.resident))
             return [Row(HOST, t("vram.machine", language), latest.host.total_bytes, owners, utilization=False)]
-        caches = frozenset(self._wire.number(owner) for owner in self._with_cache())
         rows = []
         for place, gpu in enumerate(latest.gpus):
             reading = gpu.reading
             seen = [o for s in samples for g in s.gpus if g.reading.uuid == reading.uuid for o in g.shares]
-            owners = tuple(dict.fromkeys(self._wire.number(owner) for owner in seen))
+            owners = {owner: self._wire.number(owner) for owner in dict.fromkeys(seen)}
+            # A server on a GPU keeps a KV cache; how full it is shows as soon as the server tells.
+            caches = frozenset(number for owner, number in owners.items() if self._kind(owner) == "server")
             title = f"GPU {reading.id} · {reading.name}"
             if reading.problem:
                 title += f" · {reading.problem}"
             total = reading.total_bytes or max((g.reading.total_bytes or 0) for s in samples for g in s.gpus) or 1
-            rows.append(Row(place, title, total, owners, caches & set(owners)))
+            rows.append(Row(place, title, total, tuple(owners.values()), caches))
         return rows
-
-    def _with_cache(self) -> list[str]:
-        return [view.id for view in self._services.servers.snapshot() if view.config.engine in GPU_ENGINES]
 
     def _everyone(self, samples: Sequence[Sample]) -> set[int]:
         return {self._wire.number(owner) for sample in samples for owner in (*sample.resident, *sample.caches)}
@@ -199,8 +198,11 @@ class VramRoutes:
 
     def _owner(self, number: int) -> dict[str, Any]:
         owner = next((o for o, n in self._wire.numbers().items() if n == number), "")
+        return {"id": owner, "kind": self._kind(owner)}
+
+    def _kind(self, owner: str) -> str:
         known = self._sampler.owner(owner)
-        return {"id": owner, "kind": known.kind if known else "server"}
+        return known.kind if known else "server"
 
     def _notes(self, latest: Sample | None, language: Language, role: Role) -> list[str]:
         """What the figures mean here, where that isn't plain."""

@@ -1,0 +1,26 @@
+"""app.py with a recorded trace in the place of this machine's readings: ``python replay_console.py TRACE [arguments]``."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import app
+import backend.services
+from tests.traces import TraceSource
+
+
+def main() -> int:
+    """Runs the console on the trace."""
+    trace = Path(sys.argv[1])
+
+    def replayed(*_: Any, **__: Any) -> TraceSource:
+        return TraceSource(trace)
+
+    backend.services.LiveSource = replayed  # type: ignore[assignment,misc]
+    return app.main(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
