@@ -96,7 +96,7 @@ class LMDeployEngine(ABC):
         if model is not None and model.problem is None:
             if not self.knows(model, environment):
                 messages.append(self.unknown_architecture(model, environment))
-            messages += self._model_traps(config, model)
+            messages += self._model_traps(config, model, capabilities_of(environment).serve)
             messages += self.traps(config, model)
         choices = self.choices(environment)
         messages += checks.check_choice(config.model_format, choices["model_format"], "deploy-model-format")
@@ -107,7 +107,7 @@ class LMDeployEngine(ABC):
         messages += checks.check_session_len(config, model)
         messages += checks.check_port(config)
         messages += checks.check_model_name(config)
-        messages += self._check_flags(config, environment)
+        messages += self._check_flags(config, model, environment)
         return tuple(messages)
 
     def command(
@@ -151,8 +151,9 @@ class LMDeployEngine(ABC):
         """The given name, else the folder's or the hub repository's."""
         return config.model_name or (model.name if model is not None else config.model)
 
-    def _model_traps(self, config: ServeConfig, model: ModelInfo) -> tuple[Message, ...]:
-        """What both engines stumble over in this model with these settings."""
+    def _model_traps(self, config: ServeConfig, model: ModelInfo, known: Sequence[Flag]) -> tuple[Message, ...]:
+        """What both engines stumble over in this model with these settings. An LMDeploy that has no flag for trust runs
+        a model's own code always."""
         messages: list[Message] = []
         if config.model_format in {"awq", "gptq"} and not model.quantization:
             # LMDeploy ignores the format then and serves in 16 bits, silently.
@@ -161,19 +162,21 @@ class LMDeployEngine(ABC):
         elif config.model_format not in {"auto", model.quantization} and model.quantization:
             params = {"format": config.model_format, "quantization": model.quantization, "model": model.name}
             messages.append(Message("engines.format-mismatch", params, "deploy-model-format"))
-        if model.needs_remote_code and not config.trust_remote_code:
+        if model.needs_remote_code and not config.trust_remote_code and find(known, "--trust-remote-code"):
             # Without it the original InternVL2 dies while loading; others may lack only their tokenizer.
-            certain = model.architecture == "InternVLChatModel"
-            key, level = ("engines.needs-trust", "error") if certain else ("engines.may-need-trust", "warning")
             params = {"model": model.name, "architecture": model.architecture}
-            messages.append(
-                Message(key, params, "deploy-trust-remote-code", "error" if level == "error" else "warning")
-            )
-        if config.dtype == "auto" and needed_dtype(config, model) != "auto":
+            field = "deploy-trust-remote-code"
+            if model.architecture == "InternVLChatModel":
+                messages.append(Message("engines.needs-trust", params, field))
+            else:
+                messages.append(Message("engines.may-need-trust", params, field, "warning"))
+        if config.dtype == "auto" and needed_dtype(config, model) != "auto" and find(known, "--dtype"):
             messages.append(Message("engines.dtype-added", {"model": model.name}, "deploy-dtype", "info"))
         return tuple(messages)
 
-    def _check_flags(self, config: ServeConfig, environment: Environment | None) -> tuple[Message, ...]:
+    def _check_flags(
+        self, config: ServeConfig, model: ModelInfo | None, environment: Environment | None
+    ) -> tuple[Message, ...]:
         """Further flags against the environment's parser, and the safety flags that it lacks."""
         known = capabilities_of(environment).serve
         if environment is not None and not capabilities_known(environment):
@@ -184,9 +187,10 @@ class LMDeployEngine(ABC):
         if environment is not None and lacking:
             params = {"version": environment.lmdeploy, "flags": ", ".join(lacking)}
             messages.append(Message("engines.safety-lacking", params, "deploy-lmdeploy", "warning"))
-        if config.trust_remote_code and environment is not None and not find(known, "--trust-remote-code"):
+        own_code = config.trust_remote_code or (model is not None and model.needs_remote_code)
+        if own_code and environment is not None and not find(known, "--trust-remote-code"):
             params = {"version": environment.lmdeploy}
-            messages.append(Message("engines.always-trusts", params, "deploy-trust-remote-code", "info"))
+            messages.append(Message("engines.always-trusts", params, "deploy-trust-remote-code", "warning"))
         return tuple(messages)
 
 

@@ -136,6 +136,11 @@ def architectures() -> tuple[list[str], list[str]]:
         turbomind = sorted(importlib.import_module("lmdeploy.turbomind.supported_models").SUPPORTED_ARCHS)
     with contextlib.suppress(Exception):
         pytorch = sorted(importlib.import_module("lmdeploy.pytorch.models.module_map").MODULE_MAP)
+    if any("." in name for name in pytorch):  # before 0.6 it maps modules of transformers, not architectures
+        pytorch = []
+        with contextlib.suppress(Exception):
+            supported = importlib.import_module("lmdeploy.pytorch.supported_models")._SUPPORTED_ARCHS
+            pytorch = sorted(name for name, taken in supported.items() if taken)
     return turbomind, pytorch
 
 

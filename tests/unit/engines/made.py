@@ -1,19 +1,27 @@
 """Machines, environments and models as values, for the tests of the engines."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from backend.engines.base import Environment, Gpu, Machine, ServeConfig
+from backend.engines.flags import from_json
 from backend.models.checkpoint import ModelInfo
 from tests.tiny_models import QWEN2
 
+DATA = Path(__file__).parents[2] / "data"
 GPUS = tuple(Gpu(str(n), f"GPU-{n}", "NVIDIA A100", 40 << 30, 39 << 30) for n in range(2))
 CONSOLE = Environment(
     "/env/bin/python", "env", Path("/env/bin/python"), "console", "0.18.0", "5.23.0", "2.12.1", "13.0", "12"
 )
 COURSE = Environment(
     "/conda/bin/python", "conda", Path("/conda/bin/python"), "found", "0.5.3", "4.42.0", "2.1.2", "12.1", "12"
+)
+# The course's environment once its parser has answered: what LMDeploy 0.5.3 really said.
+ASKED_COURSE = replace(
+    COURSE,
+    capabilities=from_json(json.loads((DATA / "flags-lmdeploy-0.5.3.json").read_text(encoding="utf-8")), "parser"),
 )
 LAPTOP = Machine((), "", "", (CONSOLE,))
 SERVER = Machine(GPUS, "580.95.05", "13.0", (CONSOLE,))

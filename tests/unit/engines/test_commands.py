@@ -9,11 +9,11 @@ import pytest
 
 from backend.engines import ENGINES
 from backend.engines.base import Environment, ServeConfig
-from backend.engines.flags import Capabilities, snapshot
+from backend.engines.flags import find
 from backend.models.checkpoint import ModelInfo
 from backend.processes.command import CommandSpec, SecretFile
 from tests.unit.engines import made
-from tests.unit.engines.made import CONSOLE, COURSE, INTERNVL_AWQ, KEY, config, model
+from tests.unit.engines.made import ASKED_COURSE, CONSOLE, INTERNVL_AWQ, KEY, config, model
 
 DEFAULT = [
     "/env/bin/python", "-m", "lmdeploy", "serve", "api_server", "/models/qwen", "--server-name", "127.0.0.1",
@@ -110,12 +110,14 @@ def test_odd_names_survive_a_shell(engine: str, name: str) -> None:
 
 
 def test_an_old_lmdeploy_gets_only_flags_it_knows() -> None:
-    known = tuple(flag for flag in snapshot().serve if not {"--trust-remote-code", "--allowed-media-domains", "--dtype"}
-                  & set(flag.names))  # fmt: skip
-    old = replace(COURSE, capabilities=Capabilities(serve=known, source="parser"))
-    argv = command(config(trust_remote_code=True), INTERNVL_AWQ, old).argv
-    assert "--api-keys" in argv
-    assert not {"--trust-remote-code", "--allowed-media-domains", "--dtype"} & {str(word) for word in argv}
+    everything = config(trust_remote_code=True, quant_policy=4, model_format="awq")
+    spec = command(everything, INTERNVL_AWQ, ASKED_COURSE)
+    given = {word for word in spec.argv if isinstance(word, str) and word.startswith("--")}
+    assert given == {
+        "--server-name", "--server-port", "--model-name", "--model-format", "--quant-policy", "--api-keys",
+        "--allow-origins",
+    }  # fmt: skip
+    assert all(find(ASKED_COURSE.capabilities.serve, flag) for flag in given)
 
 
 def test_transformers_serve() -> None:
