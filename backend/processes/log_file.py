@@ -56,7 +56,8 @@ class SearchResult:
 def read_chunk(path: Path, offset: int, limit: int = CHUNK_BYTES) -> LogChunk:
     """At most ``limit`` bytes from ``offset`` on. A negative offset counts from the end and begins with a whole line.
 
-    An offset behind the end gives an empty chunk at the end. Raises NotFound where there is no log.
+    An offset inside a character begins behind it; one behind the end gives an empty chunk at the end. Raises NotFound
+    where there is no log.
     """
     limit = max(limit, 4)  # the longest character
     with _open(path) as file:
@@ -65,8 +66,8 @@ def read_chunk(path: Path, offset: int, limit: int = CHUNK_BYTES) -> LogChunk:
         offset = max(size + offset, 0) if from_end else min(offset, size)
         file.seek(offset)
         data = file.read(min(limit, size - offset))
-    if from_end and offset > 0:
-        line_end = _LINE_END.search(data)
+    if offset > 0:
+        line_end = _LINE_END.search(data) if from_end else None
         skipped = line_end.end() if line_end else _half_character_before(data)
         offset, data = offset + skipped, data[skipped:]
     rest = _half_character_after(data)

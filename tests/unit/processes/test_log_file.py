@@ -54,6 +54,13 @@ def test_a_negative_offset_begins_with_a_whole_line(log: Path) -> None:
     assert read_chunk(log, -7).text == "好好"
 
 
+def test_an_offset_inside_a_character_begins_behind_it(log: Path) -> None:
+    log.write_text("好坏", encoding="utf-8")
+    for offset in (1, 2, 3):
+        chunk = read_chunk(log, offset)
+        assert (chunk.text, chunk.offset, chunk.next_offset) == ("坏", 3, 6)
+
+
 def test_an_offset_behind_the_end_gives_nothing(log: Path) -> None:
     log.write_bytes(b"abc")
     chunk = read_chunk(log, 99)
