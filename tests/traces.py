@@ -16,7 +16,9 @@ from backend.memory.readings import CacheUse, Event, Owner, Reading
 from backend.memory.source import boot_seconds
 
 
-def write_trace(path: Path, about: Mapping[str, Any], readings: Iterable[Reading], facts: Mapping[str, LoadFacts]) -> None:
+def write_trace(
+    path: Path, about: Mapping[str, Any], readings: Iterable[Reading], facts: Mapping[str, LoadFacts]
+) -> None:
     """Writes the recording; times begin at 0."""
     kept = list(readings)
     start = kept[0].at

@@ -163,6 +163,8 @@ def _tokens_sentence(plan: Plan, language: Language) -> str:
     }
     if plan.engine == "transformers":
         return t("plan.say.tokens.host", language, values)
+    if plan.tokens == 0:
+        return t("plan.say.tokens.none", language)
     return t("plan.say.tokens" if plan.chats() else "plan.say.tokens.short", language, values)
 
 

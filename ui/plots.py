@@ -1,8 +1,8 @@
 """The VRAM tab's figure: its traces and axes, without data. Pure; plain JSON as plotly.js takes it.
 
 assets/js/vram.js fills the traces from samples, by each trace's ``meta``: ``gpu`` is a place in a row's GPUs (-1: the
-machine's memory), ``owner`` a number from wire.py, ``kind`` what is drawn: "share", "cache" (the part of a share that is
-KV cache and empty), "others", "utilization".
+machine's memory), ``owner`` a number from wire.py, ``kind`` what is drawn: "share", "cache" (the part of a share that
+is KV cache and empty), "others", "utilization".
 """
 
 from collections.abc import Mapping, Sequence

@@ -215,10 +215,9 @@ def _end_steps(made: Plan) -> list[Step]:
     steps = []
     if made.picture_bytes:
         steps.append(Step("plan.step.picture", {"picture_bytes": made.picture_bytes}))
-    steps.append(
-        Step(
-            "plan.step.total",
-            {"total_bytes": made.total_bytes, "free_bytes": made.free_bytes, "after_bytes": made.free_after_bytes},
-        )
-    )
+    sizes: dict[str, Value] = {"total_bytes": made.total_bytes, "free_bytes": made.free_bytes}
+    if made.free_after_bytes < 0:
+        steps.append(Step("plan.step.total-over", {**sizes, "short_bytes": -made.free_after_bytes}))
+    else:
+        steps.append(Step("plan.step.total", {**sizes, "after_bytes": made.free_after_bytes}))
     return steps

@@ -1,4 +1,4 @@
-"""app.py with a recorded trace in the place of this machine's readings: ``python replay_console.py TRACE [arguments]``."""
+"""app.py with a recorded trace instead of this machine's readings: ``python replay_console.py TRACE [arguments]``."""
 
 import sys
 from pathlib import Path

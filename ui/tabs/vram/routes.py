@@ -174,14 +174,14 @@ class VramRoutes:
         for place, gpu in enumerate(latest.gpus):
             reading = gpu.reading
             seen = [o for s in samples for g in s.gpus if g.reading.uuid == reading.uuid for o in g.shares]
-            owners = {owner: self._wire.number(owner) for owner in dict.fromkeys(seen)}
+            numbers = {owner: self._wire.number(owner) for owner in dict.fromkeys(seen)}
             # A server on a GPU keeps a KV cache; how full it is shows as soon as the server tells.
-            caches = frozenset(number for owner, number in owners.items() if self._kind(owner) == "server")
+            caches = frozenset(number for owner, number in numbers.items() if self._kind(owner) == "server")
             title = f"GPU {reading.id} · {reading.name}"
             if reading.problem:
                 title += f" · {reading.problem}"
             total = reading.total_bytes or max((g.reading.total_bytes or 0) for s in samples for g in s.gpus) or 1
-            rows.append(Row(place, title, total, tuple(owners.values()), caches))
+            rows.append(Row(place, title, total, tuple(numbers.values()), caches))
         return rows
 
     def _everyone(self, samples: Sequence[Sample]) -> set[int]:
