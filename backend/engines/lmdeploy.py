@@ -163,10 +163,10 @@ class LMDeployEngine(ABC):
             params = {"format": config.model_format, "quantization": model.quantization, "model": model.name}
             messages.append(Message("engines.format-mismatch", params, "deploy-model-format"))
         if model.needs_remote_code and not config.trust_remote_code and find(known, "--trust-remote-code"):
-            # Without it the original InternVL2 dies while loading; others may lack only their tokenizer.
+            # Without it the original InternVL2 dies while loading, and so does a model with a tokenizer of its own.
             params = {"model": model.name, "architecture": model.architecture}
             field = "deploy-trust-remote-code"
-            if model.architecture == "InternVLChatModel":
+            if model.architecture == "InternVLChatModel" or model.own_tokenizer:
                 messages.append(Message("engines.needs-trust", params, field))
             else:
                 messages.append(Message("engines.may-need-trust", params, field, "warning"))

@@ -58,6 +58,7 @@ REASONS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("path", r"Repo id must be in the form|is not a local folder and is not a valid model identifier"),
         ("offline", r"OfflineModeIsEnabled|LocalEntryNotFoundError|[Cc]ouldn't connect to 'https?://"),
         ("trust", r"'dict' object has no attribute 'hidden_size'|trust_remote_code=True|contains custom code"),
+        ("tokenizer", r"Couldn't instantiate the backend tokenizer|Tokenizer class (?P<cause>\w+) does not exist"),
         ("gptqmodel", r"[Rr]equires? gptqmodel|pip install gptqmodel|gptqmodel`? (?:is|package)"),
         ("module", r"ModuleNotFoundError: No module named '(?P<cause>[^']+)'"),
         ("library", r"ImportError: (?P<cause>lib[^:\s]+): cannot open shared object file"),

@@ -58,7 +58,8 @@ class ModelInfo:
     ``quantization`` is "" or the method's name in config.json ("awq", "gptq", "fp8" …), ``group_size`` 0 where it has
     none. ``size_bytes`` is all files of the folder. ``parameters`` counts packed weights as what they stand for; 0 =
     unknown (no safetensors). ``context_length`` in tokens. ``text`` is the text model's part of config.json (the whole
-    of it for a text-only model). ``head_dim`` 0 = unknown. ``needs_remote_code``: the classes are the repository's own.
+    of it for a text-only model). ``head_dim`` 0 = unknown. ``needs_remote_code``: the classes are the repository's own;
+    ``own_tokenizer``: so is its tokenizer, and there is no tokenizer.json to use in its place.
     """
 
     path: Path
@@ -77,6 +78,7 @@ class ModelInfo:
     config: Mapping[str, Any]
     text: Mapping[str, Any]
     problem: Message | None = None
+    own_tokenizer: bool = False
 
 
 def read_model(path: Path, name: str = "") -> ModelInfo:
@@ -111,6 +113,7 @@ def read_model(path: Path, name: str = "") -> ModelInfo:
         config=config,
         text=text,
         problem=problem,
+        own_tokenizer=_needs_remote_code(config, architecture) and _own_tokenizer(path),
     )
 
 
@@ -288,6 +291,16 @@ def _needs_remote_code(config: Mapping[str, Any], architecture: str) -> bool:
     auto_map = config.get("auto_map")
     own_classes = isinstance(auto_map, dict) and any(str(key).startswith("AutoModel") for key in auto_map)
     return (own_classes and architecture not in NATIVE_WITH_AUTO_MAP) or architecture == "InternVLChatModel"
+
+
+def _own_tokenizer(path: Path) -> bool:
+    if (path / "tokenizer.json").exists():
+        return False
+    try:
+        auto_map = _read_json(path / "tokenizer_config.json").get("auto_map")
+    except InvalidInput:
+        return False
+    return isinstance(auto_map, dict) and "AutoTokenizer" in auto_map
 
 
 def _quantization(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -123,6 +123,7 @@ def test_the_original_internvl2_asks_for_trust() -> None:
     assert (message.level, message.field) == ("error", "deploy-trust-remote-code")
     assert errors(config(trust_remote_code=True), INTERNVL_AWQ) == []
     assert check(config(), INTERNLM2)["engines.may-need-trust"].level == "warning"
+    assert errors(config(), replace(INTERNLM2, own_tokenizer=True)) == ["engines.needs-trust"]
 
 
 def test_an_awq_model_with_pictures_is_told_of_its_dtype() -> None:

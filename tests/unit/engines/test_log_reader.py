@@ -89,6 +89,7 @@ def test_a_progress_bar_is_not_shown_with_the_error_behind_it() -> None:
         ("ImportError: libcudart.so.12: cannot open shared object file: No such file", "library", "libcudart.so.12"),
         ("RuntimeError: The NVIDIA driver on your system is too old (found version 12020).", "driver", ""),
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", "memory", ""),
+        ("ValueError: Couldn't instantiate the backend tokenizer from one of: ", "tokenizer", ""),
         ("OSError: [Errno 28] No space left on device", "disk", ""),
         ("RuntimeError: No CUDA GPUs are available", "no-gpu", ""),
         ("The checkpoint you are trying to load has model type `nova` but Transformers does not recognize this "

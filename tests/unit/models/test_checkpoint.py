@@ -93,6 +93,16 @@ def test_architectures(tmp_path: Path, config: dict[str, Any], expected: tuple[s
     assert found == expected
 
 
+def test_a_tokenizer_of_its_own(tmp_path: Path) -> None:
+    own = QWEN2 | {"architectures": ["InternLM2ForCausalLM"], "auto_map": {"AutoModelForCausalLM": "m.InternLM2"}}
+    folder = fake_model(tmp_path / "m", own)
+    assert not read_model(folder).own_tokenizer
+    (folder / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": ["t.Own", null]}}')
+    assert read_model(folder).own_tokenizer
+    (folder / "tokenizer.json").write_text("{}")
+    assert not read_model(folder).own_tokenizer
+
+
 @pytest.mark.parametrize(
     ("change", "head_dim"),
     [({"head_dim": 64}, 64), ({"head_dim": None}, 128), ({"num_attention_heads": None}, 0)],
