@@ -1,34 +1,16 @@
 """Checkpoints of any size without their bytes: real config.json and safetensors header, and a hole for the data."""
 
-import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-BYTES = {"BF16": 2, "F16": 2, "F32": 4, "I32": 4, "U8": 1}
+from tests.tiny_models import fake_model
+
 Tensor = tuple[str, str, tuple[int, ...]]
 
 # hidden, layers, heads, kv heads, intermediate, vocabulary
 INTERNLM2_5_1_8B = (2048, 24, 16, 8, 8192, 92544)
 INTERNLM2_5_7B = (4096, 32, 32, 8, 14336, 92544)
-
-
-def write_checkpoint(folder: Path, config: dict[str, Any], tensors: list[Tensor]) -> Path:
-    """The folder with one safetensors file of those tensors, sparse on disk."""
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(config))
-    header: dict[str, Any] = {}
-    offset = 0
-    for name, dtype, shape in tensors:
-        size = math.prod(shape) * BYTES[dtype]
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + size]}
-        offset += size
-    raw = json.dumps(header).encode()
-    with (folder / "model.safetensors").open("wb") as file:
-        file.write(len(raw).to_bytes(8, "little") + raw)
-        file.truncate(8 + len(raw) + offset)
-    return folder
 
 
 def llama(
@@ -43,6 +25,12 @@ def llama(
     hidden, layers, heads, kv_heads, intermediate, vocab = shape
     values: dict[str, Any] = {
         "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 1e6,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
         "hidden_size": hidden,
         "num_hidden_layers": layers,
         "num_attention_heads": heads,
@@ -56,17 +44,26 @@ def llama(
     if head_dim:
         values["head_dim"] = head_dim
     if awq:
-        values["quantization_config"] = {"quant_method": "awq", "bits": 4, "group_size": 128}
-    return write_checkpoint(folder, {**values, **config}, list(llama_tensors(shape, awq, tied, head_dim)))
+        values["quantization_config"] = {
+            "quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm", "zero_point": True
+        }  # fmt: skip
+        values["dtype"] = "float16"
+    tensors = {name: (dtype, shape) for name, dtype, shape in llama_tensors(shape, awq, tied, head_dim)}
+    return fake_model(folder, {**values, **config}, tensors)
 
 
 def llama_tensors(
-    shape: tuple[int, int, int, int, int, int], awq: bool = False, tied: bool = False, head_dim: int = 0, prefix: str = ""
+    shape: tuple[int, int, int, int, int, int],
+    awq: bool = False,
+    tied: bool = False,
+    head_dim: int = 0,
+    prefix: str = "",
 ) -> Iterator[Tensor]:
     """The tensors of a Llama-shaped model."""
     hidden, layers, heads, kv_heads, intermediate, vocab = shape
     head_dim = head_dim or hidden // heads
-    yield f"{prefix}model.embed_tokens.weight", "BF16", (vocab, hidden)
+    plain = "F16" if awq else "BF16"
+    yield f"{prefix}model.embed_tokens.weight", plain, (vocab, hidden)
     for layer in range(layers):
         base = f"{prefix}model.layers.{layer}"
         for name, size_in, size_out in (
@@ -83,9 +80,9 @@ def llama_tensors(
                 yield f"{base}.{name}.qzeros", "I32", (size_in // 128, size_out // 8)
                 yield f"{base}.{name}.scales", "F16", (size_in // 128, size_out)
             else:
-                yield f"{base}.{name}.weight", "BF16", (size_out, size_in)
-        yield f"{base}.input_layernorm.weight", "BF16", (hidden,)
-        yield f"{base}.post_attention_layernorm.weight", "BF16", (hidden,)
-    yield f"{prefix}model.norm.weight", "BF16", (hidden,)
+                yield f"{base}.{name}.weight", plain, (size_out, size_in)
+        yield f"{base}.input_layernorm.weight", plain, (hidden,)
+        yield f"{base}.post_attention_layernorm.weight", plain, (hidden,)
+    yield f"{prefix}model.norm.weight", plain, (hidden,)
     if not tied:
-        yield f"{prefix}lm_head.weight", "BF16", (vocab, hidden)
+        yield f"{prefix}lm_head.weight", plain, (vocab, hidden)
