@@ -53,6 +53,7 @@ REASONS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"CUDA error: out of memory|OutOfMemoryError|CUDA out of memory|CUDA error: CUDA_ERROR_OUT_OF_MEMORY",
         ),
         ("port", r"\[Errno 98\]|address already in use"),
+        ("port-denied", r"\[Errno 13\] error while attempting to bind"),
         ("driver", r"NVIDIA driver on your system is too old|CUDA driver version is insufficient"),
         ("no-gpu", r"No CUDA GPUs are available|no CUDA-capable device|Found no NVIDIA driver"),
         ("path", r"Repo id must be in the form|is not a local folder and is not a valid model identifier"),

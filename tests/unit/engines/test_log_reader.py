@@ -90,6 +90,8 @@ def test_a_progress_bar_is_not_shown_with_the_error_behind_it() -> None:
         ("RuntimeError: The NVIDIA driver on your system is too old (found version 12020).", "driver", ""),
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", "memory", ""),
         ("ValueError: Couldn't instantiate the backend tokenizer from one of: ", "tokenizer", ""),
+        ("ERROR:    [Errno 13] error while attempting to bind on address ('127.0.0.1', 80): permission denied",
+         "port-denied", ""),
         ("OSError: [Errno 28] No space left on device", "disk", ""),
         ("RuntimeError: No CUDA GPUs are available", "no-gpu", ""),
         ("The checkpoint you are trying to load has model type `nova` but Transformers does not recognize this "
