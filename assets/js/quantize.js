@@ -309,6 +309,7 @@ function perplexityPart(job, result) {
     return [title, el("p", { class: "muted" }, t(`quantize.perplexity.${result.perplexity_state}`))];
   }
   const failed = result.perplexity_state === "failed";
+  if (job.slot === "cpu") return [title, el("p", { class: "muted quantize-line" }, t("quantize.perplexity.needs-gpu"))];
   const error = el("p", { class: "quantize-problem", role: "alert", hidden: !failed }, failed ? t("quantize.perplexity.failed", { error: result.perplexity_problem ?? "" }) : "");
   return [
     title, el("p", { class: "muted quantize-line" }, t("quantize.perplexity.explain")),

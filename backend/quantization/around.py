@@ -1,4 +1,4 @@
-"""Looks at the machine for a job: the output's place, the disk, the GPU, the calibration data. The impure side of checks."""
+"""Looks at the machine for a job: the output's place, the disk, the GPU, the data. The impure side of checks."""
 
 import os
 import shutil
@@ -13,8 +13,8 @@ GpuUsers = Callable[[str], Sequence[GpuUser]]
 
 
 def look(config: QuantConfig, machine: Machine, users: GpuUsers, tokens: int | None, *, network: bool) -> Surroundings:
-    """What the checks need to know. ``network`` allows to ask the hub for a dataset that isn't in the cache, which takes
-    up to calibration_sets.TIMEOUT_S; without it that stays unknown."""
+    """What the checks need to know. ``network`` allows to ask the hub for a dataset that isn't in the cache, which
+    takes up to calibration_sets.TIMEOUT_S; without it that stays unknown."""
     output = checks.output_path(config) if config.output.strip() and "\0" not in config.output else None
     gpu = next((gpu for gpu in machine.gpus if gpu.id == config.gpu), None)
     dataset = None
@@ -44,9 +44,11 @@ def in_the_way(output: Path, method: str) -> str:
             return "not-empty"
         if os.path.lexists(output.with_name(f".{output.name}.partial-{method}")):
             return "partial"
-        if not parent.is_dir():
+        # One new folder above it is made with it; more is rather a typing error.
+        existing = parent if parent.is_dir() else parent.parent
+        if not existing.is_dir() or (existing != parent and os.path.lexists(parent)):
             return "no-parent"
-        return "" if os.access(parent, os.W_OK | os.X_OK) else "not-writable"
+        return "" if os.access(existing, os.W_OK | os.X_OK) else "not-writable"
     except OSError:
         return "not-writable"
 
@@ -54,6 +56,7 @@ def in_the_way(output: Path, method: str) -> str:
 def free_disk_bytes(output: Path) -> int | None:
     """The space where the output will stand; None where its folder isn't there."""
     try:
-        return shutil.disk_usage(output.parent).free
+        existing = output.parent if output.parent.is_dir() else output.parent.parent
+        return shutil.disk_usage(existing).free
     except OSError:
         return None

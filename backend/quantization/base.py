@@ -84,7 +84,7 @@ class Steps:
         lines = [step.command.preview() for step in self.steps] + [move.preview()]
         lines = [f"({line})" if " && " in line else line for line in lines]
         if self.result != self.partial:
-            lines.insert(0, CommandSpec(argv=("mkdir", str(self.partial))).preview())
+            lines.insert(0, CommandSpec(argv=("mkdir", "-p", str(self.partial))).preview())
             lines.append(CommandSpec(argv=("rm", "-r", str(self.partial))).preview())
         return " &&\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Checks of a quantization job before its start, each with its remedy. Pure; what they need to know is handed to them."""
+"""Checks of a quantization job before its start, each with its remedy. Pure; what they must know is handed to them."""
 
 import os
 from collections.abc import Sequence
@@ -118,7 +118,7 @@ def check_dataset(config: QuantConfig, environment: Environment | None) -> list[
 def check_environment(
     config: QuantConfig, model: ModelInfo, machine: Machine, environment: Environment | None, internlm2: bool
 ) -> list[Message]:
-    """No LMDeploy to run it with, the wrong transformers, a build that doesn't fit the driver; which one runs it, and why."""
+    """No LMDeploy to run it with, the wrong transformers, a build too new for the driver; what runs it, and why."""
     found = check_dataset(config, environment)
     if environment is None or not environment.lmdeploy:
         key = "quantize.environment.internlm2-missing" if internlm2 else "quantize.environment.none"

@@ -15,7 +15,8 @@ _CAUSES: Sequence[tuple[str, str]] = (
     ("disk", r"No space left on device|os error 28|\[Errno 28\]|Disk quota exceeded"),
     ("symmetric", r"zeros_like\(\): argument 'input' .* not NoneType"),
     ("dataset", r"Couldn't (?:find|reach)|LocalEntryNotFound|OfflineModeIsEnabled|MaxRetryError|ConnectTimeout"
-                r"|Name or service not known|Temporary failure in name resolution|DatasetNotFoundError|Cannot send a request"),
+                r"|Name or service not known|Temporary failure in name resolution|DatasetNotFoundError"
+                r"|Cannot send a request"),
     ("text-short", r"empty range (?:for|in) rand|empty range in randrange"),
     ("unsupported", r"quantification and calibration of (\w+) are not supported|NotImplementedError"),
     ("trust", r"trust_remote_code=True|`trust_remote_code`|--trust-remote-code"),

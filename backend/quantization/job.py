@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from backend.errors import Message
 from backend.quantization.base import Diagnosis, QuantConfig, Remedy
 from backend.quantization.progress import Expected, Progress
 from backend.store import message_from_json, message_to_json
@@ -46,8 +47,8 @@ class Perplexity:
 class JobResult:
     """What a finished job gave. Sizes are bytes by part ("embeddings", "decoder", "vision"), ``seconds`` the job's own.
 
-    ``errors`` is empty until the comparison is done; ``errors_state`` and ``perplexity_state`` are "", "running", "done"
-    or "failed".
+    ``errors`` is empty until the comparison is done. ``errors_state`` and ``perplexity_state`` are "", "queued",
+    "running", "done" or "failed"; ``perplexity_problem`` says why in the last case.
     """
 
     before: Mapping[str, int]
@@ -60,6 +61,7 @@ class JobResult:
     errors_state: str = ""
     perplexity: Perplexity | None = None
     perplexity_state: str = ""
+    perplexity_problem: Message | None = None
 
     @property
     def worst(self) -> tuple[LayerError, ...]:
@@ -71,9 +73,10 @@ class JobResult:
 class Job:
     """One quantization. Times are seconds since the epoch, 0 = not yet. ``slot`` is the GPU's id or "cpu".
 
-    ``order`` sorts the queue of a slot. ``python`` runs it, of the environment whose label is ``environment``. ``command`` is what the page shows, ``partial`` the folder written until it is
-    whole. ``run_id`` names the supervised run and its log ("" before the start), ``follow_up`` the run that measures the
-    finished result.
+    ``order`` sorts the queue of a slot. ``python`` runs it, of the environment whose label is ``environment``.
+    ``command`` is what the page shows, ``partial`` the folder that is written until it is whole. ``run_id`` names the
+    supervised run and its log ("" before the start), ``follow_up`` the run that compares the result with the original,
+    ``perplexity_run`` the one that measures both by their servers.
     """
 
     id: str
@@ -97,13 +100,18 @@ class Job:
     ended_at: float = 0.0
     run_id: str = ""
     follow_up: str = ""
-    progress: Progress = Progress()
+    perplexity_run: str = ""
+    progress: Progress = field(default_factory=Progress)
     result: JobResult | None = None
     diagnosis: Diagnosis | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document that is stored."""
-        value = asdict(replace(self, diagnosis=None))
+        problem = self.result.perplexity_problem if self.result else None
+        result = None if self.result is None else replace(self.result, perplexity_problem=None)
+        value = asdict(replace(self, diagnosis=None, result=result))
+        if problem is not None:
+            value["result"]["perplexity_problem"] = message_to_json(problem)
         value["diagnosis"] = None if self.diagnosis is None else _diagnosis_to_json(self.diagnosis)
         return value
 
@@ -136,7 +144,8 @@ def job_from_json(value: Mapping[str, Any]) -> Job:
 def _result_from_json(value: Mapping[str, Any]) -> JobResult:
     errors = tuple(LayerError(**layer) for layer in value["errors"])
     perplexity = None if value["perplexity"] is None else Perplexity(**value["perplexity"])
-    return JobResult(**{**value, "errors": errors, "perplexity": perplexity})
+    problem = value["perplexity_problem"] and message_from_json(value["perplexity_problem"])
+    return JobResult(**{**value, "errors": errors, "perplexity": perplexity, "perplexity_problem": problem})
 
 
 def _diagnosis_to_json(diagnosis: Diagnosis) -> dict[str, Any]:

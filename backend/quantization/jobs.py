@@ -1,9 +1,10 @@
-"""The jobs: checked, queued one at a time for each GPU, run under the supervisor, followed, found again after a restart."""
+"""The jobs: checked, queued one at a time for each GPU, run, followed, found again after a restart."""
 
 import json
 import logging
 import secrets
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +20,13 @@ from backend.models.checkpoint import read_tensors
 from backend.processes.command import CommandSpec
 from backend.processes.log_file import read_chunk, tail_lines
 from backend.processes.supervisor import Run, Supervisor
-from backend.quantization import around, checks, planning, sizes
+from backend.quantization import around, checks, follow_up, planning, sizes
 from backend.quantization.base import CPU, Diagnosis, GpuUser, QuantConfig, Steps
 from backend.quantization.children.worker import RECORD
 from backend.quantization.diagnose import diagnose
-from backend.quantization.job import UNFINISHED, Job, JobResult, JobState, JobView, LayerError, job_from_json
+from backend.quantization.job import UNFINISHED, Job, JobResult, JobState, JobView, job_from_json
 from backend.quantization.planning import JobPreview, Subject
-from backend.quantization.progress import Expected, Progress, advance, complete_lines, remaining_seconds
+from backend.quantization.progress import Expected, Progress, advance, complete_lines, is_counting, remaining_seconds
 from backend.quantization.texts import KeptTexts
 from backend.quantization.token_count import TokenCounter
 from backend.settings import Settings
@@ -34,8 +35,8 @@ from backend.store import Store
 AREA = "job"
 KIND = "quantize"
 COMPARE_KIND = "quantize-compare"
+PERPLEXITY_KIND = "quantize-perplexity"
 WORKER = Path(__file__).parent / "children" / "worker.py"
-WEIGHT_ERRORS = Path(__file__).parent / "children" / "weight_errors.py"
 CANCEL_GRACE_S = 1.2
 _LOG_END_LINES = 400
 _REFRESH_S = 0.2
@@ -74,6 +75,7 @@ class JobManager:
         self._start_lock = threading.Lock()
         self._version = 1
         self._offsets: dict[str, int] = {}
+        self._counting_since: dict[str, tuple[float, float]] = {}
         self._refreshed = 0.0
         self._jobs = self._load()
         supervisor.on_change(self._run_changed)
@@ -180,13 +182,24 @@ class JobManager:
             job = self._job(job_id)
             if job.state in UNFINISHED:
                 raise Conflict(Message("quantize.job.not-ended", {"name": job.model_name}))
-            for run_id in filter(None, (job.run_id, job.follow_up)):
+            for run_id in filter(None, (job.run_id, job.follow_up, job.perplexity_run)):
                 with suppress(NotFound):
                     self._supervisor.forget(run_id)
             shutil.rmtree(self._folder / job_id, ignore_errors=True)
             self._store.delete(AREA, job_id)
             del self._jobs[job_id]
             self._version += 1
+
+    def measure_perplexity(self, job_id: str) -> None:
+        """Measure a finished result's perplexity against the original's, when its GPU is free.
+
+        Raises InvalidInput where there is nothing to measure, or no GPU to do it with.
+        """
+        with self._lock:
+            job = self._job(job_id)
+            result = follow_up.check_perplexity(job)
+            self._save(replace(job, result=replace(result, perplexity_state="queued", perplexity_problem=None)))
+            self._advance()
 
     # What pages poll
 
@@ -262,8 +275,14 @@ class JobManager:
 
     def _advance(self) -> None:
         """Start the next job of every device that is free."""
-        busy = {job.slot for job in self._jobs.values() if job.state is JobState.RUNNING}
-        for slot in {job.slot for job in self._jobs.values() if job.state is JobState.QUEUED} - busy:
+        jobs = self._jobs.values()
+        busy = {job.slot for job in jobs if job.state is JobState.RUNNING or _measures(job, "running")}
+        waiting = {job.slot for job in jobs if job.state is JobState.QUEUED or _measures(job, "queued")}
+        for slot in waiting - busy:
+            # Measuring takes a minute or two and belongs to what is done: it comes first.
+            measured = [job for job in self._jobs.values() if job.slot == slot and _measures(job, "queued")]
+            if any(self._launch_perplexity(job) for job in measured):
+                continue
             for job in self._queue(slot):
                 if self._launch(job):
                     break
@@ -290,11 +309,11 @@ class JobManager:
 
     def _run_changed(self, run: Run) -> None:
         """The supervisor's word that a run changed."""
-        if run.kind not in (KIND, COMPARE_KIND) or not run.ended:
+        if run.kind not in (KIND, COMPARE_KIND, PERPLEXITY_KIND) or not run.ended:
             return
         with self._lock:
             for job in list(self._jobs.values()):
-                if run.id in (job.run_id, job.follow_up):
+                if run.id in (job.run_id, job.follow_up, job.perplexity_run):
                     self._look_at(job)
             self._advance()
 
@@ -303,10 +322,12 @@ class JobManager:
         if job.state is JobState.RUNNING and (run := self._ended(job.run_id)) is not None:
             job = self._settle(job, run)
             self._save(job)
-        if job.result is not None and job.result.errors_state == "running":
-            compared = self._ended(job.follow_up)
-            if compared is not None:
-                self._save(self._with_errors(job))
+        folder = self._folder / job.id
+        if job.result is not None and job.result.errors_state == "running" and self._ended(job.follow_up) is not None:
+            job = follow_up.with_errors(job, folder)
+            self._save(job)
+        if _measures(job, "running") and (measured := self._ended(job.perplexity_run)) is not None:
+            self._save(follow_up.with_perplexity(job, folder, _last_line(measured)))
 
     def _ended(self, run_id: str) -> Run | None:
         """The run if it is over; a run that is gone altogether counts as interrupted."""
@@ -352,9 +373,7 @@ class JobManager:
     def _compare(self, job: Job) -> Job:
         """Start the comparison of the 4-bit weights with the originals; the model can be used meanwhile."""
         assert job.result is not None
-        argv = [job.python, str(WEIGHT_ERRORS), job.model_path, job.output, str(self._folder / job.id / "errors.json")]
-        argv += ["--smoothed"] if job.config.calibrated else []
-        spec = CommandSpec(tuple(argv), (("CUDA_VISIBLE_DEVICES", ""),))
+        spec = follow_up.comparison(job, self._folder / job.id)
         try:
             run = self._supervisor.start(spec, kind=COMPARE_KIND, name=job.model_name, about={"of": job.id})
         except ConsoleError as error:
@@ -362,18 +381,18 @@ class JobManager:
             return replace(job, result=replace(job.result, errors_state="failed"))
         return replace(job, follow_up=run.id, result=replace(job.result, errors_state="running"))
 
-    def _with_errors(self, job: Job) -> Job:
-        """The job with what the comparison found; it also goes into the record beside the model."""
+    def _launch_perplexity(self, job: Job) -> bool:
+        """Start the measurement of a finished job's perplexity."""
         assert job.result is not None
         try:
-            found = json.loads((self._folder / job.id / "errors.json").read_bytes())
-            errors = tuple(LayerError(**layer) for layer in found)
-        except (OSError, ValueError, TypeError):
-            return replace(job, result=replace(job.result, errors_state="failed"))
-        result = replace(job.result, errors=errors, errors_state="done")
-        extra = {"bytes_before": dict(result.before), "bytes_after": dict(result.after), "layer_errors": found}
-        _extend_record(Path(job.output) / RECORD, extra)
-        return replace(job, result=result)
+            spec = follow_up.perplexity_command(job, self._machine_of(), self._folder / job.id, sys.executable)
+            run = self._supervisor.start(spec, kind=PERPLEXITY_KIND, name=job.model_name, about={"of": job.id})
+        except ConsoleError as error:
+            result = replace(job.result, perplexity_state="failed", perplexity_problem=error.messages[0])
+            self._save(replace(job, result=result))
+            return False
+        self._save(replace(job, perplexity_run=run.id, result=replace(job.result, perplexity_state="running")))
+        return True
 
     def _refresh(self) -> None:
         """Read what running jobs have written since the last look."""
@@ -412,8 +431,9 @@ class JobManager:
         if job.state is JobState.QUEUED:
             return JobView(job, position=self._queue(job.slot).index(job) + 1)
         remaining = None
-        if job.state is JobState.RUNNING:
-            remaining = remaining_seconds(job.progress.fraction, time.time() - job.started_at)
+        if job.state is JobState.RUNNING and is_counting(job.progress):
+            now, fraction = time.monotonic(), job.progress.fraction
+            remaining = remaining_seconds(self._counting_since.setdefault(job.id, (now, fraction)), fraction, now)
         return JobView(job, remaining_s=remaining)
 
     def _queue(self, slot: str) -> list[Job]:
@@ -483,14 +503,14 @@ def _is_whole(job: Job) -> bool:
         return False
 
 
-def _extend_record(file: Path, extra: Mapping[str, Any]) -> None:
-    try:
-        record = {**json.loads(file.read_bytes()), **extra}
-        draft = file.with_suffix(".part")
-        draft.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        draft.replace(file)
-    except (OSError, ValueError) as error:
-        log.warning("%s can't be extended: %s", file, error)
+def _measures(job: Job, state: str) -> bool:
+    """Whether the job's perplexity is in that state."""
+    return job.result is not None and job.result.perplexity_state == state
+
+
+def _last_line(run: Run) -> str:
+    lines = tail_lines(run.log_path, 20) if run.log_path.exists() else ()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def _lost(run_id: str) -> Run:

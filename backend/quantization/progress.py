@@ -72,11 +72,20 @@ def advance(before: Progress, lines: str, expected: Expected) -> Progress:
     return replace(counted, stage=stage, done=done, of=of, fraction=max(before.fraction, _fraction(counted, expected)))
 
 
-def remaining_seconds(fraction: float, elapsed_s: float) -> float | None:
-    """The time left if it goes on as it did; None while that can't be said."""
-    if fraction < 0.05 or elapsed_s < 5:
+def remaining_seconds(began: tuple[float, float], fraction: float, now: float) -> float | None:
+    """The time left at the rate since ``began``: (seconds, fraction) when counting began, the loading over.
+
+    None while that can't be said yet.
+    """
+    elapsed, gained = now - began[0], fraction - began[1]
+    if elapsed < 2 or gained < 0.02:
         return None
-    return elapsed_s * (1 - fraction) / fraction
+    return elapsed * (1 - fraction) / gained
+
+
+def is_counting(progress: Progress) -> bool:
+    """Whether the log counts layers or matrices by now, so that a rate can be told."""
+    return progress.calibrated > 0 or progress.packed > 0
 
 
 def _stage(seen: Progress, expected: Expected) -> tuple[str, int, int]:

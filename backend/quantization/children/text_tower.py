@@ -4,7 +4,7 @@ usage: text_tower.py extract MODEL OUT
        text_tower.py merge MODEL QUANTIZED OUT
 
 LMDeploy's auto_awq refuses InternVLForConditionalGeneration, but not the Qwen2, Qwen3 or Llama inside. ``extract``
-writes that as a checkpoint of its own. ``merge`` writes MODEL again with the quantized text model, in one dtype throughout.
+writes that as a checkpoint of its own. ``merge`` writes MODEL again with the quantized text model, all in one dtype.
 """
 
 import argparse

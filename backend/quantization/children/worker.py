@@ -3,8 +3,8 @@
 usage: worker.py PLAN.json
 
 The plan: ``steps`` (each ``stage``, ``argv``, ``cwd``, ``env``: the commands that the page shows), ``partial`` (the
-folder they write to), ``result`` (the finished model in it), ``output`` (its place), ``kept`` (folder for the statistics
-that auto_awq leaves in ``statistics``) and ``record`` (what made it: written into the model as RECORD). The output's
+folder they write to), ``result`` (the finished model in it), ``output`` (its place), ``kept`` (folder for what auto_awq
+measured and leaves in ``statistics``) and ``record`` (what made it: written into the model as RECORD). The output's
 folder appears whole or not at all: SIGTERM, a step that fails and a full disk remove what was half written. The exit
 status is the failing step's, 143 after SIGTERM.
 """

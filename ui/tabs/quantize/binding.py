@@ -25,8 +25,8 @@ def bind(services: Services, tab: QuantizeTab, tabs: Mapping[str, Any]) -> None:
     settled = [control.change for control in inputs if control is not tab.text] + [tab.text.blur]
 
     _open(handlers, tab)
-    tab.text.input(
-        None, inputs=[tab.text, tab.dataset], outputs=tab.dataset, js=CHOOSE_OWN, queue=False, api_visibility="private"
+    tab.text.change(
+        fn=None, js=CHOOSE_OWN, inputs=[tab.text, tab.dataset], outputs=tab.dataset, api_visibility="private"
     )
     quick(
         [tab.model.change, tab.method.change],

@@ -82,6 +82,7 @@ def _what(parts: dict[str, Any]) -> None:
             parts["device"] = _dropdown("device", choices.first_device_choices(), DEFAULTS.device)
         parts["output"] = _text("output", placeholder="~/models/internlm2_5-1_8b-chat-w4a16-4bit")
         parts["suggested"] = _hidden("suggested")
+        parts["trust_remote_code"] = _checkbox("trust_remote_code")
 
 
 def _calibration(parts: dict[str, Any]) -> None:
@@ -117,7 +118,6 @@ def _weights(parts: dict[str, Any]) -> None:
         with gr.Row():
             parts["symmetric"] = _checkbox("symmetric")
             parts["search_scale"] = _checkbox("search_scale")
-        parts["trust_remote_code"] = _checkbox("trust_remote_code")
         parts["mirror"] = _text("mirror", placeholder="https://hf-mirror.com")
         parts["environment"] = _dropdown("environment", [(L("quantize.environment.auto"), "")], "")
 
@@ -151,10 +151,14 @@ def _jobs(parts: dict[str, Any]) -> None:
     parts["deploy"] = gr.Button(L("quantize.deploy"), visible="hidden", interactive=True, elem_id="quantize-deploy")
 
 
+def _key(name: str) -> str:
+    """Where the control's texts stand."""
+    return f"quantize.{CONTROLS[name].removeprefix('quantize-')}"
+
+
 def _dropdown(name: str, offered: choices.Choices, value: str, scale: int = 1) -> gr.Dropdown:
     """Typed text is taken too; the handlers say what is wrong with it."""
-    control = CONTROLS[name]
-    key = control.replace("-", ".", 1)
+    key = _key(name)
     return gr.Dropdown(
         choices=offered,
         value=value,
@@ -164,13 +168,12 @@ def _dropdown(name: str, offered: choices.Choices, value: str, scale: int = 1) -
         interactive=True,
         scale=scale,
         min_width=140,
-        elem_id=control,
+        elem_id=CONTROLS[name],
     )
 
 
 def _number(name: str, value: int) -> gr.Number:
-    control = CONTROLS[name]
-    key = control.replace("-", ".", 1)
+    key = _key(name)
     return gr.Number(
         value=value,
         precision=0,
@@ -178,26 +181,24 @@ def _number(name: str, value: int) -> gr.Number:
         info=L(f"{key}.info"),
         interactive=True,
         min_width=130,
-        elem_id=control,
+        elem_id=CONTROLS[name],
     )
 
 
 def _checkbox(name: str) -> gr.Checkbox:
-    control = CONTROLS[name]
-    key = control.replace("-", ".", 1)
+    key = _key(name)
     return gr.Checkbox(
         value=False,
         label=L(f"{key}.label"),
         info=L(f"{key}.info"),
         interactive=True,
         min_width=160,
-        elem_id=control,
+        elem_id=CONTROLS[name],
     )
 
 
 def _text(name: str, placeholder: str = "") -> gr.Textbox:
-    control = CONTROLS[name]
-    key = control.replace("-", ".", 1)
+    key = _key(name)
     return gr.Textbox(
         lines=1,
         max_lines=1,
@@ -206,7 +207,7 @@ def _text(name: str, placeholder: str = "") -> gr.Textbox:
         info=L(f"{key}.info"),
         interactive=True,
         min_width=150,
-        elem_id=control,
+        elem_id=CONTROLS[name],
     )
 
 

@@ -15,7 +15,7 @@ Body = Mapping[str, Any]
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
-    """``POST jobs/{id}/cancel``, ``forget``, ``move`` {places}, ``restart`` {remedy}."""
+    """``POST jobs/{id}/cancel``, ``forget``, ``move`` {places}, ``restart`` {remedy}, ``perplexity``."""
     jobs = services.jobs
 
     def cancel(job_id: str, body: Body) -> Body:
@@ -43,7 +43,11 @@ def routes(services: Services) -> Sequence[BaseRoute]:
             raise InvalidInput(Message("common.bad_request"))
         return {"id": jobs.restart(job_id, diagnosis.remedies[number].settings)}
 
-    return [_route(act) for act in (cancel, forget, move, restart)]
+    def perplexity(job_id: str, body: Body) -> Body:
+        jobs.measure_perplexity(job_id)
+        return {}
+
+    return [_route(act) for act in (cancel, forget, move, restart, perplexity)]
 
 
 def _route(act: Callable[[str, Body], Body]) -> Route:
