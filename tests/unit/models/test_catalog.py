@@ -1,5 +1,6 @@
 """Which folders are listed, under which names, and what a typed model names."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -145,16 +146,24 @@ def test_a_hub_id_that_is_not_here_is_left_to_the_engine(tmp_path: Path) -> None
     assert Catalog([tmp_path]).find_or_hub("internlm/internlm2_5-7b-chat") is None
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
-    folder = fake_model(tmp_path / "locked")
-    folder.chmod(0)
-    try:
-        assert Catalog([tmp_path, folder]).models() == ()
-        with pytest.raises(InvalidInput):
-            Catalog([]).find(str(folder))
-    finally:
-        folder.chmod(0o700)
+def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read everything, so the refusal is the test's own."""
+    folder = fake_model(tmp_path / "models" / "locked")
+    fake_model(tmp_path / "models" / "open")
+    scandir = os.scandir
+
+    def refusing(path: Path) -> object:
+        if Path(path) == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    listed = Catalog([tmp_path / "models", folder])
+    assert [model.name for model in listed.models()] == ["open"]
+    with pytest.raises(InvalidInput) as caught:
+        listed.find(str(folder))
+    (message,) = caught.value.messages
+    assert (message.key, message.params["cause"]) == ("models.unreadable", "Permission denied")
 
 
 def test_a_folder_is_read_again_only_when_its_files_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
