@@ -19,7 +19,7 @@ from backend.processes.health import Prober
 from backend.processes.supervisor import DEFAULT_GRACE_S, Run, Supervisor
 from backend.servers import keys, outside
 from backend.servers.following import Diagnose, Follower, LoadProgress
-from backend.servers.planning import DEFAULT_PORT, HOST, ChooseEnvironment, Models, Plan, Preview, Slot, plan
+from backend.servers.planning import HOST, ChooseEnvironment, Models, Plan, Preview, Slot, first_port, plan
 from backend.servers.records import ServerRecord
 from backend.servers.states import ENDED
 from backend.servers.view import ServerState, ServerView
@@ -277,7 +277,7 @@ class ServerManager:
                 server_id = secrets.token_hex(6)
                 slot = Slot(server_id, self._settings.keys_dir / f"{server_id}.key", 0)
             if slot.port == 0 or slot.port in taken or not ports.is_free(HOST, slot.port):
-                slot = replace(slot, port=ports.free_port(HOST, DEFAULT_PORT, taken))
+                slot = replace(slot, port=ports.free_port(HOST, first_port(self._settings.state_dir), taken))
             self._slot = slot
             return slot
 

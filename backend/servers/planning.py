@@ -1,5 +1,7 @@
 """From the settings that a person chose to the command that would run, with all that is wrong or worth knowing."""
 
+import os
+import zlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +14,18 @@ from backend.processes import ports
 from backend.processes.command import CommandSpec
 
 HOST = "127.0.0.1"
-DEFAULT_PORT = 23333  # LMDeploy's own
+# Ports are given out from LMDeploy's own on, by each console from another one (``first_port``).
+LOWEST_PORT = 23333
+FIRST_PORTS = 1000
+
+
+def first_port(state_dir: Path) -> int:
+    """Where this console begins to look for free ports.
+
+    A server listens only after many seconds of loading. Two people of one machine who start theirs meanwhile would get
+    the same port, if both consoles counted from the same.
+    """
+    return LOWEST_PORT + zlib.crc32(os.fsencode(state_dir.absolute())) % FIRST_PORTS
 
 
 class Models(Protocol):
