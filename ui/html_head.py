@@ -20,6 +20,7 @@ from ui.access import STATE_KEY, Visitor
 from ui.i18n import Language
 
 ASSETS = Path(__file__).parent.parent / "assets"
+SCRIPTS = ("console", "log_view")  # before the tabs' own, which build on them
 LOCALE: dict[Language, str] = {"en": "en", "zh": "zh-CN"}
 
 # Mounts are queued until console.js is there; Gradio reads the language once, at its first script; the chosen theme
@@ -93,7 +94,7 @@ def inject(page: str, language: Language, tabs: tuple[str, ...]) -> str:
     stub = STUB % {"locale": json.dumps(locale)}
     links = "".join(f'<link rel="stylesheet" href="{escape(url)}">' for url in asset_urls("css", ("console", *tabs)))
     scripts = "".join(
-        f'<script type="module" src="{escape(url)}"></script>' for url in asset_urls("js", ("console", *tabs))
+        f'<script type="module" src="{escape(url)}"></script>' for url in asset_urls("js", (*SCRIPTS, *tabs))
     )
     icon = "".join(
         f'<link rel="icon" type="image/svg+xml" href="{escape(asset_url(path))}">'

@@ -1,5 +1,5 @@
 /**
- * What every page shares: mounting, the one poll, texts, JSON requests, DOM building, formats, the log view.
+ * What every page shares: mounting, the one poll, texts, JSON requests, DOM building, formats, the header.
  *
  * It stands as `window.lmConsole`; a stub in <head> (ui/html_head.py) queues mounts until this module is here.
  * Data reaches the page by textContent only.
@@ -259,207 +259,12 @@ const format = {
   },
 };
 
+/** The address of console/`path`, for links. */
+const link = (path) => address(path).href;
+
 /** A state as a badge: <span class="badge" data-state="running">running</span>. */
 function badge(state, attributes = {}) {
   return el("span", { class: "badge", dataset: { state }, ...attributes }, t(`common.state.${state}`));
-}
-
-// ---------------------------------------------------------------------------------------------- the log view
-
-const CHUNK = 65536;
-const MAX_LINES = 4000;
-
-/**
- * A live view of a run's log in `element`: follows the end until scrolled away, keeps its place, can be searched and
- * copied. It reads by byte offset and holds a bounded number of lines, so that a 100 MB log costs what a small one does.
- * Returns {setRun(runId), destroy()}; `runId` null shows the empty state.
- */
-function logView(element, { runId = null } = {}) {
-  let run = null;
-  let first = 0; // byte offset of the first line shown
-  let next = 0; // byte offset after the last byte read
-  let partial = ""; // the last line, not ended yet
-  let follow = true;
-  let busy = false;
-  let generation = 0;
-  let matchAt = -1;
-
-  const earlier = el("button", { class: "button small log-earlier", type: "button", hidden: true }, t("common.log.earlier"));
-  const lines = el("div", { class: "log-lines" });
-  const last = el("div", { class: "log-line" });
-  const empty = el("p", { class: "muted log-empty" }, t("common.log.empty"));
-  const body = el(
-    "div",
-    { class: "log-body", tabindex: "0", role: "log", "aria-live": "off", "aria-label": t("common.log.name") },
-    earlier, empty, lines, last,
-  );
-  const search = el("input", {
-    class: "log-search", type: "search", placeholder: t("common.search"), "aria-label": t("common.search"), spellcheck: "false",
-  });
-  const found = el("span", { class: "muted log-found", role: "status" });
-  const followBox = el("input", { type: "checkbox", checked: true });
-  const bar = el(
-    "div",
-    { class: "log-bar" },
-    search, found,
-    el("span", { class: "spring" }),
-    el("label", { class: "log-follow" }, followBox, t("common.log.follow")),
-    copyButton(() => [...lines.children, last].map((line) => line.textContent).join("\n").trimEnd()),
-  );
-  element.classList.add("log-view");
-  element.replaceChildren(bar, body);
-
-  /** What a terminal would show of a line with carriage returns: the part after the last one that has text. */
-  const settled = (line) => {
-    const parts = line.replace(/\r+$/, "").split("\r");
-    return parts[parts.length - 1];
-  };
-  const clean = (line) => settled(line).replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "");
-  const matches = (line) => {
-    const wanted = search.value.toLowerCase();
-    return wanted !== "" && line.textContent.toLowerCase().includes(wanted);
-  };
-  const lineOf = (text) => {
-    const line = el("div", { class: "log-line" }, clean(text));
-    line.classList.toggle("match", matches(line));
-    return line;
-  };
-
-  function count() {
-    const total = lines.querySelectorAll(".match").length;
-    found.textContent = search.value ? t("common.log.matches", { count: total }) : "";
-  }
-
-  function clear() {
-    lines.replaceChildren();
-    last.textContent = "";
-    partial = "";
-    first = next = 0;
-    earlier.hidden = true;
-    empty.hidden = false;
-  }
-
-  /** Adds text at the end. Lines leave at the top only while the end is followed, so that a reader's place stays. */
-  function addEnd(text) {
-    const parts = (partial + text).split("\n");
-    partial = parts.pop();
-    lines.append(...parts.map(lineOf));
-    last.textContent = clean(partial);
-    empty.hidden = lines.childElementCount > 0 || last.textContent !== "";
-    const surplus = lines.childElementCount - MAX_LINES;
-    if (surplus > 0 && follow) {
-      for (let i = 0; i < surplus; i += 1) {
-        lines.firstElementChild.remove();
-      }
-      first = null; // no longer known: the way back starts from the end again
-      earlier.hidden = true;
-    }
-    if (follow) body.scrollTop = body.scrollHeight;
-    count();
-  }
-
-  async function read() {
-    if (run === null || busy || document.visibilityState === "hidden" || element.offsetParent === null) return;
-    if (!follow && lines.childElementCount > 2 * MAX_LINES) return; // a reader's view doesn't grow for ever
-    busy = true;
-    const mine = generation;
-    try {
-      let chunk;
-      do {
-        const fresh = next === 0 && lines.childElementCount === 0;
-        chunk = await get(`log/${encodeURIComponent(run)}?${fresh ? "before=end" : `offset=${next}`}`);
-        if (mine !== generation) return;
-        if (!fresh && follow && chunk.size - chunk.next > 8 * CHUNK) {
-          clear(); // far behind: go on from the end
-          chunk.next = 0;
-          continue;
-        }
-        if (fresh) {
-          first = chunk.offset;
-          earlier.hidden = first === 0;
-        }
-        next = chunk.next;
-        if (chunk.text) addEnd(chunk.text);
-      } while (chunk.next < chunk.size && mine === generation);
-    } catch (error) {
-      if (mine === generation && error.status !== 0) {
-        empty.hidden = false;
-        empty.textContent = error.messages.join(" ");
-      }
-    } finally {
-      if (mine === generation) busy = false;
-    }
-  }
-
-  earlier.addEventListener("click", async () => {
-    if (busy || !first) return;
-    busy = true;
-    const mine = generation;
-    try {
-      const chunk = await get(`log/${encodeURIComponent(run)}?before=${first}`);
-      if (mine !== generation) return;
-      const height = body.scrollHeight;
-      const parts = chunk.text.split("\n");
-      parts.pop();
-      lines.prepend(...parts.map(lineOf));
-      first = chunk.offset;
-      earlier.hidden = first === 0;
-      body.scrollTop += body.scrollHeight - height;
-      setFollow(false);
-      count();
-    } finally {
-      if (mine === generation) busy = false;
-    }
-  });
-
-  function setFollow(value) {
-    follow = value;
-    followBox.checked = value;
-    if (value) body.scrollTop = body.scrollHeight;
-  }
-  followBox.addEventListener("change", () => setFollow(followBox.checked));
-  body.addEventListener("scroll", () => {
-    const atEnd = body.scrollHeight - body.scrollTop - body.clientHeight < 8;
-    if (atEnd !== follow) setFollow(atEnd);
-  });
-  search.addEventListener("input", () => {
-    for (const line of lines.children) line.classList.toggle("match", matches(line));
-    matchAt = -1;
-    count();
-  });
-  search.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
-    event.preventDefault();
-    const all = [...lines.querySelectorAll(".match")];
-    if (all.length === 0) return;
-    lines.querySelector(".match.current")?.classList.remove("current");
-    matchAt = (matchAt + (event.shiftKey ? -1 : 1) + all.length) % all.length;
-    setFollow(false);
-    all[matchAt].classList.add("current");
-    all[matchAt].scrollIntoView({ block: "center" });
-    found.textContent = `${matchAt + 1} / ${all.length}`;
-  });
-
-  const ticker = setInterval(read, CALM_MS);
-  function setRun(id) {
-    if (id === run) return;
-    run = id;
-    generation += 1;
-    busy = false;
-    clear();
-    empty.textContent = t("common.log.empty");
-    setFollow(true);
-    read();
-  }
-  setRun(runId);
-  return {
-    setRun,
-    destroy() {
-      generation += 1;
-      clearInterval(ticker);
-      element.replaceChildren();
-    },
-  };
 }
 
 // ---------------------------------------------------------------------------------------------- language, header
@@ -533,7 +338,7 @@ function headerBar(element) {
 
 const queued = window.lmConsole?.queue ?? [];
 window.lmConsole = {
-  register, mount, onSnapshot, refresh, t, get, post, copy, copyButton, el, badge, format, logView, setLanguage, language,
+  register, mount, onSnapshot, refresh, t, get, post, copy, copyButton, el, badge, link, format, setLanguage, language,
 };
 register("header", headerBar);
 for (const [name, element, options] of queued) mount(name, element, options);

@@ -33,9 +33,18 @@ def console_arguments() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory, console_arguments: list[str]) -> Iterator[Console]:
+def prepare_state() -> Callable[[Path], None]:
+    """What to lay into the module's state folder before its console starts."""
+    return lambda state_dir: None
+
+
+@pytest.fixture(scope="module")
+def console(
+    tmp_path_factory: pytest.TempPathFactory, console_arguments: list[str], prepare_state: Callable[[Path], None]
+) -> Iterator[Console]:
     """A console of the module's own; at the end it and all that it started are gone."""
     state_dir = tmp_path_factory.mktemp("console") / "state"
+    prepare_state(state_dir)
     console = Console(state_dir, *console_arguments)
     try:
         yield console.ready()

@@ -1,0 +1,86 @@
+"""The page's own rules: ids, inputs, events."""
+
+import asyncio
+import inspect
+import typing
+from collections import Counter
+from collections.abc import Iterator
+
+import gradio as gr
+import pytest
+from gradio.components.base import FormComponent
+
+from backend.services import Services, build_services
+from tests.conftest import make_settings
+from ui.blocks import create_blocks
+from ui.tabs import TABS
+
+# Typed into or picked from, so that Gradio would guess whether a person may (FormComponent and these).
+INPUTS = (FormComponent, gr.File, gr.UploadButton, gr.MultimodalTextbox, gr.Image)
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    made = build_services(make_settings(tmp_path_factory.mktemp("page") / "state"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def blocks(services: Services) -> gr.Blocks:
+    async def made() -> gr.Blocks:  # in a loop: Gradio makes its locks in the present one, or leaves new ones behind
+        return create_blocks(services)
+
+    return asyncio.run(made())
+
+
+def test_ids_are_unique(blocks: gr.Blocks) -> None:
+    ids = Counter(block.elem_id for block in blocks.blocks.values() if block.elem_id)
+    assert [name for name, count in ids.items() if count > 1] == []
+
+
+def test_ids_say_their_tab(blocks: gr.Blocks) -> None:
+    areas = {"header", "tabs", *(tab.name for tab in TABS)}
+    ids = [block.elem_id for block in blocks.blocks.values() if block.elem_id]
+    assert [name for name in ids if name.split("-")[0] not in areas] == []
+
+
+def test_every_input_has_an_id_and_is_interactive(blocks: gr.Blocks) -> None:
+    inputs = [block for block in blocks.blocks.values() if isinstance(block, INPUTS)]
+    assert inputs
+    assert [f"{block!r} {block.label}" for block in inputs if not block.elem_id] == []
+    undecided = [block.elem_id for block in inputs if getattr(block, "interactive", True) is None]
+    assert undecided == []
+
+
+def test_choices_can_be_filtered(blocks: gr.Blocks) -> None:
+    dropdowns = [block for block in blocks.blocks.values() if isinstance(block, gr.Dropdown)]
+    assert [block.elem_id for block in dropdowns if not block.filterable] == []
+
+
+def test_nothing_streams_state_to_every_page(blocks: gr.Blocks) -> None:
+    """No gr.State, no unload: each adds a heartbeat stream a page, and browsers have six connections."""
+    kinds = {type(block).__name__ for block in blocks.blocks.values()}
+    assert "State" not in kinds
+    assert "Plot" not in kinds
+    assert not [fn for fn in blocks.fns.values() if any(target[1] in ("unload", "stream") for target in fn.targets)]
+
+
+def test_gradio_is_set_for_many_pages(blocks: gr.Blocks) -> None:
+    assert blocks.max_threads == 200
+    assert blocks.default_config is not None
+    assert blocks._queue.default_concurrency_limit is None
+    assert blocks.api_open is False
+    assert blocks.analytics_enabled is False
+
+
+def test_handlers_know_who_asks(blocks: gr.Blocks) -> None:
+    """Every handler takes the request: its language, and whether the visitor may. A lambda only passes values on."""
+    unknowing = []
+    for fn in blocks.fns.values():
+        if fn.fn is None or fn.name == "<lambda>":
+            continue
+        hints = typing.get_type_hints(inspect.unwrap(fn.fn))
+        if not any(hint is gr.Request for hint in hints.values()):
+            unknowing.append(fn.name)
+    assert unknowing == []
