@@ -57,7 +57,6 @@ def figure(rows: Sequence[Row], names: Mapping[int, str], language: Language) ->
         traces += _row_traces(row, index, names, language, named)
         layout |= _axes(row, index, len(rows))
         layout["annotations"].append(_title(row, index))
-    layout["xaxis"] = {**layout["xaxis" if len(rows) < 2 else f"xaxis{len(rows)}"], "type": "date"} | layout["xaxis"]
     return {"data": traces, "layout": layout}
 
 

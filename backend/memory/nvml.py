@@ -14,7 +14,7 @@ from typing import Any
 from backend.engines.base import Gpu
 
 RETRY_SECONDS = 5.0
-# Losing these means that the handles are worth nothing any more: NVML is started again before the next reading.
+# After these the handles are worth nothing any more: NVML is to be started again.
 _FATAL = ("NVML_ERROR_UNINITIALIZED", "NVML_ERROR_DRIVER_NOT_LOADED", "NVML_ERROR_GPU_IS_LOST", "NVML_ERROR_UNKNOWN")
 _GPUS_FOLDER = "/proc/driver/nvidia/gpus"
 
@@ -71,6 +71,7 @@ class Nvml:
         self._devices: list[_Device] = []
         self._known: dict[str, _Device] = {}  # by id, to name a card that is lost
         self._started = False
+        self._broken = False  # a card was lost: NVML is to be started again
         self._tried_at: float | None = None
         self._folder: tuple[str, ...] = ()
         self._problem = ""
@@ -89,8 +90,7 @@ class Nvml:
             if not self._start():
                 return ()
             readings = tuple(self._read(device, processes) for device in self._devices)
-            if any(device.problem for device in self._devices):
-                self._stop()
+            self._broken = any(device.problem for device in self._devices)
             return readings
 
     def driver_version(self) -> str:
@@ -116,14 +116,14 @@ class Nvml:
             self._tried_at = None
 
     def _start(self) -> bool:
-        """Starts NVML where it isn't, at most every RETRY_SECONDS, and again when cards come or go."""
-        if self._started and _gpu_folder() == self._folder:
+        """Starts NVML where it isn't, and again when cards come, go or are lost; tries at most every RETRY_SECONDS."""
+        if self._started and not self._broken and _gpu_folder() == self._folder:
             return True
-        self._stop()
         now = self._clock()
         if self._tried_at is not None and 0 <= now - self._tried_at < RETRY_SECONDS:
-            return self._started
+            return self._started  # until then the cards that answer are read on
         self._tried_at = now
+        self._stop()
         try:
             if self._library is None:
                 import pynvml
@@ -137,6 +137,7 @@ class Nvml:
             self._problem = str(error)
             return False
         self._started = True
+        self._broken = False
         self._problem = ""
         self._folder = _gpu_folder()
         self._devices = self._find()
