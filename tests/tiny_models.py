@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-DEADLINE_S = 240.0
+DEADLINE_S = 300.0
 BYTES = {"BF16": 2, "F16": 2, "F32": 4, "I32": 4, "U8": 1, "F8_E4M3": 1}
 
 Tensors = Mapping[str, tuple[str, Sequence[int]]]

@@ -13,7 +13,7 @@ from backend.engines.base import Environment
 from backend.engines.flags import Capabilities, from_json
 
 SCRIPT = "read_flags.py"
-DEADLINE_S = 120.0  # importing LMDeploy takes 5 s on a quiet machine, minutes on a slow network disk
+DEADLINE_S = 300.0  # importing LMDeploy takes 5 s on a quiet machine, minutes on a busy one or a slow network disk
 
 
 def read_capabilities(

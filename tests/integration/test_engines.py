@@ -30,7 +30,8 @@ from backend.processes.ports import free_port
 from tests.unit.engines.made import GPUS, INTERNVL_AWQ, KEY, config
 from tests.waiting import wait_for
 
-READY_S = 180.0
+READY_S = 300.0
+pytestmark = pytest.mark.timeout(900)  # several programs that import torch, one after another
 
 
 @pytest.fixture(scope="module")
