@@ -154,7 +154,8 @@ async function act(job, action, body, error) {
 
 /** A bar that never goes back, with stage and percent. */
 function progressBar() {
-  const bar = el("progress", { max: "100", "aria-label": t("quantize.progress.name") });
+  const filled = el("span", {});
+  const bar = el("div", { class: "progress-bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": t("quantize.progress.name") }, filled);
   const stage = el("span", {});
   const figures = el("span", { class: "quantize-figures" });
   const box = el("div", { class: "quantize-progress" }, bar, el("div", { class: "line" }, stage, el("span", { class: "spring" }), figures));
@@ -163,7 +164,8 @@ function progressBar() {
     show(job) {
       const { fraction = 0, peak_gpu_bytes: peak = 0 } = job.progress ?? {};
       const whole = job.state === "succeeded" ? 100 : Math.floor(fraction * 100);
-      bar.value = whole;
+      filled.style.width = `${whole}%`;
+      bar.setAttribute("aria-valuenow", whole);
       stage.textContent = job.state === "running" ? stageText(job) : "";
       figures.textContent = [peak ? t("quantize.peak", { gib: format.gib(peak) }) : null, `${whole}%`].filter(Boolean).join(" · ");
       return whole;
@@ -267,7 +269,8 @@ function errorsPart(result) {
   const title = el("h3", { class: "quantize-heading" }, t("quantize.errors.title"));
   if (result.errors_state !== "done") return [title, el("p", { class: "muted" }, t(`quantize.errors.${result.errors_state}`))];
   const said = (layer) => t("quantize.errors.layer", { layer: layer.layer, percent: percent(layer.error) });
-  const worst = [...result.errors].sort((a, b) => b.error - a.error).slice(0, 3);
+  const count = Math.min(3, Math.max(1, Math.floor(result.errors.length / 4)));
+  const worst = [...result.errors].sort((a, b) => b.error - a.error).slice(0, count);
   return [
     title, errorsPlot(result.errors, new Set(worst.map((layer) => layer.layer)), said),
     el("p", { class: "quantize-line", dataset: { worst: worst.map((layer) => layer.layer).join(",") } }, t("quantize.errors.worst", { layers: worst.map(said).join("; ") })),

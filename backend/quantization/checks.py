@@ -132,7 +132,7 @@ def check_environment(
     }
     if environment.problem is not None:
         found.append(environment.problem)
-    elif config.gpu and (problem := gpu_problem(environment, machine)) is not None:
+    elif config.gpu and machine.gpus and (problem := gpu_problem(environment, machine)) is not None:
         found.append(Message(problem.key, problem.params, "quantize-device"))
     if internlm2 and int(environment.transformers.split(".")[0] or 0) > 4:
         found.append(Message("quantize.environment.internlm2-missing", params, "quantize-model"))

@@ -63,11 +63,6 @@ class JobResult:
     perplexity_state: str = ""
     perplexity_problem: Message | None = None
 
-    @property
-    def worst(self) -> tuple[LayerError, ...]:
-        """The three layers with the largest error, the worst first."""
-        return tuple(sorted(self.errors, key=lambda layer: -layer.error)[:3])
-
 
 @dataclass(frozen=True)
 class Job:

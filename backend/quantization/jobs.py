@@ -107,7 +107,7 @@ class JobManager:
             (*messages, *self._same_output(config)),
             subject.environment,
             sum(sizes.sizes(tensors).values()) or None,
-            sizes.quantized_bytes(tensors, config.bits, max(config.group_size, 1)) or None,
+            sizes.quantized_bytes(tensors, config.bits, config.group_size) or None,
         )
 
     def count_tokens(self, config: QuantConfig) -> int | None:

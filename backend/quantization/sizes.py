@@ -69,7 +69,7 @@ def quantized_bytes(tensors: Sequence[TensorInfo], bits: int, group_size: int) -
     for tensor in tensors:
         weights = math.prod(tensor.shape)
         if tensor.name in packed:
-            total += weights * bits / 8 + weights / group_size * (2 + bits / 8)
+            total += weights * bits / 8 + weights / max(group_size, 1) * (2 + bits / 8)
         else:
             total += min(tensor.size_bytes, weights * 2)
     return int(total)

@@ -1,6 +1,7 @@
 """A small InternLM2 for tests: its architecture, with the names that LMDeploy looks for; no cache, no generation.
 
-As in InternLM2, q, k and v of one key-value head lie together in ``wqkv``: (key-value heads, queries for each + 2, head_dim).
+As in InternLM2, q, k and v of one key-value head lie together in ``wqkv``: (key-value heads, queries for each + 2,
+head_dim).
 """
 
 import torch

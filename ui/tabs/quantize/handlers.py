@@ -41,8 +41,12 @@ class Handlers:
         """What is known at once: model."""
         if role_of(request) is not Role.OPERATOR:
             return gr.skip()
-        offered = choices.model_choices(self.services.catalog.models())
-        return gr.update(choices=offered, value=offered[0][1] if offered else "")
+        models = self.services.catalog.models()
+        offered = choices.model_choices(models)
+        # One that runs at once comes first: code of a model's own must be trusted by a person.
+        ready = [str(model.path) for model in models if not model.needs_remote_code]
+        first = [path for _, path in offered if path in ready] or [path for _, path in offered]
+        return gr.update(choices=offered, value=first[0] if first else "")
 
     def load_machine(self, request: gr.Request) -> Updates:
         """What this machine can do, which takes seconds the first time: device, dataset, environment."""
