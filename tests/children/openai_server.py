@@ -112,6 +112,7 @@ class Connection:
         done, _ = await asyncio.wait({gone, stream}, return_when=asyncio.FIRST_COMPLETED)
         if stream in done:
             gone.cancel()
+            await asyncio.wait({gone})
             request["end"] = request["end"] or "whole"
             return stream.result()
         stream.cancel()

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from PIL import Image
 
@@ -21,39 +20,14 @@ from backend.engines.base import ServeConfig
 from backend.errors import Conflict, ConsoleError, InvalidInput, Unavailable
 from backend.services import Services, build_services
 from backend.settings import Settings
+from tests.scripted import Scripted
 from tests.waiting import wait_for
 
-CHILD = Path(__file__).parents[1] / "children" / "openai_server.py"
 PATIENT = Deadlines(connect_s=10, first_token_s=60, silence_s=60)
 SHORT = Deadlines(connect_s=10, first_token_s=1.0, silence_s=1.0)
 DEADLINE_S = 60.0
 ME = "a" * 32
 OTHER = "b" * 32
-
-
-class Scripted:
-    """The child, its address, and what it was asked."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(CHILD), "0", *arguments], stdout=subprocess.PIPE, start_new_session=True
-        )
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline().split()[1])
-        self.address = f"http://127.0.0.1:{self.port}"
-
-    def script(self, **settings: Any) -> None:
-        httpx.post(f"{self.address}/script", json=settings, trust_env=False).raise_for_status()
-
-    def requests(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = httpx.get(f"{self.address}/script", trust_env=False).json()["requests"]
-        return found
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait(10)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
 
 
 @pytest.fixture

@@ -51,10 +51,6 @@ class Form:
             tools=tuple(str(name) for name in self.tools or ()),
         )
 
-    def servers(self) -> tuple[str, ...]:
-        """The ids of the server, and of the other one to compare it with."""
-        return tuple(str(server) for server in (self.server, self.other) if server) or ("",)
-
     def _max_tokens(self) -> int | None:
         if self.max_tokens in (None, ""):
             return None
@@ -133,7 +129,7 @@ class Handlers:
             str(question.get("text") or ""),
             uploads,
             filled.sampling(),
-            filled.servers(),
+            await self._servers(who, filled),
             replace_last=bool(instead),
         )
         async for updates in self._asked(who, notices, clear=True):
@@ -144,13 +140,14 @@ class Handlers:
         who = visitor(request)
         filled = Form(*form)
         index = getattr(event, "index", None)
-        view = self._running(str(filled.server or ""))
+        servers = await self._servers(who, filled)
+        view = self._running(servers[0])
         offered = samples(who.language, pictures=view is not None and view.takes_images)
         if not isinstance(index, int) or not 0 <= index < len(offered):
             raise NotFound(Message("common.bad_request"))
         chosen = offered[index]
         uploads = [Upload(chosen.picture, chosen.picture.name)] if chosen.picture else []
-        notices = await self._chat.ask(who.id, chosen.text, uploads, filled.sampling(), filled.servers())
+        notices = await self._chat.ask(who.id, chosen.text, uploads, filled.sampling(), servers)
         async for updates in self._asked(who, notices, clear=False):
             yield updates
 
@@ -158,7 +155,7 @@ class Handlers:
         """Ask the last question once more."""
         who = visitor(request)
         filled = Form(*form)
-        await self._chat.again(who.id, filled.sampling(), filled.servers())
+        await self._chat.again(who.id, filled.sampling(), await self._servers(who, filled))
         async for updates in self._asked(who, (), clear=False):
             yield updates
 
@@ -209,13 +206,12 @@ class Handlers:
             first = {}
 
     async def _watch(self, who: Visitor) -> AsyncIterator[Updates]:
-        buttons = None
+        active = None
         async with aclosing(self._chat.watch(who.id)) as views:
             async for view in views:
-                updates = self._shown(who, view)
-                if buttons != view.active:
-                    buttons = view.active
-                    updates |= self._settled(view)
+                updates = self._shown(who, view) | self._settled(view)
+                if active != view.active:
+                    active = view.active
                     updates[self._tab.code] = self._last_code(who, view)
                 yield updates
 
@@ -302,6 +298,13 @@ class Handlers:
         server = exchanges[-1].answers[0].server_id if exchanges and exchanges[-1].answers else ""
         return self._code(who, view.conversation, Form(server, "", *self._settings(view)))
 
+    async def _servers(self, who: Visitor, form: Form) -> tuple[str, ...]:
+        """The ids of the server, and of the other one to compare it with; a page that has just been opened may not
+        have its list yet."""
+        picked, _ = await self._chat.picked(who.id)
+        server = str(form.server or "") or render.choose_server(self._services.servers.snapshot(), picked)
+        return (server, str(form.other)) if form.other and form.other != server else (server,)
+
     async def _prepare(self, who: Visitor) -> None:
         """A question to the chosen server may come soon."""
         picked, _ = await self._chat.picked(who.id)
@@ -337,7 +340,8 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     def on(event: Any, handler: Handler, inputs: list[Any] | None = None, **options: Any) -> None:
-        event(shown(handler, tab.message), inputs, outputs, **quiet, **options)
+        name = f"chat_{handler.__name__}"
+        event(shown(handler, tab.message), inputs, outputs, api_name=name, **quiet, **options)
 
     on(tab.page.opened, handlers.opened)
     on(tab.page.servers, handlers.servers_changed)
@@ -359,10 +363,14 @@ def shown(handler: Handler, message: gr.HTML) -> Handler:
 
     @wraps(handler)
     async def wrapped(request: gr.Request, *values: Any) -> AsyncGenerator[Updates, None]:
+        empty = True
         try:
             async with aclosing(handler(request, *values)) as updates:
                 async for update in updates:
+                    empty = False
                     yield update
+            if empty:  # a generator that yields nothing would empty every component
+                yield {message: gr.skip()}
         except ConsoleError as error:
             yield {message: message_html(error.messages, language_of(request))}
         except Exception as error:

@@ -79,6 +79,7 @@ def build(services: Services) -> ChatTab:
                 js_on_load="lmConsole.mount('chat-stats', element, {props, watch})",
             )
             question = gr.MultimodalTextbox(
+                value={"text": "", "files": []},
                 label=L("chat.input.label"),
                 show_label=False,
                 placeholder=L("chat.input.placeholder"),

@@ -1,6 +1,7 @@
 """The Chat tab's own routes: a visitor's pictures and answers, for that visitor alone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
@@ -28,13 +29,15 @@ def routes(services: Services) -> Sequence[BaseRoute]:
                 return FileResponse(path, headers={"cache-control": "private, max-age=86400"})
         raise NotFound(Message("chat.error.picture_missing"))
 
-    async def answer(request: Request, body: Mapping[str, Any]) -> Mapping[str, str]:
+    async def answer(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         view = await services.chat.view(visitor_of(request))
         number, lane = request.path_params["number"], request.path_params["lane"]
         try:
-            return {"text": view.conversation.exchanges[number].answers[lane].text}
+            found = view.conversation.exchanges[number].answers[lane]
         except IndexError:
             raise NotFound(Message("chat.error.nothing_asked")) from None
+        end = found.end.key if found.end is not None else ""
+        return {"text": found.text, "state": found.state, "end": end, "stats": asdict(found.stats)}
 
     return (
         Route("/chat/picture/{id}", json_route(picture), methods=["GET"]),

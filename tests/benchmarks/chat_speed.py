@@ -1,0 +1,216 @@
+"""What the console costs a conversation: ``python tests/benchmarks/chat_speed.py [a] [b] [c] [d]``.
+
+(a) through the console against the openai client, on the same server, at 50 and at 500 tokens/s: speed and first token;
+(b) how busy the browser's main thread is at 200 tokens/s for 2,000 tokens;
+(c) how long after a click on Stop the server's connection is closed;
+(d) the console's CPU for 10 conversations at 50 tokens/s.
+Each is a figure with its limit; the exit code is 1 where one is missed. The machine should have nothing else to do.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import psutil
+from openai import DefaultHttpxClient, OpenAI
+from playwright.sync_api import Page, sync_playwright
+
+from tests.console import Console
+from tests.gradio_calls import Visitor
+from tests.scripted import Scripted
+from tests.waiting import wait_for
+
+RUNS = 5
+Figure = tuple[str, float, str, float]  # name, value, "at most" or "at least", limit
+
+
+def external(console: Console, child: Scripted) -> str:
+    """Add the server on the Deploy tab; its id."""
+    with browser_page(console) as page:
+        add_external(page, child)
+    with console.client() as client:
+        servers = client.get("/console/snapshot").json()["servers"]
+    return next(str(server["id"]) for server in servers if str(child.port) in server["address"])
+
+
+def add_external(page: Page, child: Scripted) -> None:
+    box = page.locator("#deploy-engine input").first
+    box.click()
+    box.fill("external")
+    page.get_by_role("option").filter(has_text="external").first.click()
+    page.locator("#deploy-address").locator("input, textarea").first.fill(child.address)
+    page.locator("#deploy-start").click()
+    page.locator("#header-servers[data-count='1']").wait_for()
+
+
+class browser_page:
+    """A page of the console in Chromium."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def __enter__(self) -> Page:
+        self.playwright = sync_playwright().start()
+        program = os.environ.get("CHROMIUM") or shutil.which("chromium")
+        self.browser = self.playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = self.browser.new_page(locale="en-US", viewport={"width": 1366, "height": 850})
+        page.set_default_timeout(60_000)
+        page.goto(self.console.address)
+        page.locator("#header-servers[data-count]").wait_for()
+        return page
+
+    def __exit__(self, *error: object) -> None:
+        self.browser.close()
+        self.playwright.stop()
+
+
+def directly(child: Scripted, client: OpenAI) -> tuple[float, float]:
+    """(seconds to the first token, tokens/s after it) with the openai client."""
+    began = time.perf_counter()
+    first, count = 0.0, 0
+    stream = client.chat.completions.create(model="scripted", messages=[{"role": "user", "content": "Hi"}], stream=True)
+    for chunk in stream:
+        if chunk.choices and chunk.choices[0].delta.content:
+            count += 1
+            first = first or time.perf_counter()
+            last = time.perf_counter()
+    return first - began, (count - 1) / (last - first)
+
+
+def through_the_console(visitor: Visitor, server: str, child: Scripted, tokens: int) -> tuple[float, float]:
+    """(seconds from the server's first token to the page's, tokens/s after it) with a page's own requests."""
+    child.script(tokens=tokens)
+    first = last = 0.0
+    for message in visitor.ask(server, "Hi", max_tokens=None):
+        if "The fox" in json.dumps(message) and not first:
+            first = time.time()
+        if message["msg"] == "process_generating":
+            last = time.time()
+    (request,) = child.requests()
+    return first - request["first_at"], (tokens - 1) / (last - first)
+
+
+def speed(console: Console, child: Scripted, server: str) -> Iterator[Figure]:
+    """(a)"""
+    client = OpenAI(
+        base_url=f"{child.address}/v1", api_key="none", http_client=DefaultHttpxClient(trust_env=False), max_retries=0
+    )
+    for rate in (50, 500):
+        tokens = rate * 4
+        child.script(tokens=tokens, rate=rate, text="")
+        with Visitor(console) as visitor:
+            through_the_console(visitor, server, child, tokens)  # warm
+            direct, ours, late = [], [], []
+            for _ in range(RUNS):
+                child.script(tokens=tokens)
+                direct.append(directly(child, client)[1])
+                delay, rate_seen = through_the_console(visitor, server, child, tokens)
+                ours.append(rate_seen)
+                late.append(delay * 1000)
+        ratio = statistics.median(ours) / statistics.median(direct)
+        yield f"speed at {rate} tokens/s, console / direct", ratio, "at least", 0.97
+        yield f"first token later by, at {rate} tokens/s (ms)", statistics.median(late), "at most", 20
+
+
+def busy(console: Console, child: Scripted) -> Iterator[Figure]:
+    """(b)"""
+    child.script(tokens=2000, rate=200, text="")
+    with browser_page(console) as page:
+        page.locator("#chat-tab-button").click()
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+
+        def task_seconds() -> float:
+            metrics = session.send("Performance.getMetrics")["metrics"]
+            return next(float(metric["value"]) for metric in metrics if metric["name"] == "TaskDuration")
+
+        page.locator("#chat-max-tokens input").fill("4000")
+        page.locator("#chat-input textarea").fill("A long story")
+        page.locator("#chat-input textarea").press("Enter")
+        page.locator("#chat-stats[data-state=streaming]").wait_for()
+        before, began = task_seconds(), time.perf_counter()
+        page.locator("#chat-stats[data-state=done]").wait_for()
+        share = (task_seconds() - before) / (time.perf_counter() - began)
+    yield "main thread busy at 200 tokens/s for 2,000 tokens (%)", share * 100, "at most", 20
+
+
+def stopping(console: Console, child: Scripted) -> Iterator[Figure]:
+    """(c)"""
+    delays = []
+    with browser_page(console) as page:
+        page.locator("#chat-tab-button").click()
+        page.evaluate("addEventListener('click', () => { window.clickedAt = Date.now(); }, true)")
+        for fault in ("", "silent", "", "silent", ""):
+            child.script(tokens=100_000, rate=50, fault=fault)
+            page.locator("#chat-input textarea").fill("Go on")
+            page.locator("#chat-input textarea").press("Enter")
+            wait_for("the request", child.requests, 30)
+            page.locator("button#chat-stop:enabled").wait_for()
+            page.locator("button#chat-stop").click()
+            wait_for("its end", lambda: child.requests()[0]["ended_at"], 30)
+            delays.append(child.requests()[0]["ended_at"] * 1000 - page.evaluate("window.clickedAt"))
+            page.locator("#chat-stats[data-state=stopped]").wait_for()
+        child.script(fault="")
+    yield "from the click on Stop to the closed request (ms, the slowest of 5)", max(delays), "at most", 100
+
+
+def ten_at_once(console: Console, child: Scripted, server: str) -> Iterator[Figure]:
+    """(d)"""
+    child.script(tokens=750, rate=50, text="")
+    visitors = [Visitor(console) for _ in range(10)]
+    process = psutil.Process(console.process.pid)
+
+    def run(visitor: Visitor) -> None:
+        for _ in visitor.ask(server, "Hi", max_tokens=None):
+            pass
+
+    threads = [threading.Thread(target=run, args=(visitor,)) for visitor in visitors]
+    for thread in threads:
+        thread.start()
+    wait_for("all questions", lambda: len(child.requests()) == 10 and child.requests()[-1]["sent"] > 25, 60)
+    before, began = process.cpu_times(), time.perf_counter()
+    wait_for("most of the answers", lambda: child.requests()[0]["sent"] > 700, 60, 0.2)
+    after, seconds = process.cpu_times(), time.perf_counter() - began
+    for thread in threads:
+        thread.join(60)
+    for visitor in visitors:
+        visitor.client.close()
+    used = after.user + after.system - before.user - before.system
+    yield "the console's CPU for 10 conversations at 50 tokens/s (% of a core)", used / seconds * 100, "at most", 30
+
+
+def main(wanted: str) -> int:
+    """Run what was asked for and print a line for each figure."""
+    missed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        console, child = Console(Path(folder) / "state").ready(), Scripted()
+        try:
+            server = external(console, child)
+            parts: dict[str, Callable[[], Iterator[Figure]]] = {
+                "a": lambda: speed(console, child, server),
+                "b": lambda: busy(console, child),
+                "c": lambda: stopping(console, child),
+                "d": lambda: ten_at_once(console, child, server),
+            }
+            for part in wanted:
+                for name, value, which, limit in parts[part]():
+                    held = value <= limit if which == "at most" else value >= limit
+                    missed += not held
+                    print(f"({part}) {name}: {value:.3g} ({which} {limit}){'' if held else '  MISSED'}", flush=True)
+        finally:
+            child.close()
+            console.close()
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("".join(sys.argv[1:]) or "abcd"))
