@@ -21,7 +21,15 @@ function select(id) {
   announce();
 }
 
+/** Gradio leaves a read-only textbox with a copy button without a name. */
+function nameReadOnly() {
+  for (const [id, key] of [["deploy-command", "deploy.command.label"], ["deploy-ssh-line", "deploy.ssh-line.label"]]) {
+    byId(id)?.querySelector("textarea, input")?.setAttribute("aria-label", t(key));
+  }
+}
+
 function announce() {
+  nameReadOnly();
   for (const watcher of watchers) watcher();
   const server = selected();
   const stop = byId("deploy-stop");
@@ -319,8 +327,10 @@ lm.register("deploy-status", (element) => {
   watchers.add(draw);
   draw();
   setInterval(() => {
+    if (document.visibilityState !== "visible") return;
+    nameReadOnly(); // a folded section's controls come into the page when it is opened
     const server = selected();
-    if (server && document.visibilityState === "visible") time.textContent = when(server);
+    if (server) time.textContent = when(server);
   }, 1000);
 });
 

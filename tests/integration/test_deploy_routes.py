@@ -62,13 +62,12 @@ def form(services: Services, **changes: object) -> list[object]:
 
 
 def test_the_page_opens_with_the_models_and_the_engine_of_this_machine(handlers: Handlers, ask: Ask) -> None:
-    model, ssh, line, minutes = handlers.load(ask())
+    model, ssh, line, minutes, engine, _, environment, check = handlers.load(ask())
     labels = {label.split(" · ")[0]: value for label, value in model["choices"]}
     assert {"tiny", "broken"} <= set(labels)
     assert Path(model["value"]).name != "broken"
     assert (ssh, minutes) == ("", "30")
     assert line.startswith("ssh -CN -L ")
-    engine, _, environment, check = handlers.load_machine(ask())
     has_gpu = bool(handlers.services.finder.machine().gpus)
     assert engine == ("turbomind" if has_gpu else "transformers")
     assert len(environment["choices"]) > 1

@@ -100,14 +100,18 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
 
 
 def _open(handlers: Handlers, tab: DeployTab) -> None:
-    """What the page asks for once, as it opens. The machine's check may take seconds; the models are there before."""
+    """What the page asks for once, as it opens: in one answer, so that nothing changes under a person's hands later."""
     gr.on(
-        None, handlers.load, inputs=[], outputs=[tab.model, tab.ssh, tab.ssh_line, tab.ready_timeout], queue=False,
-        show_progress="hidden", api_name="deploy_load",
-    )  # fmt: skip
-    gr.on(
-        None, handlers.load_machine, inputs=[], outputs=[tab.engine, tab.gpus, tab.environment, tab.environments],
-        queue=False, show_progress="hidden", api_name="deploy_load_machine",
+        None,
+        handlers.load,
+        inputs=[],
+        outputs=[
+            tab.model, tab.ssh, tab.ssh_line, tab.ready_timeout,
+            tab.engine, tab.gpus, tab.environment, tab.environments,
+        ],
+        queue=False,
+        show_progress="hidden",
+        api_name="deploy_load",
     )  # fmt: skip
 
 

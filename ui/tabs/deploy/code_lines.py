@@ -11,6 +11,8 @@ from pathlib import Path
 from backend.servers.view import ServerView
 from ui.ssh import SshLogin, forward_line, remote_line
 
+MAX_TOKENS = 512  # of the answer; without a limit a model may go on to the end of its context
+
 
 def code_lines(view: ServerView, key_file: Path | None, login: SshLogin | None) -> Mapping[str, str]:
     """The lines by name: curl, ask, python, and for a server of this machine ssh, and key where it wants one."""
@@ -34,10 +36,9 @@ def curl_models(view: ServerView, key_file: Path | None) -> str:
 
 def curl_ask(view: ServerView, key_file: Path | None) -> str:
     """One question with a streamed answer, as a shell line for the machine itself."""
-    body = json.dumps(
-        {"model": view.model_id, "messages": [{"role": "user", "content": "Hello!"}], "stream": True},
-        ensure_ascii=False,
-    )
+    messages = [{"role": "user", "content": "Hello!"}]
+    request = {"model": view.model_id, "messages": messages, "max_tokens": MAX_TOKENS, "stream": True}
+    body = json.dumps(request, ensure_ascii=False)
     return (
         f"curl -N {_authorization(key_file)}-H 'Content-Type: application/json' "
         f"-d {shlex.quote(body)} {shlex.quote(view.base_url + '/chat/completions')}"
@@ -57,6 +58,7 @@ def python_snippet(view: ServerView, key_file: Path | None) -> str:
         "stream = client.chat.completions.create(",
         f"    model={view.model_id!r},",
         '    messages=[{"role": "user", "content": "Hello!"}],',
+        f"    max_tokens={MAX_TOKENS},",
         "    stream=True,",
         ")",
         "for chunk in stream:",

@@ -32,6 +32,7 @@ Updates = tuple[Any, ...]
 T = TypeVar("T")
 # The settings whose choices an LMDeploy's parser gives.
 CHOSEN = ("quant_policy", "model_format", "dtype")
+FIRST_LOOK_S = 15.0  # the first page of a console that was just started waits so long for the look at the machine
 # What belongs to this machine rather than to a pasted command.
 KEPT_ON_PASTE = frozenset({"environment", "address", "api_key"})
 
@@ -46,26 +47,20 @@ class Handlers:
     # The page opens
 
     def load(self, request: gr.Request) -> Updates:
-        """What is known at once: model, ssh, ssh_line, ready_timeout."""
+        """What the page opens with: model, ssh, ssh_line, ready_timeout, engine, gpus, environment, environments."""
         language = language_of(request)
         port = console_port(request)
         if role_of(request) is not Role.OPERATOR:
-            return gr.skip(), gr.skip(), forward_line(None, port), gr.skip()
+            return gr.skip(), gr.skip(), forward_line(None, port), *(gr.skip() for _ in range(5))
         models = self.services.catalog.models()
-        login = load_login(self.services.store)
         return (
             gr.update(choices=choices.model_choices(models, language), value=_first_model(models)),
             login_text(self.services.store),
-            forward_line(login, port),
+            forward_line(load_login(self.services.store), port),
             f"{self.services.servers.ready_timeout_s / 60:g}",
+            default_engine(self.services.finder.machine(FIRST_LOOK_S)),
+            *self._machine(language),
         )
-
-    def load_machine(self, request: gr.Request) -> Updates:
-        """What this machine can do, which takes seconds the first time: engine, gpus, environment, environments."""
-        language = language_of(request)
-        if role_of(request) is not Role.OPERATOR:
-            return gr.skip(), gr.skip(), gr.skip(), ""
-        return (default_engine(self.services.finder.machine()), *self._machine(language))
 
     def recheck(self, request: gr.Request) -> Updates:
         """Look at the machine again: gpus, environment, environments."""
