@@ -18,9 +18,9 @@ def no_routes(services: Services) -> Sequence[BaseRoute]:
 class TabSpec:
     """One tab. Its title is the text "{name}.title", its elem_id "{name}-tab", its script assets/js/{name}.js if there.
 
-    ``build(services)`` lays out the components inside the tab and returns them as a frozen dataclass; ``bind(services,
-    components, tabs)`` connects the events once every tab is built (``tabs``: components by tab name, for what crosses
-    tabs; the outer gr.Tabs stands there under "tabs"). ``routes(services)`` are its poll and action routes, mounted under
+    ``build(services)`` lays out the components inside the tab and returns them as a frozen dataclass. ``bind(services,
+    components, tabs)`` connects the events once every tab is built; ``tabs`` holds the components by tab name, for what
+    crosses tabs, and the outer gr.Tabs under "tabs". ``routes(services)`` are its poll and action routes, mounted under
     ``console/``, behind the guard.
     """
 
