@@ -1,4 +1,4 @@
-"""app.py with a recorded trace instead of this machine's readings: ``python replay_console.py TRACE [arguments]``."""
+"""app.py on a trace instead of this machine's readings: ``python replay_console.py TRACE app.py [arguments]``."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ def main() -> int:
         return TraceSource(trace)
 
     backend.services.LiveSource = replayed  # type: ignore[assignment,misc]
-    return app.main(sys.argv[2:])
+    return app.main(sys.argv[3:])
 
 
 if __name__ == "__main__":

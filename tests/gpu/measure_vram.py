@@ -288,6 +288,9 @@ def make_vision_here(path: Path) -> None:
         "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096,
         "image_size": [448, 448], "patch_size": [14, 14],
     }  # fmt: skip
+    for part in (config, config["text_config"], config["vision_config"]):
+        part.pop("torch_dtype", None)
+        part["dtype"] = "bfloat16"
     config["image_seq_length"] = 256
     torch.set_default_dtype(torch.bfloat16)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):

@@ -1,0 +1,25 @@
+"""What the tests of the VRAM tab do on its page."""
+
+import json
+
+from playwright.sync_api import Page, expect
+
+
+def open_tab(page: Page) -> None:
+    page.locator("#vram-tab-button").first.click()
+    expect(page.locator("#vram-chart")).to_have_attribute("data-state", "live")
+
+
+def dataset(page: Page) -> dict[str, str]:
+    return json.loads(page.locator("#vram-chart").evaluate("element => JSON.stringify(element.dataset)"))
+
+
+def points(page: Page) -> int:
+    return int(dataset(page).get("points", 0))
+
+
+def choose(page: Page, control: str, text: str) -> None:
+    box = page.locator(f"{control} input").first
+    box.click()
+    box.fill(text)
+    box.press("Enter")
