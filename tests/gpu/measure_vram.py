@@ -39,7 +39,8 @@ from backend.memory.plan import plan
 from backend.memory.plan_values import Card
 from backend.memory.shape import ModelShape, read_shape
 from backend.models.checkpoint import read_model, read_tensors
-from tests.unit.memory.sparse import INTERNLM2_5_1_8B, INTERNLM2_5_7B, llama
+from tests.gpu.models import servable
+from tests.unit.memory.sparse import INTERNLM2_5_1_8B, INTERNLM2_5_7B
 from tests.waiting import wait_for
 
 GIB, MIB = 1024**3, 1024**2
@@ -109,7 +110,6 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.nvml = Nvml()
-        self.tokenizer = Path(__file__).parents[2] / "assets" / "demo_model"
 
     def gpu(self) -> GpuReading:
         """The first GPU now."""
@@ -122,10 +122,7 @@ class Bench:
             if case.shape is None:
                 make_vision(path)
             else:
-                llama(path, case.shape, awq=case.awq, tied=case.tied)
-                for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-                    if (self.tokenizer / name).exists():
-                        shutil.copy(self.tokenizer / name, path)
+                servable(path, case.shape, awq=case.awq, tied=case.tied)
         return path
 
     def measure(self, case: Case) -> dict[str, Any]:
