@@ -10,15 +10,26 @@ from ui.i18n import L
 from ui.tabs import TABS
 
 MAX_THREADS = 200  # Gradio's 40 would be used up by a class's open answers
+MOST_WAITING = 256
 SYSTEM_FONTS = (
     "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "sans-serif",
 )  # fmt: skip
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Noto Sans Mono CJK SC", "monospace")
 
 
+class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's types are not followed
+    """Gradio's page, set for a class at once: no handler waits for another, nothing goes around the queue."""
+
+    def queue(self, *_: Any, **__: Any) -> "Page":
+        """Gradio calls this itself when the page is made, and builds its web application at each call: once will do."""
+        self.max_threads = MAX_THREADS
+        super().queue(default_concurrency_limit=None, api_open=False, max_size=MOST_WAITING)
+        return self
+
+
 def create_blocks(services: Services) -> gr.Blocks:
     """The Gradio page with every tab built and bound."""
-    with gr.Blocks(
+    with Page(
         title="LMDeploy Console",
         analytics_enabled=False,
         fill_width=True,
@@ -34,8 +45,6 @@ def create_blocks(services: Services) -> gr.Blocks:
         for spec in TABS:
             spec.bind(services, built[spec.name], built)
         bind_header(blocks, header)
-    blocks.max_threads = MAX_THREADS
-    blocks.queue(default_concurrency_limit=None, api_open=False, max_size=256)
     return blocks
 
 

@@ -299,6 +299,21 @@ function gauge(label, title, used, total) {
   );
 }
 
+/** What to do first, until it is closed for good. */
+function firstVisit() {
+  const name = "console-hint-closed";
+  const hint = el("div", { class: "hint header-hint", id: "header-hint", hidden: localStorage.getItem(name) !== null },
+    el("span", {}, t("header.hint")),
+    el("button", {
+      class: "button small", type: "button",
+      onclick: () => {
+        localStorage.setItem(name, "1");
+        hint.hidden = true;
+      },
+    }, t("header.hint.close")));
+  return hint;
+}
+
 function headerBar(element) {
   const gpus = el("div", { id: "header-gpu", class: "header-item" });
   const servers = el("div", { id: "header-servers", class: "header-item", role: "status" });
@@ -307,12 +322,15 @@ function headerBar(element) {
     title: t("header.theme"), "aria-label": t("header.theme"), onclick: toggleTheme,
   }, "◐");
   const role = el("span", { class: "badge", id: "header-role", hidden: true, title: t("header.class.title") }, t("header.class"));
+  const hint = firstVisit();
   element.replaceChildren(
     el("div", { class: "header-bar" },
       el("h1", {}, t("common.title")), role, el("span", { class: "spring" }), gpus, servers, theme),
+    hint,
   );
   onSnapshot(({ header, servers: all, role: who }) => {
     role.hidden = who !== "class";
+    if (who === "class") hint.firstElementChild.textContent = t("header.hint.class");
     gpus.dataset.state = header.gpus.length ? "gpu" : "host";
     gpus.dataset.used = header.gpus.reduce((sum, gpu) => sum + (gpu.used_bytes ?? 0), 0);
     if (header.gpus.length) {

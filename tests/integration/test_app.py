@@ -17,13 +17,18 @@ from tests.console import Console
 from tests.waiting import wait_for
 from ui.cli import DEFAULT_PORT
 
+MODELS = "folder-of-models"
 HEAVY = ("torch", "transformers", "lmdeploy", "datasets")
 
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """One console for what needs no start of its own; it tells all that it imports."""
-    started = Console(tmp_path_factory.mktemp("app") / "state", python_flags=["-X", "importtime"])
+    """One console for what needs no start of its own, with a model; it tells all that it imports."""
+    models = tmp_path_factory.mktemp(MODELS)
+    (models / "tiny").mkdir()
+    (models / "tiny" / "config.json").write_text('{"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}')
+    state_dir = tmp_path_factory.mktemp("app") / "state"
+    started = Console(state_dir, "--models", str(models), python_flags=["-X", "importtime"])
     try:
         yield started.ready()
     finally:
@@ -108,6 +113,7 @@ def test_a_class_finds_no_paths_in_its_page(console: Console) -> None:
             text = guest.get(path).text
             assert str(console.state_dir) not in text
             assert str(Path(__file__).parents[2]) not in text
+            assert MODELS not in text
 
 
 def test_the_process_stays_light(console: Console) -> None:
