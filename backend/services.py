@@ -85,7 +85,7 @@ def build_services(settings: Settings) -> Services:
         records=records,
         planner=planner,
         jobs=jobs,
-        chat=Chat(servers, store, settings.state_dir / "pictures"),
+        chat=Chat(servers, store, settings.state_dir / "pictures", on_picture=sampler.mark_picture),
     )
 
 

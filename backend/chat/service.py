@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +71,18 @@ class Upload:
 class Chat:
     """Every method takes the visitor, and touches that visitor's conversation alone."""
 
-    def __init__(self, servers: Servers, store: Documents, folder: Path, *, deadlines: Deadlines | None = None) -> None:
+    def __init__(
+        self,
+        servers: Servers,
+        store: Documents,
+        folder: Path,
+        *,
+        deadlines: Deadlines | None = None,
+        on_picture: Callable[[str], None] = lambda server_id: None,
+    ) -> None:
+        """``on_picture`` is told of every server that a picture is sent to."""
         self.pictures = Pictures(folder)
+        self._on_picture = on_picture
         self._servers = servers
         self._store = store
         self._client = Client(deadlines)
@@ -259,6 +269,9 @@ class Chat:
         room.conversation = room.conversation.asked(question, answers, sampling)
         room.asked_at = time.monotonic()
         room.places = {}
+        if question.pictures:
+            for view in servers:
+                self._on_picture(view.id)
         room.tasks = tuple(
             asyncio.create_task(self._write(visitor, room, lane, view)) for lane, view in enumerate(servers)
         )

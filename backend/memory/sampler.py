@@ -55,6 +55,7 @@ class Sampler:
         self._events: deque[Event] = deque(maxlen=_MOST_EVENTS)
         self._event_count = 0
         self._marks: list[Event] = []
+        self._pictured: set[str] = set()
         self._owners: dict[str, Owner] = {}
         self._ledgers: dict[str, Ledger] = {}
         self._hidden = False
@@ -86,14 +87,18 @@ class Sampler:
         return self._interval
 
     def add_listener(self, listener: Callable[[Reading, Sample], None]) -> None:
-        """Called with every reading and its sample, on the sampler's thread. Before ``start``."""
+        """Called with every reading and its sample, on the sampler's thread."""
         self._listeners.append(listener)
 
-    def mark(self, key: str, owner: str, name: str = "") -> None:
-        """Something that only another part knows, such as "vram.event.picture": it stands with the next sample."""
+    def mark_picture(self, server: str) -> None:
+        """A picture is on its way to that server; the first one gets a marker, since its work space is taken then."""
         with self._lock:
-            known = self._owners.get(owner)
-            self._marks.append(Event(self._clock(), key, owner, name or (known.name if known else owner)))
+            if server in self._pictured:
+                return
+            self._pictured.add(server)
+            known = self._owners.get(server)
+            name = known.name if known else server
+            self._marks.append(Event(self._clock(), "vram.event.picture", server, name))
 
     def facts(self, server: str) -> LoadFacts:
         """What the server's own log said of memory so far."""

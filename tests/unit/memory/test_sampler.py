@@ -101,7 +101,8 @@ def test_events_and_marks_stand_in_order() -> None:
     owner = Owner("s", "server", "server", "running", ("0",))
     script.reading = replace(script.reading, owners=(owner,))
     sampler.sample_once()
-    sampler.mark("vram.event.picture", "s")
+    sampler.mark_picture("s")
+    sampler.mark_picture("s")  # only the first counts
     script.reading = replace(script.reading, events=(Event(script.now - 0.5, "vram.event.running", "s", "server"),))
     sampler.sample_once()
     assert [(event.key, event.name) for event in sampler.events()] == [
