@@ -15,7 +15,8 @@ from tests.console import Console
 from tests.tiny_models import QWEN2_TENSORS, fake_model, make_model
 from tests.waiting import wait_for
 
-LOAD_MS = 120_000  # a model server's start on a busy machine
+LOAD_MS = 240_000  # a model server's start on a busy machine
+pytestmark = pytest.mark.timeout(600)
 NewPage = Callable[..., Page]
 
 
@@ -51,7 +52,7 @@ def choose_model(page: Page, model: Path) -> None:
 
 def opened(page: Page) -> None:
     """Wait until the page has filled its form."""
-    expect(field(page, "deploy-model")).not_to_have_value("")
+    expect(field(page, "deploy-model")).not_to_have_value("", timeout=LOAD_MS)
 
 
 def command(page: Page) -> Locator:

@@ -226,8 +226,8 @@ def test_an_awq_vision_model_answers_a_picture(world: World) -> None:
     output = world.models / "internvl-w4a16"
     values: dict[str, object] = dict.fromkeys(QUANTIZE_CONTROLS, "") | {
         "model": model(world, "internvl"), "method": "awq", "device": f"{GPU_PREFIX}0", "dataset": OWN_TEXT,
-        "text": TEXT, "samples": "4", "seqlen": "128", "batch_size": "1", "bits": "4", "group_size": "128", "symmetric": False,
-        "search_scale": False, "dtype": "auto", "output": str(output), "trust_remote_code": False,
+        "text": TEXT, "samples": "4", "seqlen": "128", "batch_size": "1", "bits": "4", "group_size": "128",
+        "symmetric": False, "search_scale": False, "dtype": "auto", "output": str(output), "trust_remote_code": False,
     }  # fmt: skip
     world.call("quantize_start", [values[name] for name in QUANTIZE_CONTROLS])
 

@@ -32,7 +32,7 @@ Updates = tuple[Any, ...]
 T = TypeVar("T")
 # The settings whose choices an LMDeploy's parser gives.
 CHOSEN = ("quant_policy", "model_format", "dtype")
-FIRST_LOOK_S = 15.0  # the first page of a console that was just started waits so long for the look at the machine
+FIRST_LOOK_S = 60.0  # so long a console that was just started is waited for: it looks at the machine's Pythons
 # What belongs to this machine rather than to a pasted command.
 KEPT_ON_PASTE = frozenset({"environment", "address", "api_key"})
 
@@ -113,6 +113,7 @@ class Handlers:
 
         def look() -> Updates:
             config = self.read(values)
+            self.services.finder.machine(FIRST_LOOK_S)
             preview = self.services.servers.preview(config)
             command = preview.command.preview() if preview.command is not None else ""
             if config.engine == "external":
@@ -137,6 +138,7 @@ class Handlers:
 
         def start() -> Updates:
             config = self.read(values)
+            self.services.finder.machine(FIRST_LOOK_S)
             servers = self.services.servers
             server_id = self._starts.run((visitor_of(request), config), lambda: servers.start(config))
             key = "deploy.message.connected" if config.engine == "external" else "deploy.message.started"
