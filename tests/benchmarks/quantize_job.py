@@ -1,4 +1,4 @@
-"""A job through the console against the same command by hand: at most 1.02 ×. Both in turn, the quickest of each counts.
+"""A job through the console against the same command by hand: at most 1.02 ×. Both in turn; the quickest counts.
 
 python -m tests.benchmarks.quantize_job [rounds]
 """
@@ -31,7 +31,8 @@ def by_hand(model: Path, out: Path, text: Path) -> float:
     subprocess.run(
         [str(Path(sys.executable).parent / "lmdeploy"), "lite", "auto_awq", str(model), "--work-dir", str(out),
          "--calib-samples", "16", "--calib-seqlen", "256", "--dtype", "float16", "--device", "cpu"],
-        cwd=text, check=True, capture_output=True, env={**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
+        cwd=text, check=True, capture_output=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
     return time.monotonic() - began
 

@@ -44,13 +44,22 @@ def bind(services: Services, tab: QuantizeTab, tabs: Mapping[str, Any]) -> None:
         trigger_mode="always_last",
         api_name="quantize_preview",
     )
-    quick(
+    counted = quick(
         [tab.text.blur, tab.upload.change, tab.model.change, tab.dataset.change],
         handlers.count,
         inputs=inputs,
         outputs=tab.text_info,
         trigger_mode="always_last",
         api_name="quantize_count",
+    )
+    counted.then(
+        handlers.preview,
+        inputs=inputs,
+        outputs=[tab.command, tab.message, tab.start],
+        queue=False,
+        show_progress="hidden",
+        preprocess=False,
+        api_visibility="private",
     )
     tab.file.upload(
         handlers.upload,
