@@ -32,6 +32,7 @@ def build_header() -> Header:
             min_width=128,
             elem_id="header-language",
         )
+    gr.HTML(elem_id="header-hint", js_on_load="lmConsole.mount('hint', element)")
     return Header(language)
 
 

@@ -300,18 +300,22 @@ function gauge(label, title, used, total) {
 }
 
 /** What to do first, until it is closed for good. */
-function firstVisit() {
+function firstVisit(element) {
   const name = "console-hint-closed";
-  const hint = el("div", { class: "hint header-hint", id: "header-hint", hidden: localStorage.getItem(name) !== null },
-    el("span", {}, t("header.hint")),
-    el("button", {
-      class: "button small", type: "button",
-      onclick: () => {
-        localStorage.setItem(name, "1");
-        hint.hidden = true;
-      },
-    }, t("header.hint.close")));
-  return hint;
+  if (localStorage.getItem(name) !== null) return;
+  const text = el("span");
+  const close = el("button", { class: "button small", type: "button" }, t("header.hint.close"));
+  const hint = el("div", { class: "hint", hidden: true }, text, close);
+  const end = onSnapshot(({ role }) => {
+    text.textContent = t(role === "class" ? "header.hint.class" : "header.hint");
+    hint.hidden = false;
+  });
+  close.addEventListener("click", () => {
+    localStorage.setItem(name, "1");
+    end();
+    hint.remove();
+  });
+  element.replaceChildren(hint);
 }
 
 function headerBar(element) {
@@ -322,15 +326,12 @@ function headerBar(element) {
     title: t("header.theme"), "aria-label": t("header.theme"), onclick: toggleTheme,
   }, "◐");
   const role = el("span", { class: "badge", id: "header-role", hidden: true, title: t("header.class.title") }, t("header.class"));
-  const hint = firstVisit();
   element.replaceChildren(
     el("div", { class: "header-bar" },
       el("h1", {}, t("common.title")), role, el("span", { class: "spring" }), gpus, servers, theme),
-    hint,
   );
   onSnapshot(({ header, servers: all, role: who }) => {
     role.hidden = who !== "class";
-    if (who === "class") hint.firstElementChild.textContent = t("header.hint.class");
     gpus.dataset.state = header.gpus.length ? "gpu" : "host";
     gpus.dataset.used = header.gpus.reduce((sum, gpu) => sum + (gpu.used_bytes ?? 0), 0);
     if (header.gpus.length) {
@@ -359,4 +360,5 @@ window.lmConsole = {
   register, mount, onSnapshot, refresh, t, get, post, copy, copyButton, el, badge, link, format, setLanguage, language,
 };
 register("header", headerBar);
+register("hint", firstVisit);
 for (const [name, element, options] of queued) mount(name, element, options);

@@ -130,6 +130,16 @@ def test_dark_is_remembered(page: Page) -> None:
     expect(body).to_have_class(re.compile(r"\bdark\b"))
 
 
+def test_a_first_visit_is_told_what_to_do(page: Page) -> None:
+    hint = page.locator("#header-hint .hint")
+    expect(hint).to_contain_text(t("header.hint", "en"))
+    hint.locator("button").click()
+    expect(hint).to_have_count(0)
+    page.reload()
+    expect(page.locator("#header-servers[data-count]")).to_be_visible()
+    expect(hint).to_have_count(0)
+
+
 @pytest.mark.parametrize("width", [1366, 400])
 def test_nothing_sticks_out(new_page: NewPage, width: int) -> None:
     page = new_page(viewport={"width": width, "height": 850})
