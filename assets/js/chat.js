@@ -110,10 +110,43 @@ register("chat-page", (element, { opened, servers }) => {
   });
   document.addEventListener("click", copyAnswer);
   for (const type of ["change", "drop", "paste"]) document.addEventListener(type, refuseLarge, true);
+  for (const type of ["click", "auxclick"]) document.addEventListener(type, refuseUnsafeLink, true);
   const tab = element.closest(".tabitem") ?? document.body;
-  new MutationObserver(() => nameControls(tab)).observe(tab, { childList: true, subtree: true });
-  nameControls(tab);
+  const tidy = () => {
+    nameControls(tab);
+    disarm(tab);
+  };
+  new MutationObserver(tidy).observe(tab, { childList: true, subtree: true });
+  tidy();
 });
+
+// What a model writes is drawn by Gradio, which drops scripts and handlers, but lets a javascript: address through where an
+// unclosed <svg> stands before the link. So links here lead to other pages or nowhere.
+const PROTOCOLS = ["http:", "https:", "mailto:"];
+
+function isSafe(address) {
+  try {
+    return PROTOCOLS.includes(new URL(address, document.baseURI).protocol);
+  } catch {
+    return false;
+  }
+}
+
+function disarm(root) {
+  for (const link of root.querySelectorAll("#chat-boxes [*|href]")) {
+    for (const attribute of [...link.attributes]) {
+      if (attribute.localName === "href" && !isSafe(attribute.value)) link.removeAttributeNode(attribute);
+    }
+  }
+  for (const element of root.querySelectorAll("#chat-boxes :is(animate, set, foreignObject)")) element.remove();
+}
+
+function refuseUnsafeLink(event) {
+  const link = event.target.closest?.("#chat-boxes a");
+  if (!link) return;
+  const address = link.getAttribute("href") ?? link.getAttributeNS("http://www.w3.org/1999/xlink", "href");
+  if (address === null || !isSafe(address)) event.preventDefault();
+}
 
 async function copyAnswer(event) {
   const button = event.target.closest?.("[data-chat-copy]");
@@ -141,8 +174,8 @@ function refuseLarge(event) {
 function say(text) {
   const place = document.querySelector("#chat-message .prose") ?? document.getElementById("chat-message");
   document.getElementById("chat-message")?.classList.remove("hidden", "hide");
-  place?.replaceChildren(el("ul", { class: "message-list" },
-    el("li", { class: "console-message", role: "alert", dataset: { level: "error", key: "chat.error.upload_size" } }, text)));
+  place?.replaceChildren(el("div", { class: "message-list" },
+    el("div", { class: "console-message", role: "alert", dataset: { level: "error", key: "chat.error.upload_size" } }, text)));
 }
 
 const NAMES = [

@@ -1,8 +1,6 @@
 """What becomes of the pictures that people send."""
 
 import io
-import struct
-import zlib
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from PIL import Image
 from backend.chat.images import MAX_BYTES, MAX_SIDE, check_picture, data_url
 from backend.chat.pictures import Pictures
 from backend.errors import InvalidInput, NotFound
+from tests.pictures import png_header
 
 
 def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
@@ -32,16 +31,6 @@ def refusal(data: bytes) -> str:
     assert message.field == "chat-input"
     assert message.params["name"] == "cat.png"
     return message.key
-
-
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size, as a bomb does, without the pixels."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
 
 
 def test_a_png_stays_lossless() -> None:
