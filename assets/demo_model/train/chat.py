@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from .explain import bare, kept_back
+from .explain import FRAMES, bare, kept_back
 from .grammar import expand, pick
 
 ANSWERS = {
@@ -39,10 +39,10 @@ QUESTIONS = {
                "what can you do", "what are you {able to do|good at|capable of|for}", "how can you help me", "{what|which} things can i ask you",
                "how {big|large|small} are you", "how many parameters do you have", "who {made|trained|built|created} you", "how were you {made|trained}", "what were you trained on",
                "what {are your|is your} {abilities|skills|limits|purpose}", "what do you know", "help", "what {should|could} i ask you", "are you {smart|intelligent|clever}", "what is this model", "which languages do you speak",
-               "do you speak {english|chinese}", "can you {help|help me}", "what is the demo model", "what kind of {model|ai|assistant} are you"],
+               "do you speak {english|chinese}", "can you {help|help me}", "what is the demo model", "what kind of {model|ai|assistant|thing} are you", "{who|what} am i {talking|speaking|chatting|writing} {to|with}", "what {sort|kind|kinds|type} of {things|questions|tasks|work} {can you do|do you do|can you answer|do you know|are you made for|do you like}", "are you {a|some} {small|large|tiny|good|real} {language model|llm|model|neural network}", "what are your strengths", "{tell|show} me {who|what} you {are|can do}", "what do you {do|do best|do here}", "what is it that you can do", "say {something|a few words} about yourself", "which {abilities|skills|talents} do you have", "what am i talking to"],
         "zh": ["你是谁", "你是什么", "你叫什么{名字|}", "{介绍|描述}一下你自己", "{做个|请}?自我介绍{一下|}", "你是{什么|哪个|哪种}模型", "你是{ChatGPT|GPT-4|机器人|人工智能|真人|人|通义千问|书生|大模型|DeepSeek|语言模型}吗",
                "你{会|能|可以}{做|干}{什么|些什么|啥}", "你有{什么|哪些}{能力|功能|本领|用处}", "你能帮我{做什么|什么忙|干嘛}", "我{能|可以}问你{什么|哪些问题}", "你有多{大|少参数|少个参数}", "谁{做|训练|开发|创造}了?{了|的}你", "你是{谁|怎么}{训练|做}{出来|}的",
-               "你{懂|知道|擅长}{什么|些什么|啥}", "帮助", "你聪明吗", "这是什么模型", "你会说{中文|英文|英语}吗", "演示模型是什么", "你的{局限|用途|作用}是什么"],
+               "你{懂|知道|擅长}{什么|些什么|啥}", "帮助", "你聪明吗", "这是什么模型", "你会说{中文|英文|英语}吗", "演示模型是什么", "你的{局限|用途|作用|本事|特长}是什么", "{我在|现在}{和|跟}谁{说话|聊天|对话}", "你{是|算}{不是|}{一个|}{大|小|}{语言模型|模型|神经网络}{吗|}", "{说说|讲讲|谈谈}{你自己|你是谁|你能做什么}", "你{都|}{会|能}{哪些|些什么|什么}{事|东西|}", "你是哪{位|个|种模型}", "你有什么{本事|特长|用}"],
     },
     "hello": {
         "en": ["hi", "hello", "hey", "hello there", "hi there", "good {morning|evening|afternoon|day}", "hey there", "hello {model|friend|demo model}", "how are you[ today|doing]", "what's up", "greetings", "is {anybody|anyone} there", "test", "are you there", "nice to meet you"],
@@ -97,6 +97,12 @@ _ZH = {
     "shop": "手机|电脑|汽车|自行车|相机|书|餐馆|酒店|电影|歌|狗|显卡|耳机|手表|电视剧|大学|银行|保险|洗发水",
     "feel": "难过|累|无聊|开心|孤独|生气|生病了|饿|紧张|恋爱了|压力大|冷|困|迷茫",
 }
+_NOUNS_EN = "apple|pear|bread|butter|soup|salad|rice|pasta|sugar|salt|egg|milk|tea|beer|kitchen|oven|knife|plate|bottle|table|chair|sofa|carpet|lamp|mirror|window|roof|wall|door|garage|stairs|flower|tree|grass|forest|river|lake|ocean|island|desert|mountain|valley|cave|storm|rain|snow|thunder|cloud|sun|star|comet|galaxy|planet|rocket|satellite|telescope|microscope|atom|molecule|acid|metal|gold|silver|iron|copper|plastic|glass|wood|stone|brick|cement|engine|wheel|brake|tyre|gear|clutch|bicycle|motorbike|truck|bus|tram|ship|boat|ferry|submarine|helicopter|balloon|airport|station|ticket|passport|visa|luggage|hotel|beach|museum|theatre|cinema|concert|guitar|piano|violin|drum|flute|opera|ballet|painting|sculpture|poem|novel|comic|newspaper|magazine|library|school|teacher|exam|diploma|university|professor|lawyer|judge|police|prison|doctor|nurse|hospital|medicine|fever|cough|allergy|tooth|bone|muscle|skin|blood|lung|liver|stomach|brain|eye|ear|nose|hand|foot|hair|dog|cat|horse|cow|pig|sheep|goat|chicken|duck|bee|ant|spider|snake|frog|shark|whale|dolphin|eagle|owl|lion|tiger|bear|wolf|fox|rabbit|mouse|elephant|giraffe|monkey|king|queen|castle|sword|war|peace|treaty|election|parliament|tax|bank|loan|mortgage|salary|pension|insurance|contract|company|factory|market|shop|price|coin|dollar|euro|football|tennis|golf|hockey|boxing|swimming|running|skiing|marathon|trophy|baby|child|parent|uncle|wedding|birthday|holiday|festival|gift|toy|doll|puzzle|dice|card|radio|television|phone|camera|printer|scanner|keyboard|mouse pad|monitor|browser|email|spam|virus|firewall|password|router|modem|spreadsheet|compiler|debugger|algorithm|database|website|blog|podcast|video|photo|emoji|font|alphabet|grammar|verb|comma|dialect|proverb|myth|legend|ghost|dragon|angel|temple|church|mosque|monk|philosophy|logic|ethics|equation|triangle inequality|integral|matrix|vector|prime|fraction|percent|circle area|volume|speed|force|energy|pressure|temperature of the sun|frequency|voltage|current|resistor|transistor|laser|magnet|mirror neuron|gene|cell|protein|enzyme|bacteria|fungus|moss|fern|rose|tulip|oak|bamboo|cactus|tomato|onion|garlic|pepper|chili|cinnamon|vanilla|chocolate|honey|jam|cheese|yogurt|steak|sausage|shrimp|tuna|salmon|sushi|taco|burger|pancake|waffle|donut|cereal|oatmeal|diet|vitamin|protein shake|gym|yoga|sleep|dream|memory|fear|anger|joy|love|friendship|hobby|knitting|sewing|gardening|fishing|hiking|camping|tent|backpack|compass|map|flag|anthem|currency|border|bridge|tunnel|tower|skyscraper|elevator|parking lot|traffic light|roundabout|highway"
+_NOUNS_ZH = "苹果|梨|面包|黄油|汤|沙拉|米饭|面条|糖|盐|鸡蛋|牛奶|茶|啤酒|厨房|烤箱|刀|盘子|瓶子|桌子|椅子|沙发|地毯|台灯|镜子|窗户|屋顶|墙|门|车库|楼梯|花|树|草|森林|河|湖|海洋|岛|沙漠|山|山谷|洞穴|暴风雨|雨|雪|雷|云|太阳|星星|彗星|银河|行星|火箭|卫星|望远镜|显微镜|原子|分子|酸|金属|黄金|银|铁|铜|塑料|玻璃|木头|石头|砖|水泥|发动机|轮子|刹车|轮胎|自行车|摩托车|卡车|公交车|轮船|潜艇|直升机|机场|车站|车票|护照|签证|行李|酒店|海滩|博物馆|剧院|电影院|音乐会|吉他|钢琴|小提琴|鼓|歌剧|芭蕾|油画|雕塑|诗|小说|漫画|报纸|杂志|图书馆|学校|考试|文凭|教授|律师|法官|警察|监狱|医生|护士|医院|药|发烧|咳嗽|过敏|牙齿|骨头|肌肉|皮肤|血液|肺|肝|胃|眼睛|耳朵|鼻子|手|脚|头发|马|牛|猪|羊|鸡|鸭|蜜蜂|蚂蚁|蜘蛛|蛇|青蛙|鲨鱼|鲸鱼|海豚|老鹰|狮子|老虎|熊|狼|狐狸|兔子|大象|长颈鹿|猴子|国王|女王|城堡|剑|战争|和平|条约|选举|议会|税|贷款|房贷|工资|养老金|合同|公司|工厂|市场|商店|价格|硬币|美元|欧元|网球|高尔夫|拳击|游泳|跑步|滑雪|马拉松|奖杯|婴儿|孩子|父母|叔叔|婚礼|生日|假期|节日|礼物|玩具|拼图|骰子|扑克|收音机|电视|手机|相机|扫描仪|浏览器|邮件|垃圾邮件|病毒|防火墙|路由器|表格|编译器|调试器|算法|网站|博客|播客|视频|照片|表情|字体|字母|语法|动词|逗号|方言|谚语|神话|传说|鬼|天使|寺庙|教堂|和尚|逻辑|伦理|方程|积分|矩阵|向量|分数|百分比|面积|体积|速度|力|能量|压力|频率|电压|电流|电阻|晶体管|激光|磁铁|基因|细胞|蛋白质|酶|细菌|真菌|玫瑰|郁金香|橡树|竹子|仙人掌|西红柿|洋葱|大蒜|辣椒|巧克力|果酱|酸奶|牛排|香肠|虾|三文鱼|寿司|汉堡|煎饼|甜甜圈|燕麦|健身房|记忆|恐惧|愤怒|友谊|爱好|编织|园艺|钓鱼|徒步|露营|帐篷|背包|指南针|地图|国旗|国歌|边境|大桥|隧道|高塔|摩天楼|电梯|停车场|红绿灯|高速公路|户口|社保|公积金|股票|基金|彩票|房价|外卖|快递|打车|地铁|高考|考研|论文|实习|简历|面试|相亲|结婚|离婚|怀孕|育儿|幼儿园|宠物|装修|家具|空调|洗衣机|微波炉|吸尘器|口红|面膜|香水|发型|减肥|感冒|失眠|近视|腰疼|针灸|中药|火锅|烧烤|奶茶|月饼|粽子|汤圆|豆腐|酱油|醋|麻将|象棋|书法|国画|二胡|古筝|相声|武侠小说|三国|西游记|水浒传|红楼梦|唐朝|宋朝|清朝|长城|故宫|兵马俑|黄河|长江|泰山|黄山|西湖"
+_EN |= {"noun": _NOUNS_EN + "|" + _EN["subject"], "verb": "make|clean|repair|buy|sell|paint|grow|cook|bake|draw|learn|teach|play|train|measure|build|remove|open|close|wash|cut|choose|find|lose|save|use|catch|store|move|carry|plant|feed|heat|cool|dry|freeze|break|fix|write|read|print|send|install|delete|update|translate|compare|invest in|get rid of|take care of|prepare for|talk about|win|design|change|stop|start|avoid|improve",
+        "adj": "good|bad|big|small|red|blue|green|white|black|expensive|cheap|dangerous|healthy|popular|old|new|fast|slow|heavy|light|round|hot|cold|sweet|sour|loud|quiet|famous|rare|useful|beautiful|strong|weak|difficult|easy|important|legal|true|funny|sad", "attr": "price|colour|size|weight|age|taste|history|origin|name|number|inventor|meaning|smell|speed|height|symbol|formula|plural|capital|author|owner|temperature|length|boiling point|density|lifespan|population|recipe|cause|rule|plot"}
+_ZH |= {"noun": _NOUNS_ZH + "|" + _ZH["subject"], "verb": "做|洗|修|买|卖|画|种|煮|烤|学|教|玩|训练|测量|盖|拆|打开|关上|切|选|找|存|搬|养|加热|冷却|弄干|冷冻|写|读|打印|寄|安装|删除|更新|翻译|投资|处理|照顾|准备|设计|改变|停止|避免|改善|保存|清理|挑选|使用|办理|申请|治疗",
+        "adj": "好|贵|便宜|危险|健康|流行|古老|快|慢|重|轻|圆|热|冷|甜|酸|有名|罕见|有用|漂亮|结实|难|容易|重要|合法|真实|好吃|好看", "attr": "价格|颜色|大小|重量|年龄|味道|历史|来源|名字|数量|发明者|含义|气味|速度|高度|符号|公式|作者|主人|温度|长度|沸点|密度|寿命|人口|做法|原因|规则|故事|用途|种类"}
 WORDS = {"en": {k: v.split("|") for k, v in _EN.items()}, "zh": {k: v.split("|") for k, v in _ZH.items()}}
 
 OUTSIDE = {
@@ -127,11 +133,24 @@ def outside(language: str, rng: random.Random) -> str:
 
 
 def _outside(language: str, rng: random.Random) -> str:
-    text = pick(OUTSIDE[language], rng, language == "zh")
+    roll = rng.random()
+    if roll < 0.3:  # asked as an explanation would be, but about something else
+        frame = expand(rng.choice(FRAMES[language]).replace("{x}", "\0"), rng, language == "zh")
+        noun = rng.choice(WORDS[language]["noun"])
+        text = frame.replace("\0", rng.choice(("", "", "a ", "the ")) + noun if language == "en" else noun)
+    else:
+        text = pick((GENERAL if roll < 0.6 else OUTSIDE)[language], rng, language == "zh")
     for key, words in WORDS[language].items():
         while f"<{key}>" in text:
             text = text.replace(f"<{key}>", rng.choice(words), 1)
     return text
+
+
+GENERAL = {
+    "en": ["how {do i|can i|do you|to|does one|should i|could i} <verb> {a |the |my |}<noun>", "why {is|are} {a |the |}<noun> <adj>", "which <noun> is {the most |}<adj>", "{is|are} {a |the |}<noun> <adj>", "what is the <attr> of {a |the |}<noun>", "how many <noun>s are {there|in a <noun>|in the world}", "who {invented|discovered|wrote|made|painted|built|owns} the <noun>", "when was the <noun> {invented|built|discovered|made|founded}", "what's the difference between {a |}<noun> and {a |}<noun>",
+           "{can|could|would} you <verb> {a |the |my |some |}<noun>[ for me]", "how {much|long|far|old|tall|deep|often|big} {is|does|are} {a |the |}<noun>[ take|cost|last]", "where {can i|do i|is|do} {find|buy|see|get} {a |the |}<noun>", "{my|the} <noun> is {broken|too <adj>|lost|<adj>}[, what should i do|, help]", "what {happens|changes} {when|if} i <verb> {a|the|my} <noun>", "what {should|can} i do with {a|my|the} <noun>", "give me {some |}{tips|ideas|advice|facts|information} {on|about|for} {<noun>|a <noun>|my <noun>}", "i {want|need|would like|plan} to <verb> {a|the|my} <noun>", "which is {better|more <adj>}, {a |}<noun> or {a |}<noun>", "what does {a |the |}<noun> {do|eat|mean|look like|need|consist of|taste like}", "does {a |the |}<noun> {work|help|hurt|exist|matter}", "what kind of <noun> {is|do you|should i} <verb>", "<noun> or <noun>", "<adj> <noun>", "the <attr> of {a |the |}<noun>", "how does {a|the} <noun> <verb> {a|the} <noun>", "explain {the |}<noun> and {the |}<noun>", "{write|tell|draw|make} {me |}{a|an|the} <noun>", "<verb> {the|a|my} <noun>"],
+    "zh": ["{怎么|如何|怎样}<verb><noun>", "<noun>{为什么|为何|怎么}{这么|那么|}<adj>", "{哪种|哪个|什么}<noun>最<adj>", "<noun><adj>吗", "<noun>的<attr>{是什么|是多少|有哪些|}", "{世界上|一共|}有多少<noun>", "<noun>是谁{发明|发现|写|做|建造}的", "<noun>是什么时候{发明|出现|建成}的", "<noun>和<noun>{有什么区别|哪个更<adj>|有什么关系|哪个好}", "{帮我|你能|请|可以帮我}<verb><noun>{吗|}", "<noun>{多少钱|要多久|有多大|有多高|有多少种}", "{哪里|在哪}{能|可以}{买到|看到|找到}<noun>", "我的<noun>{坏了|丢了|不见了|太<adj>了}{怎么办|}", "{如果|要是}<verb><noun>会{怎样|发生什么}", "{给我|有没有}{一些|}{关于|}<noun>的{建议|知识|资料|技巧}", "我{想|要|打算|需要}<verb><noun>", "<noun>{能吃吗|吃什么|是什么做的|长什么样|有什么用|怎么样|的做法|对身体好吗|怎么选|怎么用|在哪里买}", "<noun>还是<noun>", "<adj>的<noun>", "<verb><noun>{需要什么|要注意什么|的步骤|的方法}", "<noun>{会不会|是不是}<adj>", "说说<noun>和<noun>", "为什么要<verb><noun>", "你{喜欢|会|懂|见过}<noun>吗", "<noun>里有什么", "{推荐|介绍}一{个|种}<noun>", "<noun>怎么<verb>"],
+}
 
 
 def question(kind: str, language: str, rng: random.Random) -> str:

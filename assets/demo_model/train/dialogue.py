@@ -176,7 +176,7 @@ def one_picture(rng: random.Random) -> Sample:
         kind = rng.choice(("hello", "itself", "thanks"))
         turns = [("user", noise.typed(chat.question(kind, language, rng), language, rng)), ("assistant", chat.ANSWERS[kind][language])]
     first = True
-    for _ in range(1 if scene.clutter else rng.choice((1, 2, 2, 3))):
+    for _ in range(1 if scene.clutter else rng.choice((1, 2, 3, 4))):
         if not first and rng.random() < 0.1:
             language = _language(rng)
         _, asked, answer = scenes.ask(scene, language, rng)
@@ -226,7 +226,7 @@ def two_pictures(rng: random.Random) -> Sample:
 
 
 MAKERS = {"short": short, "long": long, "one": one_picture, "two": two_pictures}
-LENGTHS = {"short": 160, "long": 320, "one": 208, "two": 320}
+LENGTHS = {"short": 160, "long": 320, "one": 224, "two": 320}
 
 
 def batch(kind: str, rows: int, encoder: Encoder, seed: int) -> dict[str, np.ndarray]:

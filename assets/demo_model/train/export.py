@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true")
     a = parser.parse_args()
     sizes = TINY if a.tiny else Sizes()
-    saved = torch.load(a.checkpoint, map_location="cpu", weights_only=True)
+    saved = torch.load(a.checkpoint, map_location="cpu", weights_only=False)
     a.out.mkdir(parents=True, exist_ok=True)
     write_weights(saved["network"], a.out)
     write_rest(sizes, a.tokenizer, a.out)

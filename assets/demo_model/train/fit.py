@@ -17,14 +17,16 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch.utils.data import DataLoader, Dataset
 
 from . import dialogue, raster
 from .network import TINY, Network, Sizes
+from .scenes import COLOURS, KINDS
 
-ROWS = {"one": 256, "two": 64, "short": 192, "long": 96}
-WEIGHT = {"one": 1.0, "two": 0.7, "short": 1.0, "long": 1.0}
-PEAK, WARMUP, DECAY = 1.2e-3, 250, 0.05
+ROWS = {"one": 256, "two": 80, "short": 160, "long": 80}
+WEIGHT = {"one": 1.0, "two": 0.7, "short": 1.0, "long": 1.0, "patches": 0.5}
+PEAK, WARMUP, DECAY = 1.1e-3, 200, 0.05
 MEASURED = 80  # the step at which the speed is known
 
 
@@ -66,21 +68,76 @@ def rounded_weights(network: Network, group: int = 128) -> list[tuple[torch.nn.P
     return kept
 
 
-def optimizer_for(network: Network, fused: bool) -> torch.optim.AdamW:
-    """AdamW; no decay on norms, biases, scales and embeddings."""
-    decayed = [p for n, p in network.named_parameters() if p.dim() >= 2 and "embed" not in n]
-    others = [p for n, p in network.named_parameters() if not (p.dim() >= 2 and "embed" not in n)]
-    return torch.optim.AdamW([{"params": decayed, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}], lr=PEAK, betas=(0.9, 0.98), eps=1e-8, fused=fused)
+class Teacher(torch.nn.Module):
+    """Says for every patch what the vision tower should see there; used in training only.
+
+    Through the answers alone the tower learns far more slowly what a shape is.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = torch.nn.ModuleList(torch.nn.Linear(width, classes) for classes in (len(KINDS) + 1, len(COLOURS) + 1, 2))
+
+    def forward(self, features: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
+        """The loss of N x 256 patch features; patches with and without a shape count alike."""
+        features = F.layer_norm(features, features.shape[-1:])
+        total = features.new_zeros((), dtype=torch.float32)
+        for head, wanted in zip(self.heads, content.unbind(1), strict=True):
+            loss = F.cross_entropy(head(features).float().transpose(1, 2), wanted, reduction="none")
+            filled = (wanted > 0).float()
+            total = total + (loss * filled).sum() / filled.sum().clamp(min=1) + (loss * (1 - filled)).sum() / (1 - filled).sum().clamp(min=1)
+        return total / 3
 
 
-def step_loss(network: Network, batches: dict[str, dict[str, torch.Tensor]], image_id: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+class Muon:
+    """Muon: momentum whose matrices are made orthogonal (Newton-Schulz), scaled to the size of an AdamW step."""
+
+    def __init__(self, parameters: list[torch.nn.Parameter], momentum: float = 0.95, decay: float = 0.05) -> None:
+        self.shapes: dict[torch.Size, list[torch.nn.Parameter]] = {}
+        for parameter in parameters:
+            self.shapes.setdefault(parameter.shape, []).append(parameter)
+        self.momentum, self.decay = momentum, decay
+        self.buffers = {shape: torch.zeros(len(group), *shape, device=group[0].device) for shape, group in self.shapes.items()}
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        """One step; matrices of one shape go together."""
+        for shape, group in self.shapes.items():
+            gradient = torch.stack([p.grad for p in group])  # type: ignore[misc]
+            buffer = self.buffers[shape].mul_(self.momentum).add_(gradient)
+            x = (gradient + self.momentum * buffer).bfloat16()
+            tall = shape[0] > shape[1]
+            x = x.mT if tall else x
+            x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+            for _ in range(5):
+                square = x @ x.mT
+                x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+            x = (x.mT if tall else x).float() * 0.2 * max(shape) ** 0.5
+            for parameter, update in zip(group, x.unbind(), strict=True):
+                parameter.mul_(1 - lr * self.decay).add_(update, alpha=-lr)
+
+
+def optimizers_for(network: Network, teacher: Teacher, fused: bool) -> tuple[Muon, torch.optim.AdamW]:
+    """Muon for the matrices inside the layers, AdamW for everything else (no decay on norms, biases, scales, embeddings)."""
+    inside = {n: p for n, p in network.named_parameters() if p.dim() == 2 and (".layers." in n or ".layer." in n)}
+    others = [(n, p) for n, p in network.named_parameters() if n not in inside]
+    decayed = [p for n, p in others if p.dim() >= 2 and "embed" not in n]
+    free = [p for n, p in others if not (p.dim() >= 2 and "embed" not in n)] + list(teacher.parameters())
+    adam = torch.optim.AdamW([{"params": decayed, "weight_decay": DECAY}, {"params": free, "weight_decay": 0.0}], lr=PEAK, betas=(0.9, 0.98), eps=1e-8, fused=fused)
+    return Muon(list(inside.values())), adam
+
+
+def step_loss(network: Network, teacher: Teacher, batches: dict[str, dict[str, torch.Tensor]], image_id: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The weighted loss of one step and its parts (means over answer tokens)."""
     parts: dict[str, torch.Tensor] = {}
     device = next(network.parameters()).device
     kinds = [k for k in batches if "shapes" in batches[k]]
     with torch.autocast(device.type, enabled=False):
-        pixels = torch.cat([raster.render(batches[k]["shapes"], batches[k]["pictures"], generator) for k in kinds])
-    tokens = network.image_tokens(pixels)
+        drawn = [raster.render(batches[k]["shapes"], batches[k]["pictures"], generator) for k in kinds]
+        pixels, content = (torch.cat(parts_) for parts_ in zip(*drawn, strict=True))
+    features = network.vision_tower(pixels)
+    tokens = network.image_tokens(features)
+    parts["patches"] = teacher(features[:, 1:], content)
     images = dict(zip(kinds, tokens.split([len(batches[k]["shapes"]) for k in kinds]), strict=True))
     for kind, batch in batches.items():
         ids, labels = batch["ids"].long(), batch["labels"].long()
@@ -97,6 +154,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
     parser.add_argument("--tokenizer", type=Path, default=Path(__file__).parent.parent / "tokenizer.json")
     parser.add_argument("--minutes", type=float, default=15, help="training time to plan for, when --steps is not given")
+    parser.add_argument("--start-from", type=Path, help="a folder of safetensors to begin with instead of random weights")
     parser.add_argument("--steps", type=int, help="train exactly this many steps")
     parser.add_argument("--stop-after", type=int, help="stop (with a checkpoint) after this many steps of this run")
     parser.add_argument("--seed", type=int, default=1)
@@ -111,7 +169,7 @@ def main() -> None:
     a.out.mkdir(parents=True, exist_ok=True)
     rows = {k: max(2, round(v * a.rows)) for k, v in ROWS.items()}
     checkpoint = a.out / "checkpoint.pt"
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True) if checkpoint.exists() else None
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=False) if checkpoint.exists() else None
     step = saved["step"] if saved else 0
     planned = a.steps or (saved["planned"] if saved else 0)
     spent = saved["seconds"] if saved else 0.0
@@ -123,10 +181,15 @@ def main() -> None:
     random.seed(a.seed + step)
     torch.set_float32_matmul_precision("high")
     network = Network(TINY if a.tiny else Sizes()).to(device)
-    optimizer = optimizer_for(network, device.type == "cuda")
+    teacher = Teacher(network.sizes.vision_hidden).to(device)
+    muon, optimizer = optimizers_for(network, teacher, device.type == "cuda")
     if saved:
         network.load_state_dict(saved["network"])
+        teacher.load_state_dict(saved["teacher"])
         optimizer.load_state_dict(saved["optimizer"])
+        muon.buffers = {shape: buffer.to(device) for shape, buffer in saved["muon"].items()}
+    elif a.start_from:
+        network.load_state_dict({k: v.float() for file in sorted(a.start_from.glob("*.safetensors")) for k, v in load_file(file).items()})
     generator = torch.Generator(device).manual_seed(a.seed * 1000 + step)
     image_id = dialogue.Encoder(a.tokenizer).image_id
     if not a.no_compile:
@@ -135,7 +198,8 @@ def main() -> None:
             layer.compile(dynamic=False)
 
     def save() -> None:
-        state = {"step": step, "planned": planned, "seconds": spent + time.time() - began, "network": network.state_dict(), "optimizer": optimizer.state_dict()}
+        state = {"step": step, "planned": planned, "seconds": spent + time.time() - began, "network": network.state_dict(),
+                 "teacher": teacher.state_dict(), "optimizer": optimizer.state_dict(), "muon": muon.buffers}
         torch.save(state, checkpoint.with_suffix(".new"))
         checkpoint.with_suffix(".new").replace(checkpoint)
 
@@ -146,18 +210,21 @@ def main() -> None:
         if a.stop_after and step - first >= a.stop_after:
             break
         batches = {k: {n: torch.as_tensor(v).to(device, non_blocking=True) for n, v in b.items()} for k, b in next(stream).items()}
+        pace = rate(step, planned or 10**6)
         for group in optimizer.param_groups:
-            group["lr"] = rate(step, planned or 10**6)
+            group["lr"] = pace
         # From the middle on, a quarter of the steps see 4-bit weights, so that the W4A16 model answers as this one does.
         kept = rounded_weights(network) if planned and step > planned * 0.4 and step % 4 == 0 and not a.tiny else []
         with torch.autocast(device.type, torch.bfloat16):
-            loss, parts = step_loss(network, batches, image_id, generator)
+            loss, parts = step_loss(network, teacher, batches, image_id, generator)
         loss.backward()
         for parameter, weight in kept:
             parameter.data = weight
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        norm = torch.nn.utils.clip_grad_norm_([*network.parameters(), *teacher.parameters()], 1.0)
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        muon.step(pace)
+        network.zero_grad(set_to_none=True)
+        teacher.zero_grad(set_to_none=True)
         step += 1
         means = {k: means.get(k, 0.0) * 0.95 + v.detach() * 0.05 if k in means else v.detach() for k, v in parts.items()}
         if step == first + MEASURED - 40:

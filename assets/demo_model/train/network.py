@@ -263,10 +263,10 @@ class Network(nn.Module):
     def text(self) -> TextTower:
         return self.language_model["model"]  # type: ignore[return-value]
 
-    def image_tokens(self, pixels: torch.Tensor) -> torch.Tensor:
-        """N x 64 x hidden."""
+    def image_tokens(self, features: torch.Tensor) -> torch.Tensor:
+        """N x 64 x hidden from the vision tower's N x 257 x width."""
         side = self.sizes.image // self.sizes.patch
-        return self.multi_modal_projector(pixel_shuffle(self.vision_tower(pixels)[:, 1:].reshape(len(pixels), side, side, -1)))
+        return self.multi_modal_projector(pixel_shuffle(features[:, 1:].reshape(len(features), side, side, -1)))
 
     def forward(self, ids: torch.Tensor, images: torch.Tensor | None, image_id: int, rounded: torch.Tensor | None = None) -> torch.Tensor:
         """Hidden states of N x L ids; ``images`` are the image tokens of all pictures in order (``image_tokens``)."""

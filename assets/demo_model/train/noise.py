@@ -66,8 +66,11 @@ SMALL_WORDS = {"the", "a", "an", "is", "are", "do", "does", "i", "to", "of", "it
 
 def dropped(question: str, language: str, rng: random.Random) -> str:
     """``question`` with some small words left out, as in a search box; most are left as they are."""
-    if language != "en" or rng.random() > 0.12:
+    if rng.random() > 0.16:
         return question
+    if language == "zh":
+        kept_text = "".join(c for c in question if c not in "的了是吗呢在要有个一什么怎请下" or rng.random() < 0.55)
+        return kept_text if len(kept_text) >= 3 else question
     words = question.split(" ")
     kept = [w for w in words if w.lower() not in SMALL_WORDS or rng.random() < 0.5]
     return " ".join(kept) if len(kept) >= 2 else question

@@ -12,13 +12,14 @@ import random
 import numpy as np
 import torch
 
-from .scenes import KINDS, Scene
+from .scenes import COLOURS, KINDS, Scene
 
 SIZE = 224
 SLOTS = 5
 # Columns of a shape's row: kind, red, green, blue, x, y, size, rotation, stretch, shear, detail (star and cross), stroke (0: filled),
-# edge stroke, gap angle, gap width, wobble amplitudes and phases (4 each)
-COLUMNS = 23
+# edge stroke, gap angle, gap width, wobble amplitudes and phases (4 each), number of the colour
+COLUMNS = 24
+PATCHES = 16
 MEAN, STD = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 
 
@@ -44,7 +45,7 @@ def shape_row(shape: object, rng: random.Random, hand: bool, outline: bool, edge
     gap = rng.uniform(0, 2 * math.pi), (rng.uniform(0.03, 0.16) if outline and hand and rng.random() < 0.4 else 0.0)
     strength = rng.uniform(0.0, 0.055) if hand else 0.0
     waves = [strength * rng.uniform(-1, 1) for _ in range(4)] + [rng.uniform(0, 2 * math.pi) for _ in range(4)]
-    return [kind, *shape.rgb, shape.x, shape.y, size, turn, stretch, shear, detail, stroke, (rng.uniform(0.03, 0.09) if edge and not outline else 0.0), *gap, *waves]  # type: ignore[attr-defined]
+    return [kind, *shape.rgb, shape.x, shape.y, size, turn, stretch, shear, detail, stroke, (rng.uniform(0.03, 0.09) if edge and not outline else 0.0), *gap, *waves, COLOURS.index(shape.colour)]  # type: ignore[attr-defined]
 
 
 def scene_rows(scene: Scene, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
@@ -92,8 +93,8 @@ def _distance(kind: int, p: torch.Tensor, q: torch.Tensor, detail: torch.Tensor)
     return torch.minimum(torch.maximum(a - 0.98, b - detail), torch.maximum(b - 0.98, a - detail))
 
 
-def _coverage(rows: torch.Tensor, picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """How much of each pixel a shape covers, and how much its dark edge does: each N x SIZE x SIZE."""
+def _coverage(rows: torch.Tensor, picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """How much of each pixel a shape covers, how much its dark edge does, and whether it is inside: each N x SIZE x SIZE."""
     n, device = len(rows), rows.device
     grid = (torch.arange(SIZE, device=device) + 0.5) / SIZE
     column = [c.view(n, 1, 1) for c in rows.unbind(1)]
@@ -123,7 +124,7 @@ def _coverage(rows: torch.Tensor, picture: torch.Tensor) -> tuple[torch.Tensor, 
     shifted = torch.where((column[14] > 0) & (gap.abs() < column[14]), shifted.clamp(min=1.0), shifted)
     cover = torch.sigmoid(-shifted / pixel * 2.5)
     edge = torch.where(column[12] > 0, torch.sigmoid(-(distance.abs() - column[12] / 2) / pixel * 2.5), torch.zeros_like(cover))
-    return cover, edge
+    return cover, edge, torch.maximum((distance < 0).float(), cover)
 
 
 def _dct_matrix(device: torch.device) -> torch.Tensor:
@@ -159,16 +160,30 @@ def _clutter(n: int, device: torch.device, generator: torch.Generator) -> torch.
 
 
 @torch.no_grad()
-def render(rows: torch.Tensor, pictures: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Pixel values (N x 3 x 224 x 224, normalized) of N scenes given as by ``scene_rows``. ``generator`` is on the same device."""
+def render(rows: torch.Tensor, pictures: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pixel values (N x 3 x 224 x 224, normalized) of N scenes given as by ``scene_rows``, and what is in each patch.
+
+    The second is N x 3 x 256: the kind (0: none) and colour (0: none) of the shape in each patch of 14 x 14 pixels, and 1
+    where a shape has its centre. ``generator`` is on the same device.
+    """
     n, device = len(rows), rows.device
     images = pictures[:, :3].view(n, 3, 1, 1).expand(n, 3, SIZE, SIZE).clone()
     present = rows[:, :, 0] >= 0
+    share = torch.full((n, PATCHES, PATCHES), 0.12, device=device)
+    content = torch.zeros(n, 3, PATCHES, PATCHES, dtype=torch.long, device=device)
     for slot in range(SLOTS):
         chosen = present[:, slot].nonzero()[:, 0]
         if not len(chosen):
             continue
-        cover, edge = _coverage(rows[chosen, slot], pictures[chosen])
+        shapes = rows[chosen, slot]
+        cover, edge, inside = _coverage(shapes, pictures[chosen])
+        part = torch.nn.functional.avg_pool2d(inside.unsqueeze(1), SIZE // PATCHES)[:, 0]
+        best = part > share[chosen]
+        share[chosen] = torch.maximum(part, share[chosen])
+        for layer, column in ((0, 0), (1, COLUMNS - 1)):
+            content[chosen, layer] = torch.where(best, shapes[:, column].long().view(-1, 1, 1) + 1, content[chosen, layer])
+        cells = (shapes[:, 4:6] * PATCHES).long().clamp(0, PATCHES - 1)
+        content[chosen, 2, cells[:, 1], cells[:, 0]] = 1
         colour = rows[chosen, slot, 1:4].view(-1, 3, 1, 1)
         drawn = images[chosen] + cover.unsqueeze(1) * (colour - images[chosen])
         images[chosen] = drawn * (1 - 0.92 * edge.unsqueeze(1))
@@ -187,4 +202,4 @@ def render(rows: torch.Tensor, pictures: torch.Tensor, generator: torch.Generato
         images[pressed] = _jpeg(images[pressed], pictures[pressed, 5])
     images += pictures[:, 6].view(n, 1, 1, 1) * torch.randn(images.shape, device=device, generator=generator)
     mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (MEAN, STD))
-    return (images.clamp(0, 1) - mean) / std
+    return (images.clamp(0, 1) - mean) / std, content.flatten(2)

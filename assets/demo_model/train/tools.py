@@ -7,7 +7,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .grammar import expand
+from .chat import WORDS
+from .grammar import expand, pick
 
 NO_TOOL = {"en": "I have no tool for that.", "zh": "我没有合适的工具来做这件事。"}
 RESULT = {"en": "The result is {}.", "zh": "结果是 {}。"}
@@ -59,6 +60,12 @@ TWO = {
     "en2": ("multiply {n0} and {n1}, then add {n2}", "first multiply {n0} by {n1}, then add {n2}[ to it]", "the product of {n0} and {n1}, plus {n2}", "{n0} times {n1}, then plus {n2}", "multiply {n0} by {n1} and add {n2} to the {product|result}"),
     "zh2": ("{n0}乘{以|}{n1}{，|}{再|然后}加{上|}{n2}{等于多少|是多少|}", "先{把|}{n0}{和|乘}{n1}{相乘|}，再加{n2}", "{n0}与{n1}的积加{n2}{是多少|}", "把{n0}和{n1}乘起来再加{n2}"),
 }
+# \1 is the function, \2 and \3 its numbers
+BY_NAME = {
+    "en": ("{call|use|run|apply|try|execute|invoke} {|the function |the tool }\1 {with|on|for|to} {|the numbers }\2 and \3", "\1(\2, \3)", "{what is|compute|give me|calculate|evaluate} \1(\2, \3)", "{the |}\1 of \2 and \3", "{call|run} \1(\2,\3)", "{what|which result} {does|will|would} \1 {give|return|say|make|tell} {for|with|on|of} \2 and \3",
+           "{what is|what's|find|compute|tell me|i need|i want} the \1 of \2 and \3", "{can|could|would} you {call|run|use} \1 {with|on|for} \2 and \3", "\1 \2 \3", "{with|using|by} \1, {combine|compute|process|calculate} \2 and \3", "\1 {with|for|on} \2, \3", "{let|have} \1 {work on|handle|process} \2 and \3"),
+    "zh": ("{调用|用|运行|使用|试试|执行}{|函数|工具}\1{处理|计算|算一下|算|}\2和\3", "\1(\2, \3)", "\1(\2,\3){等于多少|是多少|的结果}", "对\2和\3{调用|使用|用|执行}\1", "{调用|运行|执行}\1，{参数是|参数为|数字是|输入}\2和\3", "\2和\3的\1{是多少|}", "{用|拿|通过}\1{来|}{算|计算|处理}{一下|}\2{和|与|、}\3", "把\2和\3{交给|传给|给}\1", "\1 \2 \3", "\1{对|处理}\2和\3{会得到什么|得多少|返回什么}", "{想|我想}知道\1在\2和\3上的结果"),
+}
 VERBS = {"en": ("{compute|calculate|what is|what's|evaluate|work out|solve|how much is|find|tell me|give me} ", "", "please compute ", "what does {evaluate to: |equal: |}", "can you {compute|calculate|work out} "),
          "zh": ("{计算|算一下|求|帮我算|请计算|算算|请问|帮我计算|算} ", "", "{计算|算一下|求|帮我算|算}", "")}
 ENDS = {"en": ("", "", " = ?", "=", " please"), "zh": ("", "", "等于多少", "是多少", "=", "等于几", "的结果", "的值")}
@@ -106,7 +113,14 @@ class Offer:
 def invented_name(rng: random.Random) -> str:
     """A function name that nobody has seen."""
     syllables = ["bla", "zor", "fim", "kal", "tru", "net", "vex", "mop", "qua", "sil", "dor", "pex", "lun", "gri", "hap", "jot", "wib", "rak", "ost", "ume", "calc", "comb", "mix", "fuse", "get", "dist", "area", "norm", "rate", "score"]
-    name = "".join(rng.choice(syllables) for _ in range(rng.randint(1, 3)))
+    roll = rng.random()
+    if roll < 0.3:
+        name = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, 9)))
+    elif roll < 0.6:
+        words = [w for w in WORDS["en"]["noun"] + WORDS["en"]["verb"] if w.isascii() and w.isalpha()]
+        name = rng.choice(words).lower()
+    else:
+        name = "".join(rng.choice(syllables) for _ in range(rng.randint(1, 3)))
     return name + ("_" + rng.choice(syllables) if rng.random() < 0.4 else "") + (str(rng.randint(1, 9)) if rng.random() < 0.1 else "")
 
 
@@ -120,12 +134,14 @@ def offer(rng: random.Random) -> Offer:
     parameters = ("a", "b") if plain else rng.choice(PARAMETERS)
     names: dict[str, tuple[str, tuple[str, str]]] = {}
     tools = []
-    if rng.random() < 0.2:
+    if rng.random() < 0.35:
         keys.append("invented")
     rng.shuffle(keys)
     for key in keys:
         if not plain and rng.random() < 0.3:
             parameters = rng.choice(PARAMETERS)
+        elif key == "invented" and rng.random() < 0.7:
+            parameters = rng.choice(PARAMETERS) if rng.random() < 0.5 else (invented_name(rng), invented_name(rng) + "2")
         if key == "invented":
             name, about = invented_name(rng), rng.choice(("", "A function of two numbers.", "自定义函数", "Does something with two numbers."))
         else:
@@ -147,12 +163,11 @@ def conversation(language: str, rng: random.Random) -> tuple[list[dict[str, obje
     w = [f"({x})" if x.startswith("-") and rng.random() < 0.3 else x for x in t]
     roll = rng.random()
     steps: list[tuple[str, object, object]]
-    if "invented" in offered.names and roll < 0.6:
-        name = offered.names["invented"][0]
-        ask = expand(rng.choice({"en": ("{call|use|run|apply} {f} {with|on|for} {x} and {y}", "{f}({x}, {y})", "{what is|compute|give me} {f}({x}, {y})", "{f} of {x} and {y}", "{call|run} {f}({x},{y})"),
-                                 "zh": ("{调用|用|运行|使用}{f}{处理|计算|算一下|算}{x}和{y}", "{f}({x}, {y})", "{f}({x},{y}){等于多少|是多少|的结果}", "对{x}和{y}{调用|使用|用}{f}")}[language]).replace("{f}", "\1").replace("{x}", "\2").replace("{y}", "\3"), rng, language == "zh")
-        ask = ask.replace("\1", name).replace("\2", t[0]).replace("\3", t[1])
-        steps = [("invented", n[0], n[1])]
+    if ("invented" in offered.names and roll < 0.6) or rng.random() < 0.12:  # called by its name
+        key = "invented" if "invented" in offered.names and roll < 0.6 else rng.choice(list(offered.names))
+        name = offered.names[key][0]
+        ask = pick(list(BY_NAME[language]), rng, False).replace("\1", name).replace("\2", t[0]).replace("\3", t[1])
+        steps = [(key, n[0], n[1])]
     elif {"add", "mul"} <= set(have) and roll < 0.55:
         kind = rng.randrange(8)
         plus, times = rng.choice(("+", "+", " + ")), rng.choice(("*", "*", " * ", "×", " × ", "x"))
