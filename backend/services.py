@@ -10,6 +10,7 @@ from backend.engines.environments import EnvironmentFinder
 from backend.errors import NotFound
 from backend.memory.nvml import Nvml
 from backend.memory.planner import Planner
+from backend.memory.readings import Sample
 from backend.memory.reconcile import Reconciler, Records
 from backend.memory.sampler import Sampler
 from backend.memory.source import JobProcess, LiveSource
@@ -72,6 +73,7 @@ def build_services(settings: Settings) -> Services:
     records = Records(store)
     planner = Planner(catalog.find, nvml.gpus, records.learned)
     sampler.add_listener(Reconciler(records, planner, servers.snapshot, sampler.facts).listen)
+    sampler.add_listener(lambda _, sample: jobs.note_gpu_memory(held_by_owner(sample)))
     sampler.start()
     return Services(
         settings=settings,
@@ -109,6 +111,15 @@ def users_of(sampler: Sampler, gpu: str) -> tuple[GpuUser, ...]:
                 if owner is not None and owner.kind == "server":
                     found.append(GpuUser(owner.name, used_bytes))
     return tuple(found)
+
+
+def held_by_owner(sample: Sample) -> dict[str, int]:
+    """Bytes of GPU memory by owner (server or job), over all GPUs."""
+    held: dict[str, int] = {}
+    for gpu in sample.gpus:
+        for owner, used_bytes in gpu.shares.items():
+            held[owner] = held.get(owner, 0) + used_bytes
+    return held
 
 
 def job_processes(jobs: JobManager, supervisor: Supervisor) -> tuple[JobProcess, ...]:

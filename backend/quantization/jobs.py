@@ -1,6 +1,5 @@
 """The jobs: checked, queued one at a time for each GPU, run, followed, found again after a restart."""
 
-import json
 import logging
 import secrets
 import shutil
@@ -16,15 +15,13 @@ from typing import Any
 from backend.engines.base import Machine
 from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound
 from backend.models.catalog import Catalog
-from backend.models.checkpoint import read_tensors
 from backend.processes.command import CommandSpec
-from backend.processes.log_file import read_chunk, tail_lines
+from backend.processes.log_file import read_chunk
 from backend.processes.supervisor import Run, Supervisor
-from backend.quantization import around, checks, follow_up, planning, sizes
+from backend.quantization import around, checks, ending, follow_up, planning, sizes
 from backend.quantization.base import CPU, Diagnosis, GpuUser, QuantConfig, Steps
-from backend.quantization.children.worker import RECORD
-from backend.quantization.diagnose import diagnose
-from backend.quantization.job import UNFINISHED, Job, JobResult, JobState, JobView, job_from_json
+from backend.quantization.job import UNFINISHED, Job, JobState, JobView, job_from_json
+from backend.quantization.plan_file import PLAN, WORKER, write_plan
 from backend.quantization.planning import JobPreview, Subject
 from backend.quantization.progress import Expected, Progress, advance, complete_lines, is_counting, remaining_seconds
 from backend.quantization.texts import KeptTexts
@@ -36,9 +33,7 @@ AREA = "job"
 KIND = "quantize"
 COMPARE_KIND = "quantize-compare"
 PERPLEXITY_KIND = "quantize-perplexity"
-WORKER = Path(__file__).parent / "children" / "worker.py"
 CANCEL_GRACE_S = 1.2
-_LOG_END_LINES = 400
 _REFRESH_S = 0.2
 _CHUNK_BYTES = 1 << 20
 
@@ -75,6 +70,7 @@ class JobManager:
         self._start_lock = threading.Lock()
         self._version = 1
         self._offsets: dict[str, int] = {}
+        self._gpu_peaks: dict[str, int] = {}
         self._counting_since: dict[str, tuple[float, float]] = {}
         self._refreshed = 0.0
         self._jobs = self._load()
@@ -201,6 +197,13 @@ class JobManager:
             self._save(replace(job, result=replace(result, perplexity_state="queued", perplexity_problem=None)))
             self._advance()
 
+    def note_gpu_memory(self, used: Mapping[str, int]) -> None:
+        """Bytes of GPU memory that jobs hold now, by id: for the peak of a job whose log doesn't tell it (no data)."""
+        with self._lock:
+            for job_id, used_bytes in used.items():
+                if job_id in self._jobs and self._jobs[job_id].state is JobState.RUNNING:
+                    self._gpu_peaks[job_id] = max(used_bytes, self._gpu_peaks.get(job_id, 0))
+
     # What pages poll
 
     @property
@@ -256,7 +259,7 @@ class JobManager:
         )
         folder = self._folder / job_id
         folder.mkdir(mode=0o700, parents=True)
-        (folder / "plan.json").write_text(json.dumps(_plan(job, steps, folder)), encoding="utf-8")
+        write_plan(job, steps, folder)
         return job
 
     def _known_tokens(self, config: QuantConfig, subject: Subject) -> int | None:
@@ -294,8 +297,7 @@ class JobManager:
             if blocked:
                 params = {"path": job.output, "parent": str(Path(job.output).parent), "partial": job.partial}
                 raise InvalidInput(Message(f"quantize.output.{blocked}", params, "quantize-output"))
-            plan = self._folder / job.id / "plan.json"
-            spec = CommandSpec((job.python, str(WORKER), str(plan)))
+            spec = CommandSpec((job.python, str(WORKER), str(self._folder / job.id / PLAN)))
             started = replace(job, state=JobState.RUNNING, started_at=time.time(), run_id=secrets.token_hex(6))
             self._save(started)
             self._supervisor.start(
@@ -327,48 +329,20 @@ class JobManager:
             job = follow_up.with_errors(job, folder)
             self._save(job)
         if _measures(job, "running") and (measured := self._ended(job.perplexity_run)) is not None:
-            self._save(follow_up.with_perplexity(job, folder, _last_line(measured)))
+            self._save(follow_up.with_perplexity(job, folder, ending.last_line(measured)))
 
     def _ended(self, run_id: str) -> Run | None:
         """The run if it is over; a run that is gone altogether counts as interrupted."""
         try:
             run = self._supervisor.get(run_id)
         except NotFound:
-            return _lost(run_id)
+            return ending.lost(run_id)
         return run if run.ended else None
 
     def _settle(self, job: Job, run: Run) -> Job:
         """The job after its run's end: its true state, no leftovers, and what comes next."""
-        job = self._read_log(job)
-        ended = run.ended_at or time.time()
-        if _is_whole(job):
-            job = replace(job, state=JobState.SUCCEEDED, ended_at=ended, result=self._result(job, ended))
-            return self._compare(job)
-        shutil.rmtree(job.partial, ignore_errors=True)
-        if run.interrupted:
-            return replace(job, state=JobState.INTERRUPTED, ended_at=ended)
-        if run.stop_requested:
-            return replace(job, state=JobState.CANCELLED, ended_at=ended)
-        if run.exit_code is None and run.problem is not None:
-            found = Diagnosis(run.problem)
-        else:
-            lines = tail_lines(run.log_path, _LOG_END_LINES) if run.log_path.exists() else ()
-            found = diagnose("\n".join(lines), run.exit_code, job.config)
-        return replace(job, state=JobState.FAILED, ended_at=ended, diagnosis=found)
-
-    def _result(self, job: Job, ended: float) -> JobResult:
-        try:
-            after = sizes.sizes(read_tensors(Path(job.output)))
-        except ConsoleError:
-            after = {}
-        return JobResult(
-            before=job.before,
-            after=after,
-            seconds=ended - job.started_at,
-            peak_gpu_bytes=job.progress.peak_gpu_bytes,
-            deploy_dtype=job.deploy_dtype,
-            model_format=job.model_format,
-        )
+        job = ending.settled(self._read_log(job), run, self._gpu_peaks.pop(job.id, 0))
+        return self._compare(job) if job.state is JobState.SUCCEEDED else job
 
     def _compare(self, job: Job) -> Job:
         """Start the comparison of the 4-bit weights with the originals; the model can be used meanwhile."""
@@ -466,55 +440,6 @@ class JobManager:
         return found
 
 
-def _plan(job: Job, steps: Steps, folder: Path) -> dict[str, Any]:
-    """What the worker reads."""
-    settings = {key: value for key, value in job.to_json()["config"].items() if key != "text"}
-    return {
-        "steps": [
-            {
-                "stage": step.stage,
-                "argv": step.command.launch_argv(),
-                "env": dict(step.command.env),
-                "cwd": None if step.command.cwd is None else str(step.command.cwd),
-            }
-            for step in steps.steps
-        ],
-        "partial": str(steps.partial),
-        "result": str(steps.result),
-        "output": str(steps.output),
-        "statistics": [str(statistics) for statistics in steps.statistics],
-        "kept": str(folder),
-        "record": {
-            "made_by": "LMDeploy Console",
-            "job": job.id,
-            "model": job.model_path,
-            "settings": settings,
-            "environment": job.environment,
-            "commands": [step.command.preview() for step in steps.steps],
-        },
-    }
-
-
-def _is_whole(job: Job) -> bool:
-    """Whether the output is there and this job's own: then it succeeded, whatever became of its process afterwards."""
-    try:
-        return bool(json.loads((Path(job.output) / RECORD).read_bytes())["job"] == job.id)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
 def _measures(job: Job, state: str) -> bool:
     """Whether the job's perplexity is in that state."""
     return job.result is not None and job.result.perplexity_state == state
-
-
-def _last_line(run: Run) -> str:
-    lines = tail_lines(run.log_path, 20) if run.log_path.exists() else ()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-
-def _lost(run_id: str) -> Run:
-    """A run that nothing is known of any more."""
-    now = time.time()
-    nowhere = Path("/nonexistent")
-    return Run(run_id, KIND, "", 0, now, now, None, "", False, True, None, nowhere, nowhere)

@@ -269,7 +269,7 @@ def test_a_job_is_found_again_and_ends_with_its_true_state(open_jobs: Callable[[
     folder = jobs.settings.runs_dir / jobs.job(running).run_id
     wait_for("its end, while no console runs", lambda: runner.read_result(folder, runner.STATUS), DEADLINE_S)
     jobs = open_jobs()
-    assert jobs.job(running).state is JobState.SUCCEEDED
+    jobs.wait(running, JobState.SUCCEEDED)
     jobs.wait(waiting, JobState.SUCCEEDED)
 
 
