@@ -1,0 +1,135 @@
+"""Conversations on a real GPU: the whole console, driven over HTTP as a page drives it.
+
+On a GPU machine, in the project's root: ``python -m pytest -c tests/gpu/pytest.ini -s tests/gpu/test_chat.py``. It takes
+about two minutes. The figures of the thirty conversations are printed at the end, and written as JSON to
+``$OUT/chat.json`` where OUT names a folder.
+"""
+
+import io
+import json
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from backend.engines.base import ServeConfig
+from tests.console import Console
+from tests.gradio_calls import Visitor
+from tests.tiny_models import make_model
+from tests.waiting import wait_for
+from ui.tabs.deploy.values import CONTROLS, form_values
+
+READY_S = 180.0
+STUDENTS = 30
+TOKENS = 128
+
+
+class Class:
+    """A console with one model that reads pictures, and those who use it."""
+
+    def __init__(self, console: Console, model: Path) -> None:
+        self.console = console
+        self.model = model
+        self.operator = Visitor(console)
+
+    def server(self, engine: str) -> dict[str, Any]:
+        """Press Start, and wait until it runs."""
+        values = form_values(ServeConfig(engine, str(self.model), cache_max_entry_count=0.1)).values
+        messages = list(self.operator.call("deploy_start", [values[name] for name in CONTROLS]))
+        server_id = messages[-1]["output"]["data"][1]
+
+        def ready() -> dict[str, Any] | None:
+            (server,) = [
+                s for s in self.operator.client.get("/console/snapshot").json()["servers"] if s["id"] == server_id
+            ]
+            assert server["state"] in ("starting", "running"), (server["reason"], server["reason_lines"])
+            return server if server["state"] == "running" else None
+
+        return wait_for(f"{engine} to be ready", ready, READY_S, 0.2)  # type: ignore[return-value]
+
+    def stop(self, server: dict[str, Any]) -> None:
+        self.operator.client.post(f"/console/servers/{server['id']}/stop", json={}).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
+    folder = tmp_path_factory.mktemp("chat")
+    (folder / "models").mkdir()
+    model = make_model("internvl", folder / "models" / "tiny-internvl")
+    console = Console(folder / "state", "--models", str(folder / "models"))
+    try:
+        yield Class(console.ready(), model)
+    finally:
+        console.close()
+
+
+def ask(visitor: Visitor, server: str, text: str, **options: Any) -> dict[str, Any]:
+    """Ask, read the stream to its end, and give the newest answer."""
+    number = options.pop("number", 0)
+    (done,) = [m for m in visitor.ask(server, text, **options) if m["msg"] == "process_completed"]
+    assert done["success"], done
+    return visitor.answer(number)
+
+
+def picture() -> bytes:
+    image = Image.new("RGB", (600, 400), "white")
+    image.paste("red", (100, 100, 300, 300))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("engine", ["turbomind", "pytorch"])
+def test_text_and_pictures(room: Class, engine: str) -> None:
+    server = room.server(engine)
+    with Visitor(room.console) as visitor:
+        plain = ask(visitor, server["id"], "Hello!", max_tokens=16)
+        assert plain["state"] == "done", plain
+        assert plain["stats"]["answer_tokens"] > 0
+        files = [visitor.upload("square.png", picture())]
+        seen = ask(visitor, server["id"], "What is this?", files=files, max_tokens=16, number=1)
+        assert seen["state"] == "done", seen
+        # The picture's tokens are in the prompt: one tile of it alone has dozens
+        assert seen["stats"]["prompt_tokens"] > plain["stats"]["prompt_tokens"] + 60
+        again = ask(visitor, server["id"], "And what colour?", max_tokens=16, number=2)
+        assert again["state"] == "done", again
+        assert again["stats"]["prompt_tokens"] > seen["stats"]["prompt_tokens"]  # it is still in the conversation
+    room.stop(server)
+
+
+def test_thirty_conversations_at_once(room: Class) -> None:
+    server = room.server("turbomind")
+    students = [Visitor(room.console, room.console.class_token) for _ in range(STUDENTS)]
+    began = time.monotonic()
+    with ThreadPoolExecutor(STUDENTS) as pool:
+        answers = list(
+            pool.map(
+                lambda pair: ask(pair[1], server["id"], f"Student {pair[0]} asks.", max_tokens=TOKENS),
+                enumerate(students),
+            )
+        )
+    seconds = time.monotonic() - began
+    for student in students:
+        student.client.close()
+    for answer in answers:
+        assert answer["state"] == "done", answer
+        assert answer["end"] in ("", "chat.end.length"), answer
+        whole = answer["end"] == "" or answer["stats"]["answer_tokens"] == TOKENS
+        assert whole, answer
+    figures = {
+        "conversations": STUDENTS,
+        "seconds": round(seconds, 2),
+        "tokens": sum(answer["stats"]["answer_tokens"] for answer in answers),
+        "ttft_ms_median": round(statistics.median(answer["stats"]["ttft_ms"] for answer in answers), 1),
+        "ttft_ms_slowest": round(max(answer["stats"]["ttft_ms"] for answer in answers), 1),
+    }
+    print(figures)
+    if out := os.environ.get("OUT"):
+        Path(out, "chat.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    room.stop(server)
