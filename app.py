@@ -29,7 +29,7 @@ from ui.i18n import Language, say, t
 
 PORTS_TRIED = 50
 CHECK_SECONDS = 60.0
-END_SECONDS = 1.5  # from the signal to the end, whatever still runs
+END_SECONDS = 1.2  # from the signal to the end, whatever still runs
 GRACE_SECONDS = 0.4  # of it, for requests that are under way; event streams never end by themselves
 
 
