@@ -126,8 +126,6 @@ def check_environment(
     params: dict[str, Value] = {
         "model": model.name,
         "environment": environment.label,
-        "lmdeploy": environment.lmdeploy,
-        "transformers": environment.transformers,
         "command": INTERNLM2_REMEDY,
     }
     if environment.problem is not None:

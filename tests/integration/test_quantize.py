@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import shlex
+import shutil
 import stat
 import subprocess
 import sys
@@ -213,6 +214,29 @@ def test_a_failure_says_why_and_leaves_nothing(
         (Path(config.model) / "behave").write_text("ok")
         restarted = jobs.wait(jobs.manager.restart(job.id, again.settings), JobState.SUCCEEDED)
         assert (restarted.config.seqlen, restarted.config.batch_size) == (1024, 1)
+
+
+def test_the_preview_pasted_into_a_shell_does_the_same(jobs: Jobs, model: Any) -> None:
+    config = model("ok", "it's a model")
+    command = jobs.manager.preview(config).command
+    subprocess.run(["bash", "-c", command], check=True, capture_output=True, timeout=60)
+    pasted = names(Path(config.output))
+    shutil.rmtree(config.output)
+    jobs.wait(jobs.manager.start(config), JobState.SUCCEEDED)
+    assert names(Path(config.output)) - {"lmdeploy_console.json"} == pasted - {"inputs_stats.pth"}
+
+
+def test_a_model_deleted_while_it_runs(jobs: Jobs, model: Any) -> None:
+    config = model("wait")
+    job_id = jobs.manager.start(config)
+    jobs.wait_for_log(job_id, "half written")
+    for file in Path(config.model).iterdir():
+        file.unlink()
+    (Path(config.model) / "go").touch()
+    failed = jobs.wait(job_id, JobState.FAILED)
+    assert failed.diagnosis is not None
+    assert failed.diagnosis.reason.key == "quantize.failed.model-gone"
+    assert not Path(config.output).exists()
 
 
 def test_two_jobs_never_write_to_one_folder(jobs: Jobs, model: Any) -> None:

@@ -98,7 +98,13 @@ def bind(services: Services, tab: QuantizeTab, tabs: Mapping[str, Any]) -> None:
 def _open(handlers: Handlers, tab: QuantizeTab) -> None:
     """What the page asks for once, as it opens. The machine's check may take seconds; the models are there before."""
     gr.on(
-        None, handlers.load, inputs=[], outputs=tab.model, queue=False, show_progress="hidden", api_name="quantize_load"
+        None,
+        handlers.load,
+        inputs=[],
+        outputs=[tab.model, tab.message],
+        queue=False,
+        show_progress="hidden",
+        api_name="quantize_load",
     )
     gr.on(
         None,

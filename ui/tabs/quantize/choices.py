@@ -80,11 +80,7 @@ def model_choices(models: Iterable[ModelInfo]) -> Choices:
 
 def environment_choices(environments: Iterable[Environment], language: Language) -> Choices:
     """First "automatic", then each Python that has LMDeploy."""
-    found = [
-        (SEPARATOR.join((e.label, f"LMDeploy {e.lmdeploy}", f"transformers {e.transformers}")), e.id)
-        for e in environments
-        if e.lmdeploy
-    ]
+    found: Choices = [(e.label, e.id) for e in environments if e.lmdeploy]
     return [(t("quantize.environment.auto", language), ""), *found]
 
 

@@ -37,16 +37,20 @@ class Handlers:
 
     # The page opens
 
-    def load(self, request: gr.Request) -> Any:
-        """What is known at once: model."""
+    def load(self, request: gr.Request) -> Updates:
+        """What is known at once: model, message."""
         if role_of(request) is not Role.OPERATOR:
-            return gr.skip()
+            return gr.skip(), gr.skip()
         models = self.services.catalog.models()
         offered = choices.model_choices(models)
         # One that runs at once comes first: code of a model's own must be trusted by a person.
         ready = [str(model.path) for model in models if not model.needs_remote_code]
         first = [path for _, path in offered if path in ready] or [path for _, path in offered]
-        return gr.update(choices=offered, value=first[0] if first else "")
+        said = [] if first else [Message("quantize.nothing-chosen", field="quantize-model", level="info")]
+        return (
+            gr.update(choices=offered, value=first[0] if first else ""),
+            message_html(said, language_of(request)),
+        )
 
     def load_machine(self, request: gr.Request) -> Updates:
         """What this machine can do, which takes seconds the first time: device, dataset, environment."""
