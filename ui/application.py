@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import quote, urlsplit
 
 import gradio as gr
 from fastapi import FastAPI
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backend.services import Services
 from ui.access import Role
@@ -53,4 +54,20 @@ def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
         i18n=gradio_i18n(),
         theme=theme(),
     )
-    return Guard(AssetCache(HtmlHead(app, [tab.name for tab in TABS])), tokens, services.settings)
+    guarded = Guard(AssetCache(HtmlHead(app, [tab.name for tab in TABS])), tokens, services.settings)
+    return without_prefix(guarded, urlsplit(services.settings.root_path).path)
+
+
+def without_prefix(app: ASGIApp, prefix: str) -> ASGIApp:
+    """The same application where a proxy leaves its prefix in the path, and where the page is opened without the proxy:
+    either way Gradio's page asks under the prefix that it was told of."""
+    if not prefix:
+        return app
+
+    async def stripped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket") and scope["path"].startswith(f"{prefix}/"):
+            path = scope["path"].removeprefix(prefix)
+            scope = {**scope, "path": path, "raw_path": quote(path).encode()}
+        await app(scope, receive, send)
+
+    return stripped

@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from tests.unit.ui.asgi import client
 from ui.access import STATE_KEY, Role, Visitor
+from ui.application import without_prefix
 from ui.asset_cache import A_DAY, FOR_EVER, AssetCache
 from ui.html_head import HtmlHead, asset_urls, inject
 from ui.i18n import Language
@@ -122,3 +123,15 @@ async def test_other_queries_dont_fill_the_memory() -> None:
     for number in range(5):
         await session.get(f"/assets/a.js?{number}")
     assert files.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "inner"),
+    [("/user/me/x/", "/"), ("/user/me/x/a%20b", "/a b"), ("/", "/"), ("/user/me/xyz", "/user/me/xyz")],
+)
+async def test_a_proxys_prefix(path: str, inner: str) -> None:
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse(scope["path"])(scope, receive, send)
+
+    assert (await client(without_prefix(told, "/user/me/x")).get(path)).text == inner
+    assert (await client(without_prefix(told, "")).get("/a")).text == "/a"
