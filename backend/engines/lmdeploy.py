@@ -170,8 +170,10 @@ class LMDeployEngine(ABC):
                 messages.append(Message("engines.needs-trust", params, field))
             else:
                 messages.append(Message("engines.may-need-trust", params, field, "warning"))
-        if config.dtype == "auto" and needed_dtype(config, model) != "auto" and find(known, "--dtype"):
-            messages.append(Message("engines.dtype-added", {"model": model.name}, "deploy-dtype", "info"))
+        dtype = needed_dtype(config, model)
+        if dtype != config.dtype and find(known, "--dtype"):
+            params = {"model": model.name, "dtype": dtype}
+            messages.append(Message("engines.dtype-added", params, "deploy-dtype", "info"))
         return tuple(messages)
 
     def _check_flags(
@@ -195,12 +197,16 @@ class LMDeployEngine(ABC):
 
 
 def needed_dtype(config: ServeConfig, model: ModelInfo | None) -> str:
-    """The dtype to give: the chosen one; float16 for an AWQ model with a vision tower where none is chosen.
+    """The dtype to give: the chosen one; where none is chosen, one for both towers of a vision model.
 
-    auto_awq leaves the vision tower in float16 and the text model in bfloat16, and the first picture aborts the server.
+    auto_awq leaves the vision tower in float16 and the text model in bfloat16. Of a float32 checkpoint LMDeploy loads
+    the text model in bfloat16 and the vision tower as it is. Either way the first picture would abort the server.
     """
-    if config.dtype == "auto" and model is not None and model.quantization == "awq" and model.takes_images:
-        return "float16"
+    if config.dtype == "auto" and model is not None and model.takes_images:
+        if model.quantization == "awq":
+            return "float16"
+        if model.dtype == "float32":
+            return "bfloat16"
     return config.dtype
 
 

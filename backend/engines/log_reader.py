@@ -45,7 +45,7 @@ class Diagnosis:
 REASONS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (f"engines.died.{name}", re.compile(pattern))
     for name, pattern in (
-        ("awq-picture", r"pixel_value\.dtype\(\) == d\.batch_input\.dtype\(\)"),
+        ("picture-dtype", r"pixel_value\.dtype\(\) == d\.batch_input\.dtype\(\)"),
         ("kv-misaligned", r"CUDA error: misaligned address"),
         ("memory-kv", r"No enough gpu memory for kv cache"),
         (

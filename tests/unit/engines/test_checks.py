@@ -126,7 +126,12 @@ def test_the_original_internvl2_asks_for_trust() -> None:
     assert errors(config(), replace(INTERNLM2, own_tokenizer=True)) == ["engines.needs-trust"]
 
 
-def test_an_awq_model_with_pictures_is_told_of_its_dtype() -> None:
+def test_a_model_with_pictures_is_told_of_its_dtype() -> None:
+    for engine in ("turbomind", "pytorch"):
+        message = check(config(engine), replace(INTERNVL_HF, dtype="float32"))["engines.dtype-added"]
+        assert (message.level, message.params["dtype"]) == ("info", "bfloat16")
+    assert "engines.dtype-added" not in check(config(), INTERNVL_HF)
+    assert "engines.dtype-added" not in check(config(), model(dtype="float32"))
     assert check(config(trust_remote_code=True), INTERNVL_AWQ)["engines.dtype-added"].level == "info"
     assert "engines.dtype-added" not in check(config(dtype="float16", trust_remote_code=True), INTERNVL_AWQ)
 
