@@ -19,16 +19,17 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
     """Connect the tab's events. Handlers read raw values (``preprocess=False``): every error is the console's own."""
     handlers = Handlers(services)
     inputs = tab.inputs()
-    # Short and frequent: no queue, no spinner.
     quick = partial(gr.on, queue=False, show_progress="hidden", preprocess=False)
+    # What follows the form goes through the queue: only there does Gradio wait for the answer under way, so that a late
+    # answer to an older form never stands last.
+    follow = partial(gr.on, trigger_mode="always_last", show_progress="hidden", preprocess=False)
 
     _open(handlers, tab)
-    quick(
+    follow(
         None,  # as the page opens, and at every change
         handlers.preview,
         inputs=inputs,
         outputs=[tab.command, tab.message, tab.start],
-        trigger_mode="always_last",
         api_name="deploy_preview",
     )
     quick(
@@ -39,20 +40,18 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
         trigger_mode="always_last",
         api_visibility="private",
     )
-    quick(
+    follow(
         [tab.engine.change, tab.environment.change],
         handlers.fit_form,
         inputs=[tab.engine, tab.environment],
         outputs=inputs[1:],
-        trigger_mode="always_last",
         api_name="deploy_fit_form",
     )
-    quick(
+    follow(
         None,
         handlers.describe,
         inputs=[tab.engine, tab.model],
         outputs=tab.details,
-        trigger_mode="always_last",
         api_name="deploy_describe",
     )
     quick(tab.refresh.click, handlers.refresh_models, outputs=tab.model, api_name="deploy_refresh")
