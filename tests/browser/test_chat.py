@@ -15,10 +15,12 @@ from backend.engines.base import ServeConfig
 from backend.services import build_services
 from tests.conftest import make_settings
 from tests.console import Console
+from tests.gradio_calls import Visitor
 from tests.pictures import png_header
 from tests.scripted import Scripted
 from tests.tiny_models import make_model
 from tests.waiting import wait_for
+from ui.tabs.deploy.values import CONTROLS, form_values
 
 NewPage = Callable[..., Page]
 DEADLINE_S = 60.0
@@ -386,13 +388,14 @@ def test_everything_has_a_name_and_can_be_reached_by_keyboard(chat: Page) -> Non
     assert {"chat-regenerate", "chat-edit", "chat-clear", "chat-temperature"} <= {str(r) for r in reached}
 
 
-def test_the_real_transformers_serve_a_text_model_and_the_queue(new_page: NewPage, console: Console) -> None:
-    operator = new_page()
-    expect(operator.locator("#deploy-engine input")).to_have_value(re.compile("transformers"))  # this machine's default
-    choose(operator.locator("#deploy-model"), "tiny-text")
-    expect(operator.locator("#deploy-start")).to_be_enabled(timeout=180_000)  # once the environments were looked at
-    operator.locator("#deploy-start").click()
-    open_chat(operator)
+def test_the_real_transformers_serve_a_text_model_and_the_queue(
+    new_page: NewPage, console: Console, models: Path
+) -> None:
+    values = form_values(ServeConfig("transformers", str(models / "tiny-text"))).values
+    with Visitor(console) as starter:
+        answers = list(starter.call("deploy_start", [values[name] for name in CONTROLS]))
+    assert answers[-1]["success"], answers
+    operator = open_chat(new_page())
     expect(operator.locator("#chat-server input")).to_have_value(re.compile("tiny-text.*transformers"), timeout=180_000)
     expect(operator.locator("#chat-starter")).to_contain_text("takes no pictures")
     expect(operator.locator("#chat-input textarea")).to_have_attribute("placeholder", re.compile("takes no pictures"))

@@ -1,7 +1,7 @@
 """Conversations on a real GPU: the whole console, driven over HTTP as a page drives it.
 
-On a GPU machine, in the project's root: ``python -m pytest -c tests/gpu/pytest.ini -s tests/gpu/test_chat.py``. It takes
-about two minutes. The figures of the thirty conversations are printed at the end, and written as JSON to
+On a GPU machine, in the project's root: ``python -m pytest -c tests/gpu/pytest.ini -s tests/gpu/test_chat.py``. It
+takes about two minutes. The figures of the thirty conversations are printed at the end, and written as JSON to
 ``$OUT/chat.json`` where OUT names a folder.
 """
 
