@@ -326,11 +326,15 @@ function headerBar(element) {
     title: t("header.theme"), "aria-label": t("header.theme"), onclick: toggleTheme,
   }, "◐");
   const role = el("span", { class: "badge", id: "header-role", hidden: true, title: t("header.class.title") }, t("header.class"));
+  const notices = el("div", { id: "header-notices", class: "message-list" });
   element.replaceChildren(
     el("div", { class: "header-bar" },
       el("h1", {}, t("common.title")), role, el("span", { class: "spring" }), gpus, servers, theme),
+    notices,
   );
-  onSnapshot(({ header, servers: all, role: who }) => {
+  onSnapshot(({ header, servers: all, role: who, notices: said }) => {
+    notices.replaceChildren(...said.map((text) =>
+      el("div", { class: "console-message", role: "alert", "data-level": "error" }, text)));
     role.hidden = who !== "class";
     gpus.dataset.state = header.gpus.length ? "gpu" : "host";
     gpus.dataset.used = header.gpus.reduce((sum, gpu) => sum + (gpu.used_bytes ?? 0), 0);

@@ -188,11 +188,19 @@ def test_a_life_with_accidents(tmp_path: Path) -> None:
     again = Console(tmp_path / "state").ready()
     try:
         assert again.token == token
+        with again.client() as browser:
+            assert browser.get("/console/snapshot").json()["notices"] == []
         again.process.kill()
         again.process.wait()
+        for file in (tmp_path / "state").glob("console.sqlite3*"):
+            file.write_bytes(b"not a database")
         third = Console(tmp_path / "state").ready()
         try:
             assert third.token == token
+            with third.client() as browser, third.client(third.class_token) as guest:
+                [notice] = browser.get("/console/snapshot").json()["notices"]
+                assert str(tmp_path / "state") in notice
+                assert guest.get("/console/snapshot").json()["notices"] == []  # it names a path
             third.process.send_signal(signal.SIGINT)
             assert third.end(signal.SIGINT) == 0
             assert "Traceback" not in third.output()
