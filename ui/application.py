@@ -19,6 +19,7 @@ from ui.html_head import ASSETS, HtmlHead
 from ui.i18n import gradio_i18n
 from ui.routes import console_routes
 from ui.tabs import TABS
+from ui.uploads import OwnUploads
 
 ASSET_FOLDERS = ("js", "css", "icons", "pictures")
 MAX_UPLOAD = "64mb"
@@ -54,7 +55,8 @@ def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
         i18n=gradio_i18n(),
         theme=theme(),
     )
-    guarded = Guard(AssetCache(HtmlHead(app, [tab.name for tab in TABS])), tokens, services.settings)
+    page = OwnUploads(app, services.settings.uploads_dir)
+    guarded = Guard(AssetCache(HtmlHead(page, [tab.name for tab in TABS])), tokens, services.settings)
     return without_prefix(guarded, urlsplit(services.settings.root_path).path)
 
 

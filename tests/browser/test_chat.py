@@ -226,6 +226,9 @@ def test_pictures_are_sent_and_are_their_visitors_own(
 ) -> None:
     attach(chat, png(tmp_path / "red.png"), png(tmp_path / "blue.png", "blue"))
     expect(chat.locator("#chat-input .thumbnail-item")).to_have_count(2)
+    thumbnail = chat.locator("#chat-input .thumbnail-item img").first
+    assert thumbnail.evaluate("image => image.decode().then(() => image.naturalWidth)") == 80
+    upload = thumbnail.evaluate("image => image.src")
     question(chat, "Which colours?")
     expect_state(chat, "done")
     shown = chat.locator("#chat-box img.chat-picture")
@@ -238,6 +241,7 @@ def test_pictures_are_sent_and_are_their_visitors_own(
     assert chat.request.get(address).status == 200
     other = open_chat(new_page())
     assert other.request.get(address).status == 404
+    assert other.request.get(upload).status == 404
     expect(other.locator("#chat-box")).not_to_contain_text("Which colours?")
 
 

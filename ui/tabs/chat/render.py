@@ -62,7 +62,8 @@ def answer_messages(
             shown.append({"role": "assistant", "content": step.text})
         for use in step.calls:
             arguments = use.arguments if len(use.arguments) <= 200 else use.arguments[:200] + "…"
-            shown.append(_note(f"{use.name}({arguments})", f"= `{use.result}`", "done"))
+            title = t("chat.tool.called", language, {"call": f"{use.name}({arguments})", "result": use.result})
+            shown.append(_note(title, t("chat.tool.explain", language), "done"))
     parts: list[Any] = [{"type": "text", "text": text}] if text else []
     if ended:
         parts.append(html_part(footer(answer, number, lane, language, role)))

@@ -7,8 +7,8 @@ from pathlib import Path
 from ui.i18n import Language, t
 
 FOLDER = Path(__file__).parents[3] / "assets" / "sample_pictures"
-QUESTIONS = ("chat.sample.story", "chat.sample.kv", "chat.sample.code")
-PICTURE_QUESTIONS = ("chat.sample.see", "chat.sample.count", "chat.sample.colours")
+QUESTIONS = ("chat.sample.story", "chat.sample.kv", "chat.sample.you")
+PICTURE_QUESTIONS = ("chat.sample.see", "chat.sample.count", "chat.sample.describe")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MAX_PICTURES = 3
 
