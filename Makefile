@@ -4,14 +4,15 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: run test check unit install install-internlm2 install-dev lock clean
+.PHONY: run test check install install-internlm2 install-dev lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
 export UV_LINK_MODE ?= hardlink
+# Certificates that the machine trusts: schools and companies often add their own.
+export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# torch is imported by short-lived children: compiled files are made as they are needed
 INSTALL = $(UV) pip install --quiet --python
 
 run: install install-internlm2
