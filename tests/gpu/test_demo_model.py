@@ -1,0 +1,155 @@
+"""The demo model in LMDeploy on a GPU: the same questions to both engines, to quantized KV caches and to 4-bit weights.
+
+On a GPU machine with LMDeploy, in the project's root: ``python -m pytest -c tests/gpu/pytest.ini -s
+tests/gpu/test_demo_model.py``. Each of the six servers gets the same cases; the table of right answers is printed at
+the end, and written as JSON to ``$OUT/demo_model.json`` where OUT names a folder. ``DEMO_SCALE`` (default 0.3) is the
+share of the whole evaluation.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from assets.demo_model.train import evaluate
+from tests.waiting import wait_for
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "assets" / "demo_model"
+READY_S = 150
+COMMON = ("--server-name", "127.0.0.1", "--model-name", "demo", "--tool-call-parser", "qwen")
+CACHE = ("--cache-max-entry-count", "0.1")
+AWQ = ("--backend", "turbomind", "--model-format", "awq", "--dtype", "float16")
+WAYS = {
+    "TurboMind": ("--backend", "turbomind"),
+    "TurboMind, KV int8": ("--backend", "turbomind", "--quant-policy", "8"),
+    "TurboMind, KV int4": ("--backend", "turbomind", "--quant-policy", "4"),
+    "PyTorch": ("--backend", "pytorch"),
+    "TurboMind, W4A16": AWQ,
+    "TurboMind, W4A16, KV int4": (*AWQ, "--quant-policy", "4"),
+}  # fmt: skip
+# How many points a way may fall behind TurboMind with 16 bits, in right answers of a hundred.
+BEHIND = {
+    "TurboMind, KV int8": 1.5,
+    "TurboMind, KV int4": 4,
+    "PyTorch": 1.5,
+    "TurboMind, W4A16": 4,
+    "TurboMind, W4A16, KV int4": 6,
+}
+
+
+@contextmanager
+def served(folder: Path, log: Path, *flags: str) -> Iterator[str]:
+    """``lmdeploy serve api_server``, ready: its API address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["lmdeploy", "serve", "api_server", str(folder), *COMMON, *CACHE, "--server-port", str(port), *flags],
+            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+        def healthy() -> bool:
+            assert process.poll() is None, log.read_text(errors="replace")[-3000:]
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as reply:
+                    return bool(reply.status == 200)
+            except (urllib.error.URLError, OSError):
+                return False
+
+        try:
+            wait_for(f"{folder} is ready", healthy, READY_S, every_s=0.2)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def w4a16(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo model with its text tower in 4 bits, calibrated with the texts it knows."""
+    from assets.demo_model.train import explain
+
+    work = tmp_path_factory.mktemp("w4a16")
+    text, quantized, whole = work / "text", work / "quantized", work / "whole"
+    tower = [sys.executable, str(ROOT / "backend" / "quantization" / "children" / "text_tower.py")]
+    subprocess.run([*tower, "extract", str(FOLDER), str(text)], check=True, timeout=120)
+    data = work / "wikitext"
+    data.mkdir()
+    (data / "README.md").write_text(
+        "---\nconfigs:\n- config_name: wikitext-2-raw-v1\n  data_files:\n  - split: train\n    path: train.txt\n---\n",
+        encoding="utf-8",
+    )
+    lines = [topic.answer[language] for topic in explain.topics() for language in ("en", "zh")]
+    (data / "train.txt").write_text("\n".join(lines * 12), encoding="utf-8")
+    command = [
+        "lmdeploy",
+        "lite",
+        "auto_awq",
+        str(text),
+        "--calib-samples",
+        "64",
+        "--calib-seqlen",
+        "512",
+        "--w-group-size",
+        "128",
+        "--dtype",
+        "float16",
+        "--work-dir",
+        str(quantized),
+    ]
+    subprocess.run(command, check=True, timeout=240, cwd=work)
+    subprocess.run([*tower, "merge", str(FOLDER), str(quantized), str(whole)], check=True, timeout=120)
+    return whole
+
+
+def test_every_way_of_serving_answers_alike(w4a16: Path, tmp_path: Path) -> None:
+    cases = evaluate.all_cases(float(os.environ.get("DEMO_SCALE", "0.3")))
+    right: dict[str, float] = {}
+    groups: dict[str, dict[str, float]] = {}
+    seconds: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    for way, flags in WAYS.items():
+        began = time.monotonic()
+        try:
+            with served(w4a16 if "W4A16" in way else FOLDER, tmp_path / "log", *flags) as address:
+                results = evaluate.evaluate(cases, evaluate.server(address, "demo", parallel=32))
+        except (AssertionError, OSError) as error:  # the other ways are still worth their figures
+            failed[way] = str(error)
+            continue
+        right[way] = 100 * sum(r for _, r, _ in results) / len(results)
+        for row, values in evaluate.summary(results).items():
+            groups.setdefault(row, {})[way] = values["all"]
+        seconds[way] = time.monotonic() - began
+    table = ["| | " + " | ".join(right) + " |", "|---" * (len(right) + 1) + "|"]
+    table += [
+        f"| {row} | " + " | ".join(f"{values.get(way, float('nan')):.1%}" for way in right) + " |"
+        for row, values in groups.items()
+    ]
+    table += [
+        "| all | " + " | ".join(f"{value:.1f}%" for value in right.values()) + " |",
+        "| seconds | " + " | ".join(f"{s:.0f}" for s in seconds.values()) + " |",
+    ]
+    print("\n" + "\n".join(table))
+    if os.environ.get("OUT"):
+        (Path(os.environ["OUT"]) / "demo_model.json").write_text(
+            json.dumps({"right": right, "groups": groups, "failed": failed}, indent=1), encoding="utf-8"
+        )
+    assert not failed
+    for way, most in BEHIND.items():
+        assert right[way] >= right["TurboMind"] - most, way
