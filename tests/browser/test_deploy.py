@@ -227,6 +227,7 @@ def test_a_pasted_command_fills_the_form(new_page: NewPage, models: Path) -> Non
         "--cache_max_entry_count 0.4 --max-batch-size 16"
     )
     page.locator("#deploy-paste-apply").click()
+    expect(page.locator("#deploy-paste-message")).to_contain_text("--server_name")
     expect(field(page, "deploy-engine")).to_have_value(re.compile("^turbomind"))
     expect(field(page, "deploy-model")).to_have_value(re.compile("^wrong-weights"))
     expect(field(page, "deploy-quant-policy")).to_have_value(re.compile("^8"))

@@ -85,8 +85,9 @@ def bind_plan(services: Services, plan: DeployPlan, inputs: Sequence[Any], ratio
         "queue": False,
         "preprocess": False,
     }
-    gr.on(None, handlers.show, form, [plan.view, plan.steps, plan.kv], trigger_mode="always_last", **options)
-    plan.refresh.click(handlers.show, form, [plan.view, plan.steps, plan.kv], **options)
+    # The page's script presses it after every change of the form too (ui/tabs/deploy/binding.py says why).
+    plan.refresh.click(handlers.show, form, [plan.view, plan.steps, plan.kv], trigger_mode="always_last", **options)
+    plan.card.change(fn=None, js="() => { window.lmDeploy?.changed(); }", api_visibility="private")
     gr.on(
         [plan.set_chats.click, plan.chats.submit, plan.length.submit],
         handlers.for_chats,

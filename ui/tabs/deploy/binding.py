@@ -1,4 +1,4 @@
-"""Which event calls which handler. Every change of the form asks for one preview; the last change wins."""
+"""Which event calls which handler. A change of the form asks for one preview, a moment later; the last change wins."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -12,6 +12,8 @@ from ui.tabs.deploy.handlers import Handlers
 from ui.tabs.deploy_plan import bind_plan
 
 SELECTED = "() => [window.lmDeploy.selected()]"  # the handler's one input: the server chosen on the page
+CHANGED = "() => { window.lmDeploy?.changed(); }"
+ENGINE_CHANGED = "() => { window.lmDeploy?.engineChanged(); }"
 SHOW = "(id) => { window.lmDeploy.select(id); }"
 
 
@@ -19,40 +21,41 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
     """Connect the tab's events. Handlers read raw values (``preprocess=False``): every error is the console's own."""
     handlers = Handlers(services)
     inputs = tab.inputs()
-    quick = partial(gr.on, queue=False, show_progress="hidden", preprocess=False)
-    # What follows the form goes through the queue: only there does Gradio wait for the answer under way, so that a late
-    # answer to an older form never stands last.
-    follow = partial(gr.on, trigger_mode="always_last", show_progress="hidden", preprocess=False)
+    # Short and frequent: no queue, no spinner.
+    quick = partial(gr.on, queue=False, show_progress="hidden", preprocess=False, trigger_mode="always_last")
 
     _open(handlers, tab)
-    follow(
-        None,  # as the page opens, and at every change
+    # Gradio runs two changes of one moment side by side, and the older answer may come last. So every change goes to
+    # the page's script, which presses the hidden buttons once, a moment later; of those, one is under way at a time.
+    gr.on([control.change for control in inputs], fn=None, js=CHANGED, api_visibility="private")
+    gr.on([tab.engine.change, tab.environment.change], fn=None, js=ENGINE_CHANGED, api_visibility="private")
+    quick(
+        tab.changed.click,
         handlers.preview,
         inputs=inputs,
         outputs=[tab.command, tab.message, tab.start],
         api_name="deploy_preview",
     )
     quick(
-        tab.look_again.click,  # a port was taken or became free: the command may have changed, the message stays
-        handlers.preview_again,
-        inputs=inputs,
-        outputs=[tab.command, tab.start],
-        trigger_mode="always_last",
-        api_visibility="private",
-    )
-    follow(
-        [tab.engine.change, tab.environment.change],
-        handlers.fit_form,
-        inputs=[tab.engine, tab.environment],
-        outputs=inputs[1:],
-        api_name="deploy_fit_form",
-    )
-    follow(
-        None,
+        tab.changed.click,
         handlers.describe,
         inputs=[tab.engine, tab.model],
         outputs=tab.details,
         api_name="deploy_describe",
+    )
+    quick(
+        tab.look_again.click,  # a port was taken or became free: the command may have changed, the message stays
+        handlers.preview_again,
+        inputs=inputs,
+        outputs=[tab.command, tab.start],
+        api_visibility="private",
+    )
+    quick(
+        tab.engine_changed.click,
+        handlers.fit_form,
+        inputs=[tab.engine, tab.environment],
+        outputs=inputs[1:],
+        api_name="deploy_fit_form",
     )
     quick(tab.refresh.click, handlers.refresh_models, outputs=tab.model, api_name="deploy_refresh")
     tab.recheck.click(
@@ -77,7 +80,7 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
         [tab.paste_apply.click, tab.paste.submit],
         handlers.paste,
         inputs=tab.paste,
-        outputs=[tab.message, *inputs],
+        outputs=[tab.paste_message, *inputs],
         api_name="deploy_paste",
     )
     quick(

@@ -38,6 +38,7 @@ class DeployTab:
     details: gr.HTML
     paste: gr.Textbox
     paste_apply: gr.Button
+    paste_message: gr.HTML
     more_message: gr.HTML
     plan: DeployPlan
 
@@ -48,6 +49,8 @@ class DeployTab:
     selected: gr.Textbox
     edit: gr.Button
     look_again: gr.Button
+    changed: gr.Button
+    engine_changed: gr.Button
     chat: gr.Button
     status: gr.HTML
     servers: gr.HTML
@@ -188,6 +191,7 @@ def _paste(parts: dict[str, Any]) -> None:
         parts["paste_apply"] = gr.Button(
             L("deploy.paste.apply"), size="sm", interactive=True, elem_id="deploy-paste-apply"
         )
+        parts["paste_message"] = gr.HTML(elem_id="deploy-paste-message")
 
 
 def _command(parts: dict[str, Any]) -> None:
@@ -213,15 +217,15 @@ def _servers(parts: dict[str, Any]) -> None:
     parts["status"] = gr.HTML(elem_id="deploy-status", js_on_load=_mount("deploy-status"))
     parts["servers"] = gr.HTML(elem_id="deploy-servers", js_on_load=_mount("deploy-servers"))
     parts["log"] = gr.HTML(elem_id="deploy-log", js_on_load=_mount("deploy-log"))
-    # For the page's script: the chosen server's id, the cards' two buttons, and a preview when other servers changed.
+    # For the page's script: the chosen server's id, the cards' two buttons, and what follows a change of the servers,
+    # of the form, and of the engine.
     parts["selected"] = gr.Textbox(
         show_label=False, container=False, interactive=True, visible="hidden", elem_id="deploy-selected"
     )
     parts["edit"] = gr.Button(L("deploy.edit"), visible="hidden", interactive=True, elem_id="deploy-edit")
     parts["chat"] = gr.Button(L("deploy.chat"), visible="hidden", interactive=True, elem_id="deploy-chat")
-    parts["look_again"] = gr.Button(
-        L("deploy.command.label"), visible="hidden", interactive=True, elem_id="deploy-look-again"
-    )
+    for name in ("look_again", "changed", "engine_changed"):
+        parts[name] = gr.Button("", visible="hidden", interactive=True, elem_id=f"deploy-{name.replace('_', '-')}")
 
 
 def _connect(parts: dict[str, Any]) -> None:

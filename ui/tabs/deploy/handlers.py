@@ -170,8 +170,8 @@ class Handlers:
         return self._shown(request, fill, self._unchanged)
 
     def paste(self, request: gr.Request, text: object) -> Updates:
-        """Fill the form from a pasted command; what it doesn't name goes to LMDeploy's default: message, then every
-        control."""
+        """Fill the form from a pasted command; what it doesn't name goes to LMDeploy's default: paste_message, then
+        every control."""
 
         def fill() -> Updates:
             pasted = parse_command(str(text or ""), _switches())
