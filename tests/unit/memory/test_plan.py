@@ -14,16 +14,18 @@ from backend.memory.plan import plan
 from backend.memory.plan_values import Card, Learned, Plan
 from backend.memory.shape import ModelShape, read_shape
 from backend.models.checkpoint import read_model, read_tensors
+from tests.gpu.measure_vram import CASES, QWEN2_5_1_5B
 from tests.tiny_models import fake_model
 from tests.unit.memory.sparse import INTERNLM2_5_1_8B, INTERNLM2_5_7B, llama, llama_tensors
 
 DATA = Path(__file__).parents[2] / "data" / "vram"
 H200 = "NVIDIA H200"
 CARD = Card(H200, 24 * GIB, 24 * GIB)
+WITHIN = {"turbomind": 0.04, "pytorch": 0.06}
 
 
-def measured() -> list[dict[str, str]]:
-    with (DATA / "measured.csv").open(encoding="utf-8") as file:
+def measured(name: str) -> list[dict[str, str]]:
+    with (DATA / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(line for line in file if not line.startswith("#")))
 
 
@@ -45,15 +47,77 @@ def settings(engine: str = "turbomind", **values: Any) -> ServeConfig:
     return ServeConfig(engine, "model", **values)
 
 
-@pytest.mark.parametrize("row", measured(), ids=lambda row: "-".join(list(row.values())[3:7]))
+@pytest.mark.parametrize("row", measured("measured.csv"), ids=lambda row: "-".join(list(row.values())[3:7]))
 def test_total_against_measured(row: dict[str, str], plain: ModelShape, packed: ModelShape) -> None:
     shape = packed if row["model_format"] == "awq" else plain
     ratio = float(row["cache_max_entry_count"])
     config = settings(row["backend"], quant_policy=int(row["quant_policy"]), cache_max_entry_count=ratio)
     made = plan(shape, config, Card(H200, 24 * GIB, round(float(row["free_gib"]) * GIB)))
     assert (made.weights_bytes / GIB) == pytest.approx(float(row["weights_gib"]), abs=0.01)
-    within = 0.04 if row["backend"] == "turbomind" else 0.06
-    assert made.ready_bytes / GIB == pytest.approx(float(row["used_gib"]), rel=within)
+    assert made.ready_bytes / GIB == pytest.approx(float(row["used_gib"]), rel=WITHIN[row["backend"]])
+
+
+def measured_name(row: dict[str, str]) -> str:
+    keys = ("model", "backend", "model_format", "quant_policy", "cache_max_entry_count", "max_batch_size")
+    return "-".join(row[key] for key in keys if row[key])
+
+
+@pytest.mark.parametrize("row", measured("measured-shapes.csv"), ids=measured_name)
+def test_total_and_tokens_of_many_shapes(row: dict[str, str], tmp_path: Path) -> None:
+    """From config.json and the tensors' headers alone to what the server took and to the tokens of its log."""
+    case = next(case for case in CASES if case.name == row["model"])
+    if case.shape is None:
+        folder = internvl(tmp_path / "m")
+    else:
+        folder = llama(tmp_path / "m", case.shape, awq=row["model_format"] == "awq", tied=case.tied)
+    shape = shape_of(folder)
+    assert (shape.text_bytes + shape.vision_bytes) / GIB == pytest.approx(float(row["weights_gib"]), abs=0.002)
+    policy, batch, free = int(row["quant_policy"]), row["max_batch_size"], round(float(row["free_gib"]) * GIB)
+    config = settings(
+        row["backend"],
+        quant_policy=policy,
+        cache_max_entry_count=float(row["cache_max_entry_count"]),
+        session_len=int(row["session_len"]) if row["session_len"] else None,
+        extra=("--max-batch-size", batch) if batch else (),
+    )
+    made = plan(shape, config, Card(row["gpu"], free, free))
+    assert made.ready_bytes / GIB == pytest.approx(float(row["used_gib"]), rel=WITHIN[row["backend"]])
+    if row["tokens"]:  # the PyTorch engine's log doesn't tell its own
+        before_gib = float(row["free_gib"]) - float(row["free_at_cache_gib"])
+        assert made.before_cache_bytes / GIB == pytest.approx(before_gib, abs=0.1)
+        slab_bytes, blocks = int(row["slab_bytes"]), int(row["blocks_per_slab"])
+        assert block_bytes(shape, policy) == int(row["block_bytes"])
+        assert slab(int(row["block_bytes"])) == (slab_bytes, blocks)
+        slabs = int(float(row["budget_gib"]) * GIB / slab_bytes)
+        assert made.tokens == pytest.approx(slabs * blocks * 64, rel=0.01)
+
+
+def internvl(folder: Path) -> Path:
+    """InternVL3-2B's size in transformers' own layout: Qwen2.5-1.5B, a tower of 24 layers and the way between them.
+    Biases and norms of the tower, less than a MiB, are left out."""
+    hidden, layers, heads, kv_heads, intermediate, vocab = QWEN2_5_1_5B
+    text = {"num_hidden_layers": layers, "hidden_size": hidden, "num_attention_heads": heads,
+            "num_key_value_heads": kv_heads, "intermediate_size": intermediate, "vocab_size": vocab,
+            "max_position_embeddings": 32768, "dtype": "bfloat16"}  # fmt: skip
+    vision = {"hidden_size": 1024, "intermediate_size": 4096, "image_size": [448, 448], "patch_size": [14, 14]}
+    config = {
+        "architectures": ["InternVLForConditionalGeneration"],
+        "model_type": "internvl",
+        "text_config": text,
+        "vision_config": vision,
+    }
+    sizes = {name: (dtype, size) for name, dtype, size in llama_tensors(QWEN2_5_1_5B, prefix="language_model.")}
+    sizes["vision_tower.embeddings.patch_embeddings.projection.weight"] = ("BF16", (1024, 3, 14, 14))
+    sizes["vision_tower.embeddings.position_embeddings"] = ("BF16", (1, 1025, 1024))
+    for layer in range(24):
+        base = f"vision_tower.encoder.layer.{layer}"
+        for name in ("q_proj", "k_proj", "v_proj", "projection_layer"):
+            sizes[f"{base}.attention.{name}.weight"] = ("BF16", (1024, 1024))
+        sizes[f"{base}.mlp.fc1.weight"] = ("BF16", (4096, 1024))
+        sizes[f"{base}.mlp.fc2.weight"] = ("BF16", (1024, 4096))
+    sizes["multi_modal_projector.linear_1.weight"] = ("BF16", (hidden, 4096))
+    sizes["multi_modal_projector.linear_2.weight"] = ("BF16", (hidden, hidden))
+    return fake_model(folder, config, sizes)
 
 
 @pytest.mark.parametrize(

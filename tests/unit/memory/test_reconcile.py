@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from backend.engines.base import Gpu, ServeConfig
-from backend.memory.formulas import GIB
+from backend.memory.formulas import GIB, TURBOMIND_CONTEXT
 from backend.memory.host import HostReading
 from backend.memory.load_log import LoadFacts
 from backend.memory.nvml import GpuReading
@@ -112,7 +112,7 @@ def test_a_start_is_planned_measured_stored_and_learned_from(folder: Path, tmp_p
     machine.see(5, 14.05, "running")  # settled: 1 GiB more than measured elsewhere
     [record] = machine.records.all().values()
     planned, measured = record["planned"], record["measured"]
-    assert planned["context_bytes"] / GIB == pytest.approx(0.93, abs=0.01)
+    assert planned["context_bytes"] == round(TURBOMIND_CONTEXT)
     assert sum(measured[f"{part}_bytes"] for part in ("weights", "context", "kv", "work")) == round(14.05 * GIB)
     assert record["free_bytes"] == 24 * GIB  # as it was before the start
     later = machine.planner.plan_on(machine.planner.shape("m"), CONFIG, CARD).plan
