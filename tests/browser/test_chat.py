@@ -133,7 +133,14 @@ def png(path: Path, colour: str = "red") -> Path:
 def chat(new_page: NewPage, child: Scripted) -> Page:
     """A visitor's first look at the tab; the server answers with a dozen words."""
     child.script(text="", tokens=12, rate=0, fault="", finish="stop", calls=[], first_s=0)
-    return open_chat(new_page())
+    page = open_chat(new_page())
+    expect_server(page, child)
+    return page
+
+
+def expect_server(page: Page, server: Scripted) -> None:
+    """It was chosen by itself; one that a test before this ended may still stand in the list for a second."""
+    expect(page.locator("#chat-server input")).to_have_value(re.compile(f"external.*{server.port}"))
 
 
 def test_without_a_server_the_page_says_what_to_do_next(new_page: NewPage, console: Console) -> None:
@@ -147,7 +154,6 @@ def test_without_a_server_the_page_says_what_to_do_next(new_page: NewPage, conso
 
 
 def test_a_first_conversation(chat: Page, child: Scripted) -> None:
-    expect(chat.locator("#chat-server input")).to_have_value(re.compile(f"external.*{child.port}"))
     chat.locator("#chat-starter [data-sample]").first.click()
     expect_state(chat, "done")
     expect(chat.locator("#chat-box")).to_contain_text("The fox found a watermelon")
@@ -283,7 +289,7 @@ def test_bad_pictures_are_explained_and_nothing_is_lost(chat: Page, child: Scrip
 def test_a_server_that_dies_leaves_its_part_and_another_is_asked(chat: Page, child: Scripted, known: Known) -> None:
     mortal = known.run(1, "--tokens", "50", "--rate", "5")
     try:
-        expect(chat.locator("#chat-server input")).to_have_value(re.compile(str(mortal.port)))  # the newest, by itself
+        expect_server(chat, mortal)  # the newest
         mortal.script(fault="die")
         question(chat, "Will you live?")
         expect_state(chat, "failed")
@@ -291,7 +297,7 @@ def test_a_server_that_dies_leaves_its_part_and_another_is_asked(chat: Page, chi
         mortal.close()
     expect(chat.locator("#chat-box")).to_contain_text("The fox found")
     expect(chat.locator("#chat-box .chat-end[data-end='chat.end.gone']")).to_be_visible()
-    expect(chat.locator("#chat-server input")).to_have_value(re.compile(str(child.port)))
+    expect_server(chat, child)
     chat.get_by_role("button", name="Ask again").click()
     expect_state(chat, "done")
     assert child.requests()[0]["body"]["messages"] == [{"role": "user", "content": "Will you live?"}]
@@ -360,6 +366,7 @@ def test_two_servers_side_by_side(chat: Page, child: Scripted, known: Known) -> 
 def test_a_class_chats_in_chinese_and_sees_no_paths(new_page: NewPage, console: Console, child: Scripted) -> None:
     child.script(text="", tokens=12, rate=0, fault="context")
     page = open_chat(new_page(token=console.class_token, locale="zh-CN"))
+    expect_server(page, child)
     question(page, "你好")
     expect_state(page, "failed")
     expect(page.locator("#chat-box .chat-end")).to_contain_text("对话长度超过模型的上下文")

@@ -84,16 +84,18 @@ class Handlers:
         who = visitor(request)
         view = await self._chat.view(who.id)
         sampling = view.conversation.sampling
-        yield {
-            self._tab.system: sampling.system,
-            self._tab.temperature: sampling.temperature,
-            self._tab.top_p: sampling.top_p,
-            self._tab.max_tokens: sampling.max_tokens,
-            self._tab.tools: list(sampling.tools),
-            **await self._server_updates(who, view),
-        }
-        async for updates in self._watch(who):
-            yield updates
+        updates = await self._server_updates(who, view)
+        if sampling != Sampling():  # a new visitor may have begun to type already
+            updates |= {
+                self._tab.system: sampling.system,
+                self._tab.temperature: sampling.temperature,
+                self._tab.top_p: sampling.top_p,
+                self._tab.max_tokens: sampling.max_tokens,
+                self._tab.tools: list(sampling.tools),
+            }
+        yield updates
+        async for seen in self._watch(who):
+            yield seen
         await self._prepare(who)
 
     async def servers_changed(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
