@@ -14,6 +14,7 @@ from backend.engines.base import Environment, ServeConfig
 from backend.engines.choice import check_report, choose_environment, default_engine
 from backend.engines.flags import snapshot as known_flags
 from backend.errors import ConsoleError, InvalidInput, Message, NotFound
+from backend.models.catalog import DEMO_MODEL
 from backend.models.checkpoint import ModelInfo
 from backend.servers.view import ServerView
 from backend.services import Services
@@ -270,8 +271,9 @@ def console_port(request: gr.Request) -> int:
 
 
 def _first_model(models: Sequence[ModelInfo]) -> str:
-    """The model to preselect: the first that can be served."""
-    return next((str(model.path) for model in models if model.problem is None), "")
+    """The model to preselect: the first that can be served; the one that comes with the console where it is alone."""
+    served = [model.path for model in models if model.problem is None]
+    return str(next((path for path in served if path != DEMO_MODEL), served[0])) if served else ""
 
 
 def _switches() -> frozenset[str]:
