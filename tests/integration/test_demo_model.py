@@ -84,24 +84,39 @@ def test_a_sample_of_the_evaluation_is_as_good_as_the_card_says(address: str) ->
 
 
 @pytest.mark.parametrize(
-    ("picture", "question", "answer"),
+    ("picture", "english", "chinese"),
     [
         (
-            "two_shapes", "What is in the picture?",
-            "The picture shows 2 shapes: a red circle at the top left and a blue square at the bottom right.",
+            "two_shapes", "2 shapes: a red circle at the top left and a blue square at the bottom right.",
+            "2 个图形：左上方的红色圆形和右下方的蓝色正方形。",
         ),
-        ("two_shapes", "图里有什么？", "图中有 2 个图形：左上方的红色圆形和右下方的蓝色正方形。"),
-        ("three_stars", "How many stars are there?", "There are 3 stars."),
-        ("big_and_small", "正方形和三角形哪个更大？", "紫色正方形更大。"),
-        ("hand_drawn", "What colour is the heart?", "The heart is red."),
+        (
+            "big_and_small", "2 shapes: an orange triangle at the top right and a purple square on the left.",
+            "2 个图形：右上方的橙色三角形和左边的紫色正方形。",
+        ),
+        (
+            "hand_drawn", "2 shapes: a red heart at the top left and a black circle at the bottom right.",
+            "2 个图形：左上方的红色心形和右下方的黑色圆形。",
+        ),
+        (
+            "three_stars",
+            "3 shapes: an orange star on the left, a purple star in the centre, and a green star on the right.",
+            "3 个图形：左边的橙色星形、中间的紫色星形和右边的绿色星形。",
+        ),
+        (
+            "five_shapes",
+            "5 shapes: a yellow star at the top left, a pink heart at the top right, a white circle in the centre, "
+            "a green triangle at the bottom left, and a red cross at the bottom right.",
+            "5 个图形：左上方的黄色星形、右上方的粉色心形、中间的白色圆形、左下方的绿色三角形和右下方的红色十字。",
+        ),
     ],
 )  # fmt: skip
-def test_the_sample_pictures_are_understood(address: str, picture: str, question: str, answer: str) -> None:
+def test_the_sample_pictures_are_described(address: str, picture: str, english: str, chinese: str) -> None:
     part = evaluate.picture_part(("image/png", (SAMPLES / f"{picture}.png").read_bytes()))
-    message = ask(
-        address, messages=[{"role": "user", "content": [part, {"type": "text", "text": question}]}], temperature=0
-    )
-    assert message["content"] == answer
+    english, chinese = f"The picture shows {english}", f"图中有 {chinese}"
+    for question, answer in (("What is in the picture?", english), ("图里有什么？", chinese)):
+        content = [part, {"type": "text", "text": question}]
+        assert ask(address, messages=[{"role": "user", "content": content}], temperature=0)["content"] == answer
 
 
 def test_compute_takes_two_calls_and_ends_in_16(address: str) -> None:

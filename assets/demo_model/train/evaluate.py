@@ -338,16 +338,19 @@ def local(folder: Path, batch: int = 64) -> Ask:
     return ask
 
 
+def row_of(case: Case) -> str:
+    """The row of the table that a case counts in."""
+    return f"{case.group}: {case.kind}" if case.group in ("pictures", "two pictures", "tools") else case.group
+
+
 def summary(results: list[tuple[Case, bool, Message]]) -> dict[str, dict[str, float]]:
     """Shares of right answers: by group, and by group, kind (pictures and tools) and language."""
-    cells: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
+    cells: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for case, right, _ in results:
-        kind = case.kind if case.group in ("pictures", "two pictures", "tools") else ""
-        for key in {(case.group, kind, case.language), (case.group, kind, "all")}:
-            cells[key].append(right)
+        for language in (case.language, "all"):
+            cells[row_of(case), language].append(right)
     table: dict[str, dict[str, float]] = defaultdict(dict)
-    for (group, kind, language), marks in cells.items():
-        row = f"{group}: {kind}" if kind else group
+    for (row, language), marks in cells.items():
         table[row][language] = sum(marks) / len(marks)
         table[row]["n"] = max(table[row].get("n", 0), len(marks))
     return dict(table)
@@ -376,7 +379,7 @@ def main() -> None:
     cases = all_cases(a.scale, a.seed)
     began = time.time()
     results = evaluate(cases, server(a.url, a.name or str(a.model), a.parallel) if a.url else local(a.model))
-    for case, right, message in [r for r in results if not r[1]][:a.wrong]:
+    for case, _, message in [r for r in results if not r[1]][:a.wrong]:
         content = case.messages[-1]["content"]
         asked = content if isinstance(content, str) else " ".join(p.get("text", "[picture]") for p in content)
         print(f"WRONG {case.group}/{case.kind}/{case.language}: {asked}\n   expected: {case.expected[:110]}\n   answered: {(message.get('content') or json.dumps(message.get('tool_calls'), ensure_ascii=False))[:150]}")

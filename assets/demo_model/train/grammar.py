@@ -6,12 +6,12 @@ In Chinese patterns an ASCII ``?`` makes the character or group before it option
 from __future__ import annotations
 
 import random
-from functools import lru_cache
+from functools import cache
 
 Node = tuple[str, object]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parse(pattern: str, optional_mark: bool) -> Node:
     node, position = _sequence(pattern, 0, "", optional_mark)
     if position != len(pattern):

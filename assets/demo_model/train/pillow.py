@@ -79,10 +79,10 @@ def _wobbled(points: list[tuple[float, float]], rng: random.Random, strength: fl
     return out
 
 
-def draw(picture: Scene, rng: random.Random, style: str = "filled") -> Image.Image:
-    """The scene at some size: ``filled``, ``outline`` or ``hand`` (a wobbly pen line)."""
+def draw(picture: Scene, rng: random.Random, style: str = "filled", short: int | None = None) -> Image.Image:
+    """The scene, ``short`` pixels on its shorter side (default: some size): ``filled``, ``outline`` or ``hand`` (a wobbly pen line)."""
     scale = 3
-    short = rng.choice((96, 160, 224, 300, 480, 720, 1000))
+    short = short or rng.choice((96, 160, 224, 300, 480, 720, 1000))
     width, height = (round(short * picture.aspect), short) if picture.aspect >= 1 else (short, round(short / picture.aspect))
     big = Image.new("RGB", (width * scale, height * scale), tuple(round(v * 255) for v in picture.rgb))
     pen = ImageDraw.Draw(big)

@@ -310,9 +310,8 @@ def ask(scene: Scene, language: str, rng: random.Random, kind: str | None = None
                 continue
             shape, k, c = unique
             if what == "colour":
-                if c is not None or k is None:
-                    if len(matching(scene, shape.kind, None)) != 1:
-                        continue
+                if c is not None and len(matching(scene, shape.kind, None)) != 1:
+                    continue
                 words = _words(shape.kind, None, language, rng)
                 if len(scene.shapes) == 1 and rng.random() < 0.3:
                     words = _words(None, None, language, rng)

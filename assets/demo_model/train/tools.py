@@ -44,7 +44,7 @@ OPERATIONS = (
               ("{what is|what's|compute|calculate} {A divided by B|A / B|A/B|A ÷ B}", "A divided by B", "divide A by B"), ("A除以B{等于多少|是多少|}", "{计算|算一下|求}A{除以|/|÷}B"), lambda a, b: a / b if b else 0.0),
     Operation("pow", ("pow", "power", "exponent"), ("Raise the first number to the power of the second.", "a to the power of b", "乘方", "计算幂"),
               ("^", "**", "的幂"),
-              ("{what is|compute|calculate} {A to the power of B|A^B|A**B}", "raise A to the power of B", "A to the power B"), ("A的B次方{是多少|等于多少|}", "{计算|求}A的B次方"), lambda a, b: a ** max(0, min(b, 6))),
+              ("{what is|compute|calculate} {A to the power of B|A^B|A**B}", "raise A to the power of B", "A to the power B"), ("A的B次方{是多少|等于多少|}", "{计算|求}A的B次方"), lambda a, b: a ** max(0, min(int(b), 6))),
     Operation("max", ("max", "maximum", "larger", "max_of_two"), ("The larger of two numbers.", "Return the maximum", "较大的数", "两个数中的最大值"), (),
               ("{what is|which is|find|give me} the {larger|bigger|maximum|greater} of A and B", "which is larger, A or B", "max of A and B"), ("A和B{哪个大|哪个更大|中较大的数}", "求A和B的最大值"), max),
     Operation("min", ("min", "minimum", "smaller", "min_of_two"), ("The smaller of two numbers.", "Return the minimum", "较小的数", "两个数中的最小值"), (),
@@ -210,7 +210,7 @@ def conversation(language: str, rng: random.Random) -> tuple[list[dict[str, obje
         run = BY_KEY[key].run if key in BY_KEY else lambda _a, _b: _number(rng)
         try:
             value = float(run(float(a), float(b)))  # type: ignore[arg-type]
-        except (OverflowError, ZeroDivisionError):
+        except OverflowError:
             value = 0.0
         if rng.random() < 0.25:  # the answer is the tool's, not the model's own guess
             value = _number(rng)
