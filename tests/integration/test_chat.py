@@ -18,14 +18,17 @@ from backend.chat.service import Chat, Upload
 from backend.chat.snippets import Target, curl_code, picture_reference, python_code
 from backend.engines.base import ServeConfig
 from backend.errors import Conflict, ConsoleError, InvalidInput, Unavailable
+from backend.servers.view import ServerState
 from backend.services import Services, build_services
 from backend.settings import Settings
 from tests.scripted import Scripted
+from tests.tiny_models import make_model
 from tests.waiting import wait_for
 
 PATIENT = Deadlines(connect_s=10, first_token_s=60, silence_s=60)
 SHORT = Deadlines(connect_s=10, first_token_s=1.0, silence_s=1.0)
 DEADLINE_S = 60.0
+START_DEADLINE_S = 240.0
 ME = "a" * 32
 OTHER = "b" * 32
 
@@ -480,3 +483,38 @@ async def test_the_code_runs_as_it_is_pasted(start: Start, services: Services, t
             assert set(sent) - set(received) == {"stream", "stream_options"}
     finally:
         child.close()
+
+
+async def test_the_real_cpu_engine_reads_text_and_pictures(
+    start: Start, services: Services, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    model = await asyncio.to_thread(make_model, "internvl", tmp_path_factory.mktemp("models") / "tiny-internvl")
+    server = services.servers.start(ServeConfig(engine="transformers", model=str(model)))
+    try:
+        await asyncio.to_thread(wait_for, "the server to run", lambda: running(services, server), START_DEADLINE_S)
+        chat, brief = start(), Sampling(max_tokens=4)
+        await chat.ask(ME, "Hello", (), brief, (server,))
+        plain = answer_of(await until_ended(chat))
+        await chat.ask(ME, "What is this?", [picture_file(tmp_path)], brief, (server,))
+        seen = answer_of(await until_ended(chat))
+        for answer in (plain, seen):
+            assert answer.state is AnswerState.DONE, answer.end
+            assert answer.stats.ttft_ms is not None
+        assert seen.stats.prompt_tokens is not None
+        assert plain.stats.prompt_tokens is not None
+        assert seen.stats.prompt_tokens > plain.stats.prompt_tokens + 30
+        # A stopped answer frees the server, which works on one at a time
+        await chat.ask(ME, "A long one", (), Sampling(max_tokens=100_000, temperature=0), (server,))
+        await until(chat, lambda view: bool(answer_of(view).text))
+        await chat.stop(ME)
+        await chat.ask(OTHER, "Me too", (), brief, (server,))
+        assert answer_of(await until_ended(chat, OTHER)).state is AnswerState.DONE
+    finally:
+        services.servers.stop(server)
+        await asyncio.to_thread(wait_for, "its end", lambda: not running(services, server), DEADLINE_S)
+
+
+def running(services: Services, server: str) -> bool:
+    view = services.servers.get(server)
+    assert view.state is not ServerState.FAILED, view.reason_lines
+    return view.state in (ServerState.RUNNING, ServerState.STOPPING)
