@@ -24,32 +24,23 @@ import psutil
 from openai import DefaultHttpxClient, OpenAI
 from playwright.sync_api import Page, sync_playwright
 
+from backend.engines.base import ServeConfig
 from tests.console import Console
 from tests.gradio_calls import Visitor
 from tests.scripted import Scripted
 from tests.waiting import wait_for
+from ui.tabs.deploy.values import CONTROLS, form_values
 
 RUNS = 5
 Figure = tuple[str, float, str, float]  # name, value, "at most" or "at least", limit
 
 
 def external(console: Console, child: Scripted) -> str:
-    """Add the server on the Deploy tab; its id."""
-    with browser_page(console) as page:
-        add_external(page, child)
-    with console.client() as client:
-        servers = client.get("/console/snapshot").json()["servers"]
-    return next(str(server["id"]) for server in servers if str(child.port) in server["address"])
-
-
-def add_external(page: Page, child: Scripted) -> None:
-    box = page.locator("#deploy-engine input").first
-    box.click()
-    box.fill("external")
-    page.get_by_role("option").filter(has_text="external").first.click()
-    page.locator("#deploy-address").locator("input, textarea").first.fill(child.address)
-    page.locator("#deploy-start").click()
-    page.locator("#header-servers[data-count='1']").wait_for()
+    """Add the server as the Deploy tab does; its id."""
+    values = form_values(ServeConfig("external", "", address=child.address)).values
+    with Visitor(console) as visitor:
+        *_, done = visitor.call("deploy_start", [values[name] for name in CONTROLS])
+    return str(done["output"]["data"][1])
 
 
 class browser_page:

@@ -49,16 +49,8 @@ def build(services: Services) -> ChatTab:
     with gr.Row(elem_id="chat-columns", equal_height=False):
         with gr.Column(scale=4, min_width=320, elem_id="chat-main"):
             with gr.Row(elem_id="chat-servers"):
-                server = gr.Dropdown(
-                    choices=[], label=L("chat.server.label"), interactive=True, filterable=True, elem_id="chat-server"
-                )
-                other_server = gr.Dropdown(
-                    choices=[],
-                    label=L("chat.server_2.label"),
-                    interactive=True,
-                    filterable=True,
-                    elem_id="chat-server-2",
-                )
+                server = _servers("chat-server", "chat.server.label")
+                other_server = _servers("chat-server-2", "chat.server_2.label", visible=False)
             with gr.Column(elem_id="chat-stage"):
                 with gr.Row(elem_id="chat-boxes", equal_height=True):
                     box = _box("chat-box")
@@ -137,6 +129,21 @@ def build(services: Services) -> ChatTab:
         tools=tools,
         code=code,
         page=page,
+    )
+
+
+def _servers(elem_id: str, label: str, *, visible: bool = True) -> gr.Dropdown:
+    """Gradio would refuse what isn't among the choices that it last sent to this page, which it forgets when the
+    console
+    is restarted; the handlers check the choice themselves."""
+    return gr.Dropdown(
+        choices=[],
+        label=L(label),
+        interactive=True,
+        filterable=True,
+        allow_custom_value=True,
+        visible=visible,
+        elem_id=elem_id,
     )
 
 
