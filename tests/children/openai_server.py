@@ -116,6 +116,8 @@ class Connection:
             request["end"] = request["end"] or "whole"
             return stream.result()
         stream.cancel()
+        await asyncio.wait({stream, gone})
+        gone.exception()  # a reset connection is a closed one too
         request["end"] = "closed"
         return False
 
