@@ -1,11 +1,11 @@
 """What went wrong, in no particular language: a key of ui/locales, and the values to fill in.
 
-    ConsoleError
-    ├── InvalidInput   a value that a person gave can't be used; nothing was started or changed
-    ├── NotFound       a server, job, model or file that isn't there (any more)
-    ├── Conflict       it can't be done in the present state (already running, port taken, folder in use)
-    ├── Unavailable    this machine lacks what it takes (no GPU, no environment, no permission, no space)
-    └── Forbidden      this visitor may not do it (a class token)
+ConsoleError
+├── InvalidInput   a value that a person gave can't be used; nothing was started or changed
+├── NotFound       a server, job, model or file that isn't there (any more)
+├── Conflict       it can't be done in the present state (already running, port taken, folder in use)
+├── Unavailable    this machine lacks what it takes (no GPU, no environment, no permission, no space)
+└── Forbidden      this visitor may not do it (a class token)
 """
 
 from collections.abc import Mapping

@@ -13,9 +13,9 @@ CHILD = Path(__file__).parent / "children" / "openai_server.py"
 class Scripted:
     """A running child: its address, what it shall do, and what it was asked."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, port: int = 0) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(CHILD), "0", *arguments], stdout=subprocess.PIPE, start_new_session=True
+            [sys.executable, str(CHILD), str(port), *arguments], stdout=subprocess.PIPE, start_new_session=True
         )
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline().split()[1])
@@ -32,6 +32,8 @@ class Scripted:
 
     def close(self) -> None:
         """End it, if it still runs."""
+        if self.process.stdout is not None and self.process.stdout.closed:
+            return
         self.process.kill()
         self.process.wait(10)
         assert self.process.stdout is not None

@@ -267,6 +267,22 @@ function badge(state, attributes = {}) {
   return el("span", { class: "badge", dataset: { state }, ...attributes }, t(`common.state.${state}`));
 }
 
+// ---------------------------------------------------------------------------------------------- hidden buttons
+
+const SETTLED_MS = 40; // changes of one moment, and quick typing, are one change
+
+/** A function that presses those hidden Gradio buttons once the calls to it have paused; it waits for them to be there. */
+function presses(...ids) {
+  let timer = 0;
+  return function later(delay = SETTLED_MS) {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (ids.every((id) => document.getElementById(id))) ids.forEach((id) => document.getElementById(id).click());
+      else later(250);
+    }, delay);
+  };
+}
+
 // ---------------------------------------------------------------------------------------------- language, header
 
 /** Remembers the language and shows the page in it. */
@@ -361,7 +377,7 @@ function headerBar(element) {
 
 const queued = window.lmConsole?.queue ?? [];
 window.lmConsole = {
-  register, mount, onSnapshot, refresh, t, get, post, copy, copyButton, el, badge, link, format, setLanguage, language,
+  register, mount, onSnapshot, refresh, t, get, post, copy, copyButton, el, badge, link, format, presses, setLanguage, language,
 };
 register("header", headerBar);
 register("hint", firstVisit);

@@ -57,25 +57,11 @@ function press(buttonId, server) {
   byId(buttonId)?.click();
 }
 
-const SETTLED_MS = 40; // changes of one moment, and quick typing, are one change
-
-/** A function that presses those hidden buttons once the calls to it have paused; it waits for them to be there. */
-function presses(...ids) {
-  let timer = 0;
-  return function later(delay = SETTLED_MS) {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      if (ids.every(byId)) ids.forEach((id) => byId(id).click());
-      else later(250);
-    }, delay);
-  };
-}
-
 window.lmDeploy = {
   /** The form changed: its command, its facts and its memory plan follow. */
-  changed: presses("deploy-changed", "deploy-plan-refresh"),
+  changed: lm.presses("deploy-changed", "deploy-plan-refresh"),
   /** Another engine or environment: other fields and choices. */
-  engineChanged: presses("deploy-engine-changed"),
+  engineChanged: lm.presses("deploy-engine-changed"),
   /** The id of the chosen server, "" without one. */
   selected: () => selected()?.id ?? "",
   /** Chooses a server, which may not be in the snapshot yet; polls at once. */

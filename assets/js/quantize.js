@@ -41,6 +41,8 @@ lm.onSnapshot((snapshot) => {
 });
 
 window.lmQuantize = {
+  /** The form changed: the commands and what is said of them follow. */
+  changed: lm.presses("quantize-changed"),
   /** The id of the chosen job, "" without one. */
   selected: () => selected()?.id ?? "",
   /** Chooses a job, which may not be in the snapshot yet; polls at once. */
@@ -450,3 +452,4 @@ async function readClock() {
 }
 
 readClock().then(announce);
+window.lmQuantize.changed(); // what changed before this script was there

@@ -15,6 +15,16 @@ DEADLINE_MS = 30_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A second chance: a browser on a busy machine can miss a deadline, and the report says so."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium, once for all tests."""

@@ -84,6 +84,13 @@ def fill(page: Page, control: str, value: str) -> None:
     box.blur()
 
 
+def choose_model(page: Page, folder: Path) -> None:
+    """Choose a model and wait for the output folder that the page suggests for it."""
+    choose(page, "quantize-model", str(folder))
+    suggested = page.locator("#quantize-output input, #quantize-output textarea").first
+    expect(suggested).to_have_value(re.compile(f"{folder.name}-w4a16-4bit$"))
+
+
 def command(page: Page) -> Locator:
     return page.locator("#quantize-command textarea")
 
@@ -237,7 +244,7 @@ def check_internlm2(models: Path) -> None:
 
 def test_cancelling_and_starting_again(page: Page, models: Path) -> None:
     open_tab(page)
-    choose(page, "quantize-model", str(models / "qwen2"))
+    choose_model(page, models / "qwen2")
     choose(page, "quantize-dataset", "none")
     fill(page, "quantize-output", str(models / "cancelled"))
     expect(command(page)).to_have_value(re.compile(r"\.cancelled\.partial-awq "))
@@ -259,7 +266,7 @@ def test_cancelling_and_starting_again(page: Page, models: Path) -> None:
 
 def test_texts_that_cannot_be_used(page: Page, models: Path, tmp_path: Path) -> None:
     open_tab(page)
-    choose(page, "quantize-model", str(models / "qwen2"))
+    choose_model(page, models / "qwen2")
     fill(page, "quantize-output", str(models / "texts"))
     expect(command(page)).to_have_value(re.compile(r"\.texts\.partial-awq "))
     upload = page.locator("#quantize-upload-row input[type=file]")

@@ -194,7 +194,7 @@ class TestLogView:
         expect(lines).to_have_text(["one", "progress 3%", "three", ""])
 
     def test_markup_stays_text(self, page: Page, log: Path) -> None:
-        add(log, "<img src=x onerror=\"window.hacked=1\"> ${window.hacked=1}\n")
+        add(log, '<img src=x onerror="window.hacked=1"> ${window.hacked=1}\n')
         expect(page.locator("#log-test .log-line").first).to_contain_text("<img src=x")
         assert page.evaluate("window.hacked") is None
 

@@ -19,11 +19,51 @@ SPECIAL = (PAD, START, END, IMAGE_START, IMAGE_END, IMAGE, "<video>")
 PLAIN_ADDED = ("<tool_call>", "</tool_call>")
 PICTURE = IMAGE_START + IMAGE + IMAGE_END + "\n"
 SYSTEM = {
-    "en": ["You are a helpful assistant.", "You are a helpful assistant. Answer briefly.", "Be concise.", "You are a friendly teacher.", "Answer in short sentences.", "You are an expert for LMDeploy.", "You are LMDeploy's demo model.", "Answer politely.", "You speak with students."],
-    "zh": ["你是一个乐于助人的助手。", "你是一位老师。", "请简短回答。", "请用中文回答。", "你是 LMDeploy 的助手。", "你是一个友好的助手。", "回答要简洁。"],
+    "en": [
+        "You are a helpful assistant.",
+        "You are a helpful assistant. Answer briefly.",
+        "Be concise.",
+        "You are a friendly teacher.",
+        "Answer in short sentences.",
+        "You are an expert for LMDeploy.",
+        "You are LMDeploy's demo model.",
+        "Answer politely.",
+        "You speak with students.",
+    ],
+    "zh": [
+        "你是一个乐于助人的助手。",
+        "你是一位老师。",
+        "请简短回答。",
+        "请用中文回答。",
+        "你是 LMDeploy 的助手。",
+        "你是一个友好的助手。",
+        "回答要简洁。",
+    ],
 }
-AGAIN = {"en": ["in English[ please]", "{say|explain|tell me|repeat} {that|it} in English", "{and |now }in English", "{can|could} you say that in English", "English please", "translate {that|it} {to|into} English", "请用英文{说|回答|再说一遍}", "用英语{说一遍|再说一次|怎么说}", "翻译成英文"],
-         "zh": ["in Chinese[ please]", "{say|explain|tell me|repeat} {that|it} in Chinese", "{and |now }in Chinese", "Chinese please", "translate {that|it} {to|into} Chinese", "用中文{说|回答|再说一遍|讲一遍|解释}", "请用中文{回答|说一遍|再说一遍|}", "翻译成中文", "中文{呢|怎么说|版}"]}
+AGAIN = {
+    "en": [
+        "in English[ please]",
+        "{say|explain|tell me|repeat} {that|it} in English",
+        "{and |now }in English",
+        "{can|could} you say that in English",
+        "English please",
+        "translate {that|it} {to|into} English",
+        "请用英文{说|回答|再说一遍}",
+        "用英语{说一遍|再说一次|怎么说}",
+        "翻译成英文",
+    ],
+    "zh": [
+        "in Chinese[ please]",
+        "{say|explain|tell me|repeat} {that|it} in Chinese",
+        "{and |now }in Chinese",
+        "Chinese please",
+        "translate {that|it} {to|into} Chinese",
+        "用中文{说|回答|再说一遍|讲一遍|解释}",
+        "请用中文{回答|说一遍|再说一遍|}",
+        "翻译成中文",
+        "中文{呢|怎么说|版}",
+    ],
+}
 
 
 def tool_line(tool: dict[str, object]) -> str:
@@ -88,7 +128,15 @@ class Encoder:
 def with_picture(text: str, rng: random.Random, pictures: int = 1) -> str:
     """A user's message with its pictures before, after or around the words."""
     if pictures == 2 and rng.random() < 0.25:
-        return PICTURE + text + PICTURE if rng.random() < 0.5 else rng.choice(("A: ", "1: ", "first: ", "图一：", "")) + PICTURE + rng.choice(("B: ", "2: ", "and ", "图二：", "")) + PICTURE + text
+        return (
+            PICTURE + text + PICTURE
+            if rng.random() < 0.5
+            else rng.choice(("A: ", "1: ", "first: ", "图一：", ""))
+            + PICTURE
+            + rng.choice(("B: ", "2: ", "and ", "图二：", ""))
+            + PICTURE
+            + text
+        )
     return PICTURE * pictures + text if rng.random() < 0.75 else text + PICTURE * pictures
 
 
@@ -108,14 +156,31 @@ def simple_turn(rng: random.Random, language: str, calculate: bool = True) -> li
     if roll < 0.56:
         topic = rng.choice(explain.topics())
         asked = explain.wording(topic, language, rng)
-        return [("user", noise.typed(noise.dropped(asked, language, rng), language, rng)), ("assistant", topic.answer[language])]
+        return [
+            ("user", noise.typed(noise.dropped(asked, language, rng), language, rng)),
+            ("assistant", topic.answer[language]),
+        ]
     if roll < 0.86:
-        return [("user", noise.typed(chat.outside(language, rng), language, rng)), ("assistant", chat.ANSWERS["fallback"][language])]
+        return [
+            ("user", noise.typed(chat.outside(language, rng), language, rng)),
+            ("assistant", chat.ANSWERS["fallback"][language]),
+        ]
     kinds = list(chat.QUESTIONS)
     kind = rng.choices(kinds, [{"itself": 6, "no-tools": 3, "no-picture": 3}.get(k, 1.5) for k in kinds])[0]
     if kind == "no-tools" and not calculate:
         kind = "itself"
-    return [("user", noise.typed(chat.question(kind, language, rng), language, rng, errors=kind not in ("no-tools", "thanks", "bye", "hello"))), ("assistant", chat.ANSWERS[kind][language])]
+    return [
+        (
+            "user",
+            noise.typed(
+                chat.question(kind, language, rng),
+                language,
+                rng,
+                errors=kind not in ("no-tools", "thanks", "bye", "hello"),
+            ),
+        ),
+        ("assistant", chat.ANSWERS[kind][language]),
+    ]
 
 
 def short(rng: random.Random) -> Sample:
@@ -151,8 +216,12 @@ def long(rng: random.Random) -> Sample:
         if turns and rng.random() < 0.12:
             topic = rng.choice(explain.topics())
             other = "zh" if language == "en" else "en"
-            turns += [("user", noise.typed(explain.wording(topic, language, rng), language, rng)), ("assistant", topic.answer[language]),
-                      ("user", noise.typed(grammar_pick(AGAIN[other], rng), other, rng, errors=False)), ("assistant", topic.answer[other])]
+            turns += [
+                ("user", noise.typed(explain.wording(topic, language, rng), language, rng)),
+                ("assistant", topic.answer[language]),
+                ("user", noise.typed(grammar_pick(AGAIN[other], rng), other, rng, errors=False)),
+                ("assistant", topic.answer[other]),
+            ]
         else:
             turns += simple_turn(rng, language)
     return Sample(_system(turns, language, rng))
@@ -174,7 +243,10 @@ def one_picture(rng: random.Random) -> Sample:
     turns: list[tuple[str, str]] = []
     if rng.random() < 0.05:
         kind = rng.choice(("hello", "itself", "thanks"))
-        turns = [("user", noise.typed(chat.question(kind, language, rng), language, rng)), ("assistant", chat.ANSWERS[kind][language])]
+        turns = [
+            ("user", noise.typed(chat.question(kind, language, rng), language, rng)),
+            ("assistant", chat.ANSWERS[kind][language]),
+        ]
     first = True
     for _ in range(1 if scene.clutter else rng.choice((1, 2, 3, 4))):
         if not first and rng.random() < 0.1:
@@ -193,7 +265,12 @@ def one_picture(rng: random.Random) -> Sample:
 
 def _changed(scene: scenes.Scene, rng: random.Random) -> scenes.Scene:
     """The same scene again, or with one shape changed."""
-    other = scenes.Scene([scenes.Shape(s.kind, s.colour, s.rgb, s.x, s.y, s.size) for s in scene.shapes], scene.background, scene.rgb, scene.aspect)
+    other = scenes.Scene(
+        [scenes.Shape(s.kind, s.colour, s.rgb, s.x, s.y, s.size) for s in scene.shapes],
+        scene.background,
+        scene.rgb,
+        scene.aspect,
+    )
     if other.shapes and rng.random() < 0.5:
         shape = rng.choice(other.shapes)
         if rng.random() < 0.5:
@@ -212,7 +289,11 @@ def two_pictures(rng: random.Random) -> Sample:
     """Two pictures, in one message or in two, and questions about both."""
     language = _language(rng)
     one = scenes.sample(rng, rng.choices(range(6), (2, 30, 28, 20, 12, 8))[0])
-    two = _changed(one, rng) if rng.random() < 0.25 else scenes.sample(rng, rng.choices(range(6), (2, 30, 28, 20, 12, 8))[0])
+    two = (
+        _changed(one, rng)
+        if rng.random() < 0.25
+        else scenes.sample(rng, rng.choices(range(6), (2, 30, 28, 20, 12, 8))[0])
+    )
     turns: list[tuple[str, str]] = []
     if rng.random() < 0.2:  # one after the other
         for scene in (one, two):
@@ -243,7 +324,7 @@ def batch(kind: str, rows: int, encoder: Encoder, seed: int) -> dict[str, np.nda
         i, label = encoder.encode(sample, rng)
         if len(i) > length:
             continue
-        ids[row, :len(i)], labels[row, :len(i)] = i, label
+        ids[row, : len(i)], labels[row, : len(i)] = i, label
         for scene in sample.scenes:
             shapes, picture = raster.scene_rows(scene, rng)
             drawn.append(shapes)

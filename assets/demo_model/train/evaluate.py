@@ -26,7 +26,15 @@ from . import chat, explain, pillow, scenes, stories, tools
 from .unseen import others
 
 HERE = Path(__file__).parent
-BARS = {"pictures": 0.98, "two pictures": 0.98, "explain": 0.97, "tools": 0.98, "outside": 0.95, "itself": 0.95, "stories": 0.95}
+BARS = {
+    "pictures": 0.98,
+    "two pictures": 0.98,
+    "explain": 0.97,
+    "tools": 0.98,
+    "outside": 0.95,
+    "itself": 0.95,
+    "stories": 0.95,
+}
 Message = dict[str, Any]
 
 
@@ -68,7 +76,9 @@ def _words(colour: str | None, kind: str | None, language: str, many: bool = Fal
     if language == "en":
         noun = {"cross": "crosses"}.get(kind or "", f"{kind or 'shape'}s") if many else (kind or "shape")
         return f"{colour} {noun}" if colour else noun
-    return (scenes.COLOUR_ZH[colour] if colour else "") + (scenes.KIND_ZH[kind] if kind else ("的图形" if colour else "图形"))
+    return (scenes.COLOUR_ZH[colour] if colour else "") + (
+        scenes.KIND_ZH[kind] if kind else ("的图形" if colour else "图形")
+    )
 
 
 def _article(words: str) -> str:
@@ -90,31 +100,76 @@ def picture_cases(per_kind: int, rng: random.Random) -> list[Case]:
                 if kind == "describe":
                     text, answer = pattern, scenes.describe(scene, language)
                 elif kind == "count":
-                    k, c = rng.choice([(None, None), (shape.kind, None), (shape.kind, shape.colour), (None, shape.colour), (rng.choice(scenes.KINDS), None)])
-                    text, answer = pattern.format(w=_words(c, k, language, True)), scenes.count_answer(len(scenes.matching(scene, k, c)), c, k, language)
+                    k, c = rng.choice(
+                        [
+                            (None, None),
+                            (shape.kind, None),
+                            (shape.kind, shape.colour),
+                            (None, shape.colour),
+                            (rng.choice(scenes.KINDS), None),
+                        ]
+                    )
+                    text, answer = (
+                        pattern.format(w=_words(c, k, language, True)),
+                        scenes.count_answer(len(scenes.matching(scene, k, c)), c, k, language),
+                    )
                 elif kind == "colour" and alone:
                     text = pattern.format(w=_words(None, shape.kind, language))
-                    answer = f"The {shape.kind} is {shape.colour}." if language == "en" else f"{scenes.KIND_ZH[shape.kind]}是{scenes.COLOUR_ZH[shape.colour]}。"
+                    answer = (
+                        f"The {shape.kind} is {shape.colour}."
+                        if language == "en"
+                        else f"{scenes.KIND_ZH[shape.kind]}是{scenes.COLOUR_ZH[shape.colour]}。"
+                    )
                 elif kind == "where" and alone:
                     c = rng.choice((None, shape.colour))
                     text = pattern.format(w=_words(c, shape.kind, language))
-                    answer = f"The {scenes.name(shape, 'en')} is {scenes.PLACE_EN[shape.place]}." if language == "en" else f"{scenes.name(shape, 'zh')}在{scenes.PLACE_ZH[shape.place]}。"
+                    answer = (
+                        f"The {scenes.name(shape, 'en')} is {scenes.PLACE_EN[shape.place]}."
+                        if language == "en"
+                        else f"{scenes.name(shape, 'zh')}在{scenes.PLACE_ZH[shape.place]}。"
+                    )
                 elif kind == "exists":
-                    k, c = (shape.kind, rng.choice((None, shape.colour))) if rng.random() < 0.5 else (rng.choice(scenes.KINDS), rng.choice((None, rng.choice(scenes.COLOURS))))
+                    k, c = (
+                        (shape.kind, rng.choice((None, shape.colour)))
+                        if rng.random() < 0.5
+                        else (rng.choice(scenes.KINDS), rng.choice((None, rng.choice(scenes.COLOURS))))
+                    )
                     words = _words(c, k, language)
-                    text, answer = pattern.format(w=words, a=_article(words) if language == "en" else ""), scenes.exists_answer(scene, k, c, language)
+                    text, answer = (
+                        pattern.format(w=words, a=_article(words) if language == "en" else ""),
+                        scenes.exists_answer(scene, k, c, language),
+                    )
                 elif kind == "larger":
                     one, two = rng.sample(scene.shapes, 2)
                     big, small = sorted((one, two), key=lambda s: -s.size)
                     unlike = all(len(scenes.matching(scene, s.kind, s.colour)) == 1 for s in (one, two))
                     if big.size > 1.6 * small.size and unlike:
-                        text = pattern.format(w1=_words(one.colour, one.kind, language), w2=_words(two.colour, two.kind, language))
-                        answer = f"The {scenes.name(big, 'en')} is larger." if language == "en" else f"{scenes.name(big, 'zh')}更大。"
+                        text = pattern.format(
+                            w1=_words(one.colour, one.kind, language), w2=_words(two.colour, two.kind, language)
+                        )
+                        answer = (
+                            f"The {scenes.name(big, 'en')} is larger."
+                            if language == "en"
+                            else f"{scenes.name(big, 'zh')}更大。"
+                        )
                 elif kind == "background" and scene.background:
                     text = pattern
-                    answer = f"The background is {scene.background}." if language == "en" else f"背景是{scenes.COLOUR_ZH[scene.background]}。"
+                    answer = (
+                        f"The background is {scene.background}."
+                        if language == "en"
+                        else f"背景是{scenes.COLOUR_ZH[scene.background]}。"
+                    )
                 if text:
-                    cases.append(Case("pictures", kind, language, _user(text, [_image(scene, rng)], rng), answer, same_text(answer)))
+                    cases.append(
+                        Case(
+                            "pictures",
+                            kind,
+                            language,
+                            _user(text, [_image(scene, rng)], rng),
+                            answer,
+                            same_text(answer),
+                        )
+                    )
                     made += 1
     return cases
 
@@ -132,15 +187,34 @@ def two_cases(per_kind: int, rng: random.Random) -> list[Case]:
                 elif kind == "more":
                     k = rng.choice((None, rng.choice(one.shapes).kind))
                     counts = [len(scenes.matching(s, k, None)) for s in (one, two)]
-                    text, answer = pattern.format(w=_words(None, k, language, True)), scenes.more_answer(*counts, k, None, language)
+                    text, answer = (
+                        pattern.format(w=_words(None, k, language, True)),
+                        scenes.more_answer(*counts, k, None, language),
+                    )
                 else:
                     shape = rng.choice(rng.choice((one, two)).shapes)
                     c = rng.choice((None, shape.colour))
                     words = _words(c, shape.kind, language)
                     found = [bool(scenes.matching(s, shape.kind, c)) for s in (one, two)]
-                    text, answer = pattern.format(w=words, a=_article(words) if language == "en" else ""), scenes.which_answer(*found, shape.kind, c, language)
-                content = [picture_part(_image(one, rng)), picture_part(_image(two, rng)), {"type": "text", "text": text}]
-                cases.append(Case("two pictures", kind, language, [{"role": "user", "content": content}], answer, same_text(answer)))
+                    text, answer = (
+                        pattern.format(w=words, a=_article(words) if language == "en" else ""),
+                        scenes.which_answer(*found, shape.kind, c, language),
+                    )
+                content = [
+                    picture_part(_image(one, rng)),
+                    picture_part(_image(two, rng)),
+                    {"type": "text", "text": text},
+                ]
+                cases.append(
+                    Case(
+                        "two pictures",
+                        kind,
+                        language,
+                        [{"role": "user", "content": content}],
+                        answer,
+                        same_text(answer),
+                    )
+                )
     return cases
 
 
@@ -157,7 +231,10 @@ def unseen_topics() -> list[tuple[str, str, str]]:
 def outside_questions() -> dict[str, list[str]]:
     """The lines of unseen/outside.txt by language."""
     english, chinese = (HERE / "unseen" / "outside.txt").read_text(encoding="utf-8").split("---\n")
-    return {"en": [x for x in english.splitlines() if x and not x.startswith("#")], "zh": [x for x in chinese.splitlines() if x]}
+    return {
+        "en": [x for x in english.splitlines() if x and not x.startswith("#")],
+        "zh": [x for x in chinese.splitlines() if x],
+    }
 
 
 def text_cases(rng: random.Random) -> list[Case]:
@@ -165,12 +242,27 @@ def text_cases(rng: random.Random) -> list[Case]:
     cases = []
     answers = {t.name: t.answer for t in explain.topics()}
     for name, language, wording in unseen_topics():
-        cases.append(Case("explain", name, language, [{"role": "user", "content": wording}], answers[name][language], same_text(answers[name][language])))
+        cases.append(
+            Case(
+                "explain",
+                name,
+                language,
+                [{"role": "user", "content": wording}],
+                answers[name][language],
+                same_text(answers[name][language]),
+            )
+        )
     for language, questions in outside_questions().items():
         answer = chat.ANSWERS["fallback"][language]
-        cases += [Case("outside", "fallback", language, [{"role": "user", "content": q}], answer, same_text(answer)) for q in questions]
+        cases += [
+            Case("outside", "fallback", language, [{"role": "user", "content": q}], answer, same_text(answer))
+            for q in questions
+        ]
         answer = chat.ANSWERS["itself"][language]
-        cases += [Case("itself", "itself", language, [{"role": "user", "content": q}], answer, same_text(answer)) for q in others.ITSELF[language]]
+        cases += [
+            Case("itself", "itself", language, [{"role": "user", "content": q}], answer, same_text(answer))
+            for q in others.ITSELF[language]
+        ]
         for i in range(20):
             a, b = rng.choice(stories.ANIMALS[language]), rng.choice(stories.THINGS[language])
             wished = (stories.article(a), stories.article(b)) if language == "en" else (a, b)
@@ -180,7 +272,9 @@ def text_cases(rng: random.Random) -> list[Case]:
                 content = message.get("content") or ""
                 return a in content and b in content and len(content) >= least
 
-            cases.append(Case("stories", "both in it", language, [{"role": "user", "content": text}], f"{a}, {b}", told))
+            cases.append(
+                Case("stories", "both in it", language, [{"role": "user", "content": text}], f"{a}, {b}", told)
+            )
     return cases
 
 
@@ -193,23 +287,40 @@ def _call_is(name: str, arguments: dict[str, float]) -> Callable[[Message], bool
             return bool(json.loads(calls[0]["function"]["arguments"]) == arguments)
         except ValueError:
             return False
+
     return check
 
 
 def tool_cases(per_kind: int, rng: random.Random) -> list[Case]:
     """One and two calculations with add and mul, and a call of a function nobody has heard of."""
     cases = []
-    plain = [tools.schema("add", ("a", "b"), "Add two numbers."), tools.schema("mul", ("a", "b"), "Multiply two numbers.")]
+    plain = [
+        tools.schema("add", ("a", "b"), "Add two numbers."),
+        tools.schema("mul", ("a", "b"), "Multiply two numbers."),
+    ]
     run = {"add": lambda a, b: a + b, "mul": lambda a, b: a * b}
     for language in ("en", "zh"):
         final = tools.RESULT[language]
         for operation, wordings in others.ONE_STEP.items():
             for i in range(per_kind):
                 a, b = (rng.randint(0, 999) if rng.random() < 0.6 else round(rng.uniform(0, 50), 1) for _ in range(2))
-                text = wordings[language][i % len(wordings[language])].format(a=tools.number_text(a), b=tools.number_text(b))
+                text = wordings[language][i % len(wordings[language])].format(
+                    a=tools.number_text(a), b=tools.number_text(b)
+                )
                 result = tools.number_text(run[operation](a, b))
                 answer = final.format(result)
-                cases.append(Case("tools", "one step", language, [{"role": "user", "content": text}], answer, same_text(answer), plain, [(operation, {"a": a, "b": b}, result)]))
+                cases.append(
+                    Case(
+                        "tools",
+                        "one step",
+                        language,
+                        [{"role": "user", "content": text}],
+                        answer,
+                        same_text(answer),
+                        plain,
+                        [(operation, {"a": a, "b": b}, result)],
+                    )
+                )
         for i in range(per_kind * 2):
             pattern, calls = others.TWO_STEPS[i % len(others.TWO_STEPS)]
             numbers: dict[str | None, float] = {x: rng.randint(2, 60) for x in ("a", "b", "c")}
@@ -220,7 +331,18 @@ def tool_cases(per_kind: int, rng: random.Random) -> list[Case]:
                 steps.append((operation, {"a": a, "b": b}, tools.number_text(numbers[None])))
             answer = final.format(tools.number_text(numbers[None]))
             text = pattern[language].format(**{k: v for k, v in numbers.items() if k})
-            cases.append(Case("tools", "two steps", language, [{"role": "user", "content": text}], answer, same_text(answer), plain, steps))
+            cases.append(
+                Case(
+                    "tools",
+                    "two steps",
+                    language,
+                    [{"role": "user", "content": text}],
+                    answer,
+                    same_text(answer),
+                    plain,
+                    steps,
+                )
+            )
         for i in range(per_kind):
             name = rng.choice(("glorp", "hypotenuse", "mystery", "blend_values", "zap", "manhattan", "tofu2", "crunch"))
             parameters = rng.choice((("x", "y"), ("first", "second"), ("alpha", "beta")))
@@ -229,7 +351,18 @@ def tool_cases(per_kind: int, rng: random.Random) -> list[Case]:
             text = others.NAMED[language][i % len(others.NAMED[language])].format(f=name, a=a, b=b)
             answer = final.format(result)
             offered = [*plain, tools.schema(name, parameters, "Does something with two numbers.")]
-            cases.append(Case("tools", "any function", language, [{"role": "user", "content": text}], answer, same_text(answer), offered, [(name, dict(zip(parameters, (a, b), strict=True)), result)]))
+            cases.append(
+                Case(
+                    "tools",
+                    "any function",
+                    language,
+                    [{"role": "user", "content": text}],
+                    answer,
+                    same_text(answer),
+                    offered,
+                    [(name, dict(zip(parameters, (a, b), strict=True)), result)],
+                )
+            )
     return cases
 
 
@@ -262,7 +395,10 @@ def evaluate(cases: list[Case], ask: Ask) -> list[tuple[Case, bool, Message]]:
                     outcome[i] = (False, message)
                     continue
                 call = message["tool_calls"][0]
-                alive[i] += [{"role": "assistant", "content": "", "tool_calls": [call]}, {"role": "tool", "tool_call_id": call["id"], "content": result}]
+                alive[i] += [
+                    {"role": "assistant", "content": "", "tool_calls": [call]},
+                    {"role": "tool", "tool_call_id": call["id"], "content": result},
+                ]
             else:
                 outcome[i] = (case.check(message) and not message.get("tool_calls"), message)
     return [(case, *outcome.get(i, (False, {"content": ""}))) for i, case in enumerate(cases)]
@@ -270,11 +406,16 @@ def evaluate(cases: list[Case], ask: Ask) -> list[tuple[Case, bool, Message]]:
 
 def server(url: str, model: str, parallel: int = 1, api_key: str = "none") -> Ask:
     """Answers from an OpenAI-compatible server, greedily."""
+
     def one(question: tuple[list[Message], list[dict[str, Any]] | None]) -> Message:
         body: dict[str, Any] = {"model": model, "messages": question[0], "temperature": 0, "max_tokens": 400}
         if question[1]:
             body["tools"] = question[1]
-        request = urllib.request.Request(url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json", "Authorization": f"Bearer {api_key}"})
+        request = urllib.request.Request(
+            url.rstrip("/") + "/chat/completions",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json", "Authorization": f"Bearer {api_key}"},
+        )
         with urllib.request.urlopen(request, timeout=300) as reply:
             message = json.load(reply)["choices"][0]["message"]
         return message  # type: ignore[no-any-return]
@@ -282,6 +423,7 @@ def server(url: str, model: str, parallel: int = 1, api_key: str = "none") -> As
     def ask(questions: list[tuple[list[Message], list[dict[str, Any]] | None]]) -> list[Message]:
         with ThreadPoolExecutor(parallel) as pool:
             return list(pool.map(one, questions))
+
     return ask
 
 
@@ -304,7 +446,17 @@ def local(folder: Path, batch: int = 64) -> Ask:
         if "<tool_call>" in text:
             try:
                 call = json.loads(text.split("<tool_call>")[1].split("</tool_call>")[0])
-                return {"content": "", "tool_calls": [{"id": "call_0", "type": "function", "function": {"name": call["name"], "arguments": json.dumps(call["arguments"])}}] * text.count("<tool_call>")}
+                return {
+                    "content": "",
+                    "tool_calls": [
+                        {
+                            "id": "call_0",
+                            "type": "function",
+                            "function": {"name": call["name"], "arguments": json.dumps(call["arguments"])},
+                        }
+                    ]
+                    * text.count("<tool_call>"),
+                }
             except (ValueError, KeyError):
                 pass
         return {"content": text}
@@ -316,25 +468,37 @@ def local(folder: Path, batch: int = 64) -> Ask:
             message = dict(message)
             for call in message.get("tool_calls") or []:
                 if isinstance(call["function"]["arguments"], str):
-                    message["tool_calls"] = [{**call, "function": {**call["function"], "arguments": json.loads(call["function"]["arguments"])}}]
+                    message["tool_calls"] = [
+                        {
+                            **call,
+                            "function": {**call["function"], "arguments": json.loads(call["function"]["arguments"])},
+                        }
+                    ]
             for part in message["content"] if isinstance(message["content"], list) else []:
                 if part["type"] == "image_url":
-                    images.append(Image.open(io.BytesIO(base64.b64decode(part["image_url"]["url"].split(",")[1]))).convert("RGB"))
+                    images.append(
+                        Image.open(io.BytesIO(base64.b64decode(part["image_url"]["url"].split(",")[1]))).convert("RGB")
+                    )
             messages.append(message)
-        return processor.tokenizer.apply_chat_template(messages, tools=question[1], tokenize=False, add_generation_prompt=True), images
+        return processor.tokenizer.apply_chat_template(
+            messages, tools=question[1], tokenize=False, add_generation_prompt=True
+        ), images
 
     def ask(questions: list[tuple[list[Message], list[dict[str, Any]] | None]]) -> list[Message]:
         answers: list[Message] = []
         for start in range(0, len(questions), batch):
-            pairs = [prompt(q) for q in questions[start:start + batch]]
+            pairs = [prompt(q) for q in questions[start : start + batch]]
             images = [i for _, pictures in pairs for i in pictures]
-            inputs = processor(text=[t for t, _ in pairs], images=images or None, padding=True, return_tensors="pt").to(device)
+            inputs = processor(text=[t for t, _ in pairs], images=images or None, padding=True, return_tensors="pt").to(
+                device
+            )
             if "pixel_values" in inputs:
                 inputs["pixel_values"] = inputs["pixel_values"].to(torch.bfloat16)
             with torch.inference_mode():
                 out = model.generate(**inputs, max_new_tokens=320, do_sample=False, eos_token_id=end, pad_token_id=0)
-            answers += [parse(processor.tokenizer.decode(row)) for row in out[:, inputs["input_ids"].shape[1]:]]
+            answers += [parse(processor.tokenizer.decode(row)) for row in out[:, inputs["input_ids"].shape[1] :]]
         return answers
+
     return ask
 
 
@@ -361,7 +525,9 @@ def printed(table: dict[str, dict[str, float]]) -> str:
     lines = ["| | cases | English | Chinese | bar |", "|---|---|---|---|---|"]
     for row, values in table.items():
         bar = BARS[row.split(":")[0]]
-        lines.append(f"| {row} | {int(values['n'])} | {values.get('en', float('nan')):.1%} | {values.get('zh', float('nan')):.1%} | {bar:.0%} |")
+        lines.append(
+            f"| {row} | {int(values['n'])} | {values.get('en', float('nan')):.1%} | {values.get('zh', float('nan')):.1%} | {bar:.0%} |"
+        )
     return "\n".join(lines)
 
 
@@ -379,13 +545,18 @@ def main() -> None:
     cases = all_cases(a.scale, a.seed)
     began = time.time()
     results = evaluate(cases, server(a.url, a.name or str(a.model), a.parallel) if a.url else local(a.model))
-    for case, _, message in [r for r in results if not r[1]][:a.wrong]:
+    for case, _, message in [r for r in results if not r[1]][: a.wrong]:
         content = case.messages[-1]["content"]
         asked = content if isinstance(content, str) else " ".join(p.get("text", "[picture]") for p in content)
-        print(f"WRONG {case.group}/{case.kind}/{case.language}: {asked}\n   expected: {case.expected[:110]}\n   answered: {(message.get('content') or json.dumps(message.get('tool_calls'), ensure_ascii=False))[:150]}")
+        print(
+            f"WRONG {case.group}/{case.kind}/{case.language}: {asked}\n   expected: {case.expected[:110]}\n   answered: {(message.get('content') or json.dumps(message.get('tool_calls'), ensure_ascii=False))[:150]}"
+        )
     table = summary(results)
     print(printed(table))
-    print(f"{len(cases)} cases in {time.time() - began:.0f} s, {sum(r[1] for r in results) / len(results):.2%} right", file=sys.stdout)
+    print(
+        f"{len(cases)} cases in {time.time() - began:.0f} s, {sum(r[1] for r in results) / len(results):.2%} right",
+        file=sys.stdout,
+    )
     if a.json:
         a.json.write_text(json.dumps(table, indent=1, ensure_ascii=False), encoding="utf-8")
 

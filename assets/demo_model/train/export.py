@@ -1,6 +1,6 @@
 """Write the trained model as a transformers checkpoint: bfloat16 safetensors in small files, config, tokenizer, chat template.
 
-    python -m train.export --checkpoint /tmp/train/checkpoint.pt --out ..
+python -m train.export --checkpoint /tmp/train/checkpoint.pt --out ..
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ RESPONSE = {
     "start_anchor": "<|im_start|>assistant\n",
     "fields": {
         "tool_calls": {
-            "open_pattern": r"\s*<tool_call>", "close": "</tool_call>", "repeats": True, "content": "json",
+            "open_pattern": r"\s*<tool_call>",
+            "close": "</tool_call>",
+            "repeats": True,
+            "content": "json",
             "transform": {"type": "function", "function": "{content}"},
         },
         "content": {"close_pattern": r"\s*(?:<\|im_end\|>|<\|endoftext\|>)", "content": "text"},
@@ -37,23 +40,68 @@ def config(sizes: Sizes, tokens: dict[str, int]) -> dict[str, object]:
     """config.json of an InternVLForConditionalGeneration."""
     end, pad = tokens[dialogue.END], tokens[dialogue.PAD]
     return {
-        "architectures": ["InternVLForConditionalGeneration"], "model_type": "internvl", "dtype": "bfloat16",
-        "image_token_id": tokens[dialogue.IMAGE], "image_seq_length": dialogue.IMAGE_TOKENS, "downsample_ratio": 0.5, "projector_hidden_act": "gelu",
-        "vision_feature_layer": -1, "vision_feature_select_strategy": "default", "tie_word_embeddings": True,
-        "bos_token_id": None, "eos_token_id": end, "pad_token_id": pad,
+        "architectures": ["InternVLForConditionalGeneration"],
+        "model_type": "internvl",
+        "dtype": "bfloat16",
+        "image_token_id": tokens[dialogue.IMAGE],
+        "image_seq_length": dialogue.IMAGE_TOKENS,
+        "downsample_ratio": 0.5,
+        "projector_hidden_act": "gelu",
+        "vision_feature_layer": -1,
+        "vision_feature_select_strategy": "default",
+        "tie_word_embeddings": True,
+        "bos_token_id": None,
+        "eos_token_id": end,
+        "pad_token_id": pad,
         "text_config": {
-            "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "dtype": "bfloat16", "vocab_size": sizes.vocabulary, "hidden_size": sizes.hidden,
-            "intermediate_size": sizes.intermediate, "num_hidden_layers": sizes.layers, "num_attention_heads": sizes.heads, "num_key_value_heads": sizes.kv_heads,
-            "head_dim": sizes.head_dim, "hidden_act": "silu", "max_position_embeddings": 4096, "rms_norm_eps": sizes.eps, "rope_theta": sizes.rope_theta,
-            "rope_parameters": {"rope_type": "default", "rope_theta": sizes.rope_theta}, "attention_dropout": 0.0, "use_cache": True, "use_sliding_window": False,
-            "initializer_range": 0.02, "tie_word_embeddings": True, "bos_token_id": None, "eos_token_id": end, "pad_token_id": pad,
+            "architectures": ["Qwen2ForCausalLM"],
+            "model_type": "qwen2",
+            "dtype": "bfloat16",
+            "vocab_size": sizes.vocabulary,
+            "hidden_size": sizes.hidden,
+            "intermediate_size": sizes.intermediate,
+            "num_hidden_layers": sizes.layers,
+            "num_attention_heads": sizes.heads,
+            "num_key_value_heads": sizes.kv_heads,
+            "head_dim": sizes.head_dim,
+            "hidden_act": "silu",
+            "max_position_embeddings": 4096,
+            "rms_norm_eps": sizes.eps,
+            "rope_theta": sizes.rope_theta,
+            "rope_parameters": {"rope_type": "default", "rope_theta": sizes.rope_theta},
+            "attention_dropout": 0.0,
+            "use_cache": True,
+            "use_sliding_window": False,
+            "initializer_range": 0.02,
+            "tie_word_embeddings": True,
+            "bos_token_id": None,
+            "eos_token_id": end,
+            "pad_token_id": pad,
         },
         "vision_config": {
-            "architectures": ["InternVLVisionModel"], "model_type": "internvl_vision", "dtype": "bfloat16", "hidden_size": sizes.vision_hidden,
-            "intermediate_size": sizes.vision_intermediate, "num_hidden_layers": sizes.vision_layers, "num_attention_heads": sizes.vision_heads, "attention_bias": False,
-            "hidden_act": "gelu", "image_size": [sizes.image, sizes.image], "patch_size": [sizes.patch, sizes.patch], "num_channels": 3, "layer_norm_eps": 1e-6,
-            "layer_scale_init_value": 0.1, "norm_type": "layer_norm", "use_absolute_position_embeddings": True, "use_mask_token": False, "use_mean_pooling": True,
-            "use_qk_norm": False, "attention_dropout": 0.0, "hidden_dropout_prob": 0.0, "projection_dropout": 0.0, "initializer_range": 0.02,
+            "architectures": ["InternVLVisionModel"],
+            "model_type": "internvl_vision",
+            "dtype": "bfloat16",
+            "hidden_size": sizes.vision_hidden,
+            "intermediate_size": sizes.vision_intermediate,
+            "num_hidden_layers": sizes.vision_layers,
+            "num_attention_heads": sizes.vision_heads,
+            "attention_bias": False,
+            "hidden_act": "gelu",
+            "image_size": [sizes.image, sizes.image],
+            "patch_size": [sizes.patch, sizes.patch],
+            "num_channels": 3,
+            "layer_norm_eps": 1e-6,
+            "layer_scale_init_value": 0.1,
+            "norm_type": "layer_norm",
+            "use_absolute_position_embeddings": True,
+            "use_mask_token": False,
+            "use_mean_pooling": True,
+            "use_qk_norm": False,
+            "attention_dropout": 0.0,
+            "hidden_dropout_prob": 0.0,
+            "projection_dropout": 0.0,
+            "initializer_range": 0.02,
         },
     }
 
@@ -76,12 +124,22 @@ def write_weights(state: dict[str, torch.Tensor], out: Path) -> None:
         used += tensor.nbytes
     for old in out.glob("model*.safetensors*"):
         old.unlink()
-    names = ["model.safetensors"] if len(shards) == 1 else [f"model-{i + 1:05}-of-{len(shards):05}.safetensors" for i in range(len(shards))]
+    names = (
+        ["model.safetensors"]
+        if len(shards) == 1
+        else [f"model-{i + 1:05}-of-{len(shards):05}.safetensors" for i in range(len(shards))]
+    )
     for name, shard in zip(names, shards, strict=True):
         save_file(shard, out / name, metadata={"format": "pt"})
     if len(shards) > 1:
         total = sum(t.nbytes for shard in shards for t in shard.values())
-        write_json(out / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": {n: name for name, shard in zip(names, shards, strict=True) for n in shard}})
+        write_json(
+            out / "model.safetensors.index.json",
+            {
+                "metadata": {"total_size": total},
+                "weight_map": {n: name for name, shard in zip(names, shards, strict=True) for n in shard},
+            },
+        )
 
 
 def write_rest(sizes: Sizes, tokenizer: Path, out: Path) -> None:
@@ -90,21 +148,70 @@ def write_rest(sizes: Sizes, tokenizer: Path, out: Path) -> None:
         shutil.copy(tokenizer, out / "tokenizer.json")
     tokens = {t: i for i, t in enumerate(dialogue.SPECIAL)}
     write_json(out / "config.json", config(sizes, tokens))
-    write_json(out / "generation_config.json", {"bos_token_id": None, "eos_token_id": tokens[dialogue.END], "pad_token_id": tokens[dialogue.PAD], "do_sample": True, "temperature": 0.7, "top_p": 0.8, "max_new_tokens": 1024})
+    write_json(
+        out / "generation_config.json",
+        {
+            "bos_token_id": None,
+            "eos_token_id": tokens[dialogue.END],
+            "pad_token_id": tokens[dialogue.PAD],
+            "do_sample": True,
+            "temperature": 0.7,
+            "top_p": 0.8,
+            "max_new_tokens": 1024,
+        },
+    )
     template = (HERE / "chat_template.jinja").read_text(encoding="utf-8")
     (out / "chat_template.jinja").write_text(template, encoding="utf-8")
-    write_json(out / "tokenizer_config.json", {
-        "tokenizer_class": "Qwen2Tokenizer", "model_max_length": 4096, "bos_token": None, "eos_token": dialogue.END, "pad_token": dialogue.PAD, "unk_token": None,
-        "add_prefix_space": False, "clean_up_tokenization_spaces": False, "errors": "replace", "padding_side": "left",
-        "extra_special_tokens": {"start_image_token": dialogue.IMAGE_START, "end_image_token": dialogue.IMAGE_END, "context_image_token": dialogue.IMAGE, "video_token": "<video>"},
-        "start_image_token": dialogue.IMAGE_START, "end_image_token": dialogue.IMAGE_END, "context_image_token": dialogue.IMAGE, "video_token": "<video>",
-        "processor_class": "InternVLProcessor", "response_template": RESPONSE,
-    })
+    write_json(
+        out / "tokenizer_config.json",
+        {
+            "tokenizer_class": "Qwen2Tokenizer",
+            "model_max_length": 4096,
+            "bos_token": None,
+            "eos_token": dialogue.END,
+            "pad_token": dialogue.PAD,
+            "unk_token": None,
+            "add_prefix_space": False,
+            "clean_up_tokenization_spaces": False,
+            "errors": "replace",
+            "padding_side": "left",
+            "extra_special_tokens": {
+                "start_image_token": dialogue.IMAGE_START,
+                "end_image_token": dialogue.IMAGE_END,
+                "context_image_token": dialogue.IMAGE,
+                "video_token": "<video>",
+            },
+            "start_image_token": dialogue.IMAGE_START,
+            "end_image_token": dialogue.IMAGE_END,
+            "context_image_token": dialogue.IMAGE,
+            "video_token": "<video>",
+            "processor_class": "InternVLProcessor",
+            "response_template": RESPONSE,
+        },
+    )
     # One tile of 224 x 224 for every picture: never several, whatever a server's defaults are.
-    picture = {"crop_to_patches": False, "min_patches": 1, "max_patches": 1, "do_convert_rgb": True, "do_resize": True, "do_rescale": True, "do_normalize": True, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
-               "resample": 3, "rescale_factor": 1 / 255, "size": {"height": sizes.image, "width": sizes.image}}
-    write_json(out / "preprocessor_config.json", {"image_processor_type": "GotOcr2ImageProcessorFast", "processor_class": "InternVLProcessor"} | picture)
-    write_json(out / "processor_config.json", {"processor_class": "InternVLProcessor", "image_seq_length": dialogue.IMAGE_TOKENS})
+    picture = {
+        "crop_to_patches": False,
+        "min_patches": 1,
+        "max_patches": 1,
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "do_rescale": True,
+        "do_normalize": True,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "resample": 3,
+        "rescale_factor": 1 / 255,
+        "size": {"height": sizes.image, "width": sizes.image},
+    }
+    write_json(
+        out / "preprocessor_config.json",
+        {"image_processor_type": "GotOcr2ImageProcessorFast", "processor_class": "InternVLProcessor"} | picture,
+    )
+    write_json(
+        out / "processor_config.json",
+        {"processor_class": "InternVLProcessor", "image_seq_length": dialogue.IMAGE_TOKENS},
+    )
 
 
 def main() -> None:
@@ -119,7 +226,9 @@ def main() -> None:
     a.out.mkdir(parents=True, exist_ok=True)
     write_weights(saved["network"], a.out)
     write_rest(sizes, a.tokenizer, a.out)
-    print(f"step {saved['step']}: {sum(t.numel() for t in saved['network'].values()) / 1e6:.2f} M parameters, {sum(f.stat().st_size for f in a.out.iterdir() if f.is_file()) / 1e6:.1f} MB in {a.out}; {asdict(sizes)}")
+    print(
+        f"step {saved['step']}: {sum(t.numel() for t in saved['network'].values()) / 1e6:.2f} M parameters, {sum(f.stat().st_size for f in a.out.iterdir() if f.is_file()) / 1e6:.1f} MB in {a.out}; {asdict(sizes)}"
+    )
 
 
 if __name__ == "__main__":

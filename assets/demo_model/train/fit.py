@@ -1,7 +1,7 @@
 """Train the demo model. One GPU, under 25 minutes; stops and goes on from its checkpoint.
 
-    python -m train.fit --out /tmp/train --minutes 15      # the first run measures the speed and plans the number of steps
-    python -m train.fit --out /tmp/train                   # goes on where it stopped
+python -m train.fit --out /tmp/train --minutes 15      # the first run measures the speed and plans the number of steps
+python -m train.fit --out /tmp/train                   # goes on where it stopped
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ class Steps(Dataset[dict[str, dict[str, np.ndarray]]]):
     def __getitem__(self, step: int) -> dict[str, dict[str, np.ndarray]]:
         self.encoder = self.encoder or dialogue.Encoder(self.tokenizer)
         # BPE dropout draws from the tokenizer's own generator, so training repeats closely, not bit by bit.
-        return {kind: dialogue.batch(kind, rows, self.encoder, (self.seed * 10_000_019 + step) * 7 + i) for i, (kind, rows) in enumerate(self.rows.items())}
+        return {
+            kind: dialogue.batch(kind, rows, self.encoder, (self.seed * 10_000_019 + step) * 7 + i)
+            for i, (kind, rows) in enumerate(self.rows.items())
+        }
 
 
 def rate(step: int, total: int) -> float:
@@ -76,7 +79,9 @@ class Teacher(torch.nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.heads = torch.nn.ModuleList(torch.nn.Linear(width, classes) for classes in (len(KINDS) + 1, len(COLOURS) + 1, 2))
+        self.heads = torch.nn.ModuleList(
+            torch.nn.Linear(width, classes) for classes in (len(KINDS) + 1, len(COLOURS) + 1, 2)
+        )
 
     def forward(self, features: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
         """The loss of N x 256 patch features; patches with and without a shape count alike."""
@@ -85,7 +90,11 @@ class Teacher(torch.nn.Module):
         for head, wanted in zip(self.heads, content.unbind(1), strict=True):
             loss = F.cross_entropy(head(features).float().transpose(1, 2), wanted, reduction="none")
             filled = (wanted > 0).float()
-            total = total + (loss * filled).sum() / filled.sum().clamp(min=1) + (loss * (1 - filled)).sum() / (1 - filled).sum().clamp(min=1)
+            total = (
+                total
+                + (loss * filled).sum() / filled.sum().clamp(min=1)
+                + (loss * (1 - filled)).sum() / (1 - filled).sum().clamp(min=1)
+            )
         return total / 3
 
 
@@ -97,7 +106,9 @@ class Muon:
         for parameter in parameters:
             self.shapes.setdefault(parameter.shape, []).append(parameter)
         self.momentum, self.decay = momentum, decay
-        self.buffers = {shape: torch.zeros(len(group), *shape, device=group[0].device) for shape, group in self.shapes.items()}
+        self.buffers = {
+            shape: torch.zeros(len(group), *shape, device=group[0].device) for shape, group in self.shapes.items()
+        }
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
@@ -123,11 +134,23 @@ def optimizers_for(network: Network, teacher: Teacher, fused: bool) -> tuple[Muo
     others = [(n, p) for n, p in network.named_parameters() if n not in inside]
     decayed = [p for n, p in others if p.dim() >= 2 and "embed" not in n]
     free = [p for n, p in others if not (p.dim() >= 2 and "embed" not in n)] + list(teacher.parameters())
-    adam = torch.optim.AdamW([{"params": decayed, "weight_decay": DECAY}, {"params": free, "weight_decay": 0.0}], lr=PEAK, betas=(0.9, 0.98), eps=1e-8, fused=fused)
+    adam = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": DECAY}, {"params": free, "weight_decay": 0.0}],
+        lr=PEAK,
+        betas=(0.9, 0.98),
+        eps=1e-8,
+        fused=fused,
+    )
     return Muon(list(inside.values())), adam
 
 
-def step_loss(network: Network, teacher: Teacher, batches: dict[str, dict[str, torch.Tensor]], image_id: int, generator: torch.Generator) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+def step_loss(
+    network: Network,
+    teacher: Teacher,
+    batches: dict[str, dict[str, torch.Tensor]],
+    image_id: int,
+    generator: torch.Generator,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The weighted loss of one step and its parts (means over answer tokens)."""
     parts: dict[str, torch.Tensor] = {}
     device = next(network.parameters()).device
@@ -153,8 +176,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the log")
     parser.add_argument("--tokenizer", type=Path, default=Path(__file__).parent.parent / "tokenizer.json")
-    parser.add_argument("--minutes", type=float, default=15, help="training time to plan for, when --steps is not given")
-    parser.add_argument("--start-from", type=Path, help="a folder of safetensors to begin with instead of random weights")
+    parser.add_argument(
+        "--minutes", type=float, default=15, help="training time to plan for, when --steps is not given"
+    )
+    parser.add_argument(
+        "--start-from", type=Path, help="a folder of safetensors to begin with instead of random weights"
+    )
     parser.add_argument("--steps", type=int, help="train exactly this many steps")
     parser.add_argument("--stop-after", type=int, help="stop (with a checkpoint) after this many steps of this run")
     parser.add_argument("--seed", type=int, default=1)
@@ -173,7 +200,14 @@ def main() -> None:
     step = saved["step"] if saved else 0
     planned = a.steps or (saved["planned"] if saved else 0)
     spent = saved["seconds"] if saved else 0.0
-    loader = DataLoader(Steps(a.tokenizer, rows, a.seed), batch_size=None, sampler=range(step, 10**7), num_workers=a.workers, prefetch_factor=4, pin_memory=torch.cuda.is_available())
+    loader = DataLoader(
+        Steps(a.tokenizer, rows, a.seed),
+        batch_size=None,
+        sampler=range(step, 10**7),
+        num_workers=a.workers,
+        prefetch_factor=4,
+        pin_memory=torch.cuda.is_available(),
+    )
     stream = iter(loader)  # the workers start before CUDA does
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -189,7 +223,9 @@ def main() -> None:
         optimizer.load_state_dict(saved["optimizer"])
         muon.buffers = {shape: buffer.to(device) for shape, buffer in saved["muon"].items()}
     elif a.start_from:
-        network.load_state_dict({k: v.float() for file in sorted(a.start_from.glob("*.safetensors")) for k, v in load_file(file).items()})
+        network.load_state_dict(
+            {k: v.float() for file in sorted(a.start_from.glob("*.safetensors")) for k, v in load_file(file).items()}
+        )
     generator = torch.Generator(device).manual_seed(a.seed * 1000 + step)
     image_id = dialogue.Encoder(a.tokenizer).image_id
     if not a.no_compile:
@@ -198,8 +234,15 @@ def main() -> None:
             layer.compile(dynamic=False)
 
     def save() -> None:
-        state = {"step": step, "planned": planned, "seconds": spent + time.time() - began, "network": network.state_dict(),
-                 "teacher": teacher.state_dict(), "optimizer": optimizer.state_dict(), "muon": muon.buffers}
+        state = {
+            "step": step,
+            "planned": planned,
+            "seconds": spent + time.time() - began,
+            "network": network.state_dict(),
+            "teacher": teacher.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "muon": muon.buffers,
+        }
         torch.save(state, checkpoint.with_suffix(".new"))
         checkpoint.with_suffix(".new").replace(checkpoint)
 
@@ -209,7 +252,10 @@ def main() -> None:
     while not planned or step < planned:
         if a.stop_after and step - first >= a.stop_after:
             break
-        batches = {k: {n: torch.as_tensor(v).to(device, non_blocking=True) for n, v in b.items()} for k, b in next(stream).items()}
+        batches = {
+            k: {n: torch.as_tensor(v).to(device, non_blocking=True) for n, v in b.items()}
+            for k, b in next(stream).items()
+        }
         pace = rate(step, planned or 10**6)
         for group in optimizer.param_groups:
             group["lr"] = pace
@@ -226,7 +272,9 @@ def main() -> None:
         network.zero_grad(set_to_none=True)
         teacher.zero_grad(set_to_none=True)
         step += 1
-        means = {k: means.get(k, 0.0) * 0.95 + v.detach() * 0.05 if k in means else v.detach() for k, v in parts.items()}
+        means = {
+            k: means.get(k, 0.0) * 0.95 + v.detach() * 0.05 if k in means else v.detach() for k, v in parts.items()
+        }
         if step == first + MEASURED - 40:
             if device.type == "cuda":
                 torch.cuda.synchronize()
@@ -239,14 +287,23 @@ def main() -> None:
             print(f"{speed:.2f} steps/s: {planned} steps planned", flush=True)
         if step % 100 == 0 or step in (1, 10, 40) or step == planned:
             seconds = spent + time.time() - began
-            line = {"step": step, "planned": planned, "seconds": round(seconds, 1), "lr": round(rate(step, planned or 10**6), 6), "norm": round(float(norm), 3)} | {k: round(float(v), 4) for k, v in means.items()}
+            line = {
+                "step": step,
+                "planned": planned,
+                "seconds": round(seconds, 1),
+                "lr": round(rate(step, planned or 10**6), 6),
+                "norm": round(float(norm), 3),
+            } | {k: round(float(v), 4) for k, v in means.items()}
             print(json.dumps(line), file=log, flush=True)
             print(json.dumps(line), flush=True)
         if time.time() - last_save > a.save_every:
             save()
             last_save = time.time()
     save()
-    print(f"{'done' if planned and step >= planned else 'stopped'} at step {step}, {spent + time.time() - began:.0f} s", flush=True)
+    print(
+        f"{'done' if planned and step >= planned else 'stopped'} at step {step}, {spent + time.time() - began:.0f} s",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -34,7 +34,16 @@ class Sizes:
     patch: int = 14
 
 
-TINY = Sizes(hidden=128, layers=2, heads=1, intermediate=128, vision_hidden=64, vision_layers=2, vision_heads=2, vision_intermediate=128)
+TINY = Sizes(
+    hidden=128,
+    layers=2,
+    heads=1,
+    intermediate=128,
+    vision_hidden=64,
+    vision_layers=2,
+    vision_heads=2,
+    vision_intermediate=128,
+)
 
 
 class RMSNorm(nn.Module):
@@ -77,7 +86,9 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(sizes.hidden, sizes.kv_heads * sizes.head_dim)
         self.o_proj = nn.Linear(sizes.heads * sizes.head_dim, sizes.hidden, bias=False)
 
-    def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, rounded: torch.Tensor | None) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, rounded: torch.Tensor | None
+    ) -> torch.Tensor:
         n, length, _ = x.shape
         q = self.q_proj(x).view(n, length, self.heads, self.head_dim).transpose(1, 2)
         k = self.k_proj(x).view(n, length, self.kv_heads, self.head_dim).transpose(1, 2)
@@ -85,7 +96,12 @@ class Attention(nn.Module):
         q, k = _turn(q, cos, sin), _turn(k, cos, sin)
         if rounded is not None:  # rows that see an int4 cache
             k, v = torch.where(rounded, fake_int4(k), k), torch.where(rounded, fake_int4(v), v)
-        k, v = (t.expand(n, self.heads, length, self.head_dim) if self.kv_heads == 1 else t.repeat_interleave(self.heads // self.kv_heads, 1) for t in (k, v))
+        k, v = (
+            t.expand(n, self.heads, length, self.head_dim)
+            if self.kv_heads == 1
+            else t.repeat_interleave(self.heads // self.kv_heads, 1)
+            for t in (k, v)
+        )
         out = F.scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype), is_causal=True)
         return self.o_proj(out.transpose(1, 2).reshape(n, length, -1))
 
@@ -113,7 +129,9 @@ class TextLayer(nn.Module):
         self.input_layernorm = RMSNorm(sizes.hidden, sizes.eps)
         self.post_attention_layernorm = RMSNorm(sizes.hidden, sizes.eps)
 
-    def forward(self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, rounded: torch.Tensor | None) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, rounded: torch.Tensor | None
+    ) -> torch.Tensor:
         x = x + self.self_attn(self.input_layernorm(x), cos, sin, rounded)
         return x + self.mlp(self.post_attention_layernorm(x))
 
@@ -143,12 +161,16 @@ class VisionAttention(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.heads = sizes.vision_heads
-        self.q_proj, self.k_proj, self.v_proj = (nn.Linear(sizes.vision_hidden, sizes.vision_hidden, bias=False) for _ in range(3))
+        self.q_proj, self.k_proj, self.v_proj = (
+            nn.Linear(sizes.vision_hidden, sizes.vision_hidden, bias=False) for _ in range(3)
+        )
         self.projection_layer = nn.Linear(sizes.vision_hidden, sizes.vision_hidden)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n, length, width = x.shape
-        q, k, v = (p(x).view(n, length, self.heads, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (
+            p(x).view(n, length, self.heads, -1).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj)
+        )
         return self.projection_layer(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, length, width))
 
 
@@ -201,7 +223,9 @@ class VisionEmbeddings(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         x = self.patch_embeddings.projection(pixels).flatten(2).transpose(1, 2)
-        return torch.cat((self.cls_token.expand(len(x), -1, -1).to(x.dtype), x), 1) + self.position_embeddings.to(x.dtype)
+        return torch.cat((self.cls_token.expand(len(x), -1, -1).to(x.dtype), x), 1) + self.position_embeddings.to(
+            x.dtype
+        )
 
 
 class Projector(nn.Module):
@@ -254,7 +278,10 @@ class Network(nn.Module):
                 nn.init.normal_(parameter, std=0.02)
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
-        for tower, depth in ((self.text.layers, sizes.layers), (self.vision_tower.encoder["layer"], sizes.vision_layers)):
+        for tower, depth in (
+            (self.text.layers, sizes.layers),
+            (self.vision_tower.encoder["layer"], sizes.vision_layers),
+        ):
             for name, parameter in tower.named_parameters():  # type: ignore[union-attr]
                 if name.endswith(("o_proj.weight", "down_proj.weight", "projection_layer.weight", "fc2.weight")):
                     nn.init.normal_(parameter, std=0.02 / (2 * depth) ** 0.5)
@@ -268,7 +295,9 @@ class Network(nn.Module):
         side = self.sizes.image // self.sizes.patch
         return self.multi_modal_projector(pixel_shuffle(features[:, 1:].reshape(len(features), side, side, -1)))
 
-    def forward(self, ids: torch.Tensor, images: torch.Tensor | None, image_id: int, rounded: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, ids: torch.Tensor, images: torch.Tensor | None, image_id: int, rounded: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Hidden states of N x L ids; ``images`` are the image tokens of all pictures in order (``image_tokens``)."""
         x = self.text.embed_tokens(ids)
         if images is not None:

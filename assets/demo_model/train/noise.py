@@ -5,19 +5,100 @@ from __future__ import annotations
 import random
 
 PREFIXES = {
-    "en": ["please ", "hi, ", "hello, ", "hey ", "hi! ", "Hello! ", "so ", "ok, ", "um, ", "quick question: ", "question: ",
-           "I have a question: ", "can you help me? ", "sorry, ", "and ", "well, ", "now ", "also, ", "another question: ",
-           "I'm new to this. ", "for my homework: ", "Dear model, ", "one more thing: ", "good morning, ", "hmm, ", "then ",
-           "I was wondering, ", "excuse me, "],
-    "zh": ["请问", "你好，", "您好，", "请问一下，", "老师，", "我想问一下，", "那么", "那", "嗨，", "问个问题：", "另外，", "麻烦问下，",
-           "想请教一下，", "同学问我：", "我是新手，", "帮我看看，", "请", "不好意思，", "还有，", "再问一下，", "想知道"],
+    "en": [
+        "please ",
+        "hi, ",
+        "hello, ",
+        "hey ",
+        "hi! ",
+        "Hello! ",
+        "so ",
+        "ok, ",
+        "um, ",
+        "quick question: ",
+        "question: ",
+        "I have a question: ",
+        "can you help me? ",
+        "sorry, ",
+        "and ",
+        "well, ",
+        "now ",
+        "also, ",
+        "another question: ",
+        "I'm new to this. ",
+        "for my homework: ",
+        "Dear model, ",
+        "one more thing: ",
+        "good morning, ",
+        "hmm, ",
+        "then ",
+        "I was wondering, ",
+        "excuse me, ",
+    ],
+    "zh": [
+        "请问",
+        "你好，",
+        "您好，",
+        "请问一下，",
+        "老师，",
+        "我想问一下，",
+        "那么",
+        "那",
+        "嗨，",
+        "问个问题：",
+        "另外，",
+        "麻烦问下，",
+        "想请教一下，",
+        "同学问我：",
+        "我是新手，",
+        "帮我看看，",
+        "请",
+        "不好意思，",
+        "还有，",
+        "再问一下，",
+        "想知道",
+    ],
 }
 SUFFIXES = {
-    "en": [" please", ", please", " thanks", ", thanks", ", thank you", " in short", ", briefly", " pls", " in one sentence",
-           " for a beginner", " exactly", " here", " in lmdeploy", ", I don't get it", ", can you tell me", " again", " simply"],
-    "zh": ["呢", "啊", "呀", "，谢谢", "，简单说说", "，请简短回答", "，求解", "，我不懂", "，谢谢老师", "，一句话", "，说一下", "，请说明", "来着"],
+    "en": [
+        " please",
+        ", please",
+        " thanks",
+        ", thanks",
+        ", thank you",
+        " in short",
+        ", briefly",
+        " pls",
+        " in one sentence",
+        " for a beginner",
+        " exactly",
+        " here",
+        " in lmdeploy",
+        ", I don't get it",
+        ", can you tell me",
+        " again",
+        " simply",
+    ],
+    "zh": [
+        "呢",
+        "啊",
+        "呀",
+        "，谢谢",
+        "，简单说说",
+        "，请简短回答",
+        "，求解",
+        "，我不懂",
+        "，谢谢老师",
+        "，一句话",
+        "，说一下",
+        "，请说明",
+        "来着",
+    ],
 }
-ENDS = {"en": ["?", "?", "?", "", "", ".", "??", " ?", "!", "…"], "zh": ["？", "？", "？", "", "", "。", "?", "？？", "！", "～"]}
+ENDS = {
+    "en": ["?", "?", "?", "", "", ".", "??", " ?", "!", "…"],
+    "zh": ["？", "？", "？", "", "", "。", "?", "？？", "！", "～"],
+}
 
 
 def _typing_error(text: str, rng: random.Random) -> str:
@@ -27,12 +108,12 @@ def _typing_error(text: str, rng: random.Random) -> str:
     i = rng.choice(places)
     kind = rng.randrange(4)
     if kind == 0:
-        return text[:i] + text[i + 1:]
+        return text[:i] + text[i + 1 :]
     if kind == 1:
         return text[:i] + text[i] + text[i:]
     if kind == 2 and i + 1 < len(text):
-        return text[:i] + text[i + 1] + text[i] + text[i + 2:]
-    return text[:i] + rng.choice("abcdefghijklmnopqrstuvwxyz") + text[i + 1:]
+        return text[:i] + text[i + 1] + text[i] + text[i + 2 :]
+    return text[:i] + rng.choice("abcdefghijklmnopqrstuvwxyz") + text[i + 1 :]
 
 
 def typed(question: str, language: str, rng: random.Random, errors: bool = True) -> str:
@@ -61,7 +142,31 @@ def typed(question: str, language: str, rng: random.Random, errors: bool = True)
     return text
 
 
-SMALL_WORDS = {"the", "a", "an", "is", "are", "do", "does", "i", "to", "of", "it", "me", "my", "can", "you", "in", "for", "that", "with", "what", "how", "please", "exactly"}
+SMALL_WORDS = {
+    "the",
+    "a",
+    "an",
+    "is",
+    "are",
+    "do",
+    "does",
+    "i",
+    "to",
+    "of",
+    "it",
+    "me",
+    "my",
+    "can",
+    "you",
+    "in",
+    "for",
+    "that",
+    "with",
+    "what",
+    "how",
+    "please",
+    "exactly",
+}
 
 
 def dropped(question: str, language: str, rng: random.Random) -> str:

@@ -37,7 +37,11 @@ def shape_row(shape: object, rng: random.Random, hand: bool, outline: bool, edge
     free = 0.26 if hand else 0.1
     stretch = math.exp(rng.uniform(-free, free))
     shear = rng.uniform(-0.45, 0.45) if kind == 2 and rng.random() < 0.5 else rng.uniform(-0.12, 0.12) if hand else 0.0
-    detail = rng.uniform(0.36, 0.56) if kind == 3 else (rng.uniform(0.06, 0.16) if rng.random() < (0.6 if hand else 0.2) else rng.uniform(0.18, 0.42))
+    detail = (
+        rng.uniform(0.36, 0.56)
+        if kind == 3
+        else (rng.uniform(0.06, 0.16) if rng.random() < (0.6 if hand else 0.2) else rng.uniform(0.18, 0.42))
+    )
     size = shape.size  # type: ignore[attr-defined]
     stroke = max(rng.uniform(0.012, 0.034), 0.05 * size) / size if outline else 0.0
     if kind == 5 and outline and rng.random() < 0.6:
@@ -45,7 +49,22 @@ def shape_row(shape: object, rng: random.Random, hand: bool, outline: bool, edge
     gap = rng.uniform(0, 2 * math.pi), (rng.uniform(0.03, 0.16) if outline and hand and rng.random() < 0.4 else 0.0)
     strength = rng.uniform(0.0, 0.055) if hand else 0.0
     waves = [strength * rng.uniform(-1, 1) for _ in range(4)] + [rng.uniform(0, 2 * math.pi) for _ in range(4)]
-    return [kind, *shape.rgb, shape.x, shape.y, size, turn, stretch, shear, detail, stroke, (rng.uniform(0.03, 0.09) if edge and not outline else 0.0), *gap, *waves, COLOURS.index(shape.colour)]  # type: ignore[attr-defined]
+    return [
+        kind,
+        *shape.rgb,
+        shape.x,
+        shape.y,
+        size,
+        turn,
+        stretch,
+        shear,
+        detail,
+        stroke,
+        (rng.uniform(0.03, 0.09) if edge and not outline else 0.0),
+        *gap,
+        *waves,
+        COLOURS.index(shape.colour),
+    ]  # type: ignore[attr-defined]
 
 
 def scene_rows(scene: Scene, rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
@@ -123,7 +142,9 @@ def _coverage(rows: torch.Tensor, picture: torch.Tensor) -> tuple[torch.Tensor, 
     pixel = (wide + high) / 2 / SIZE / column[6] * picture[:, 4].view(n, 1, 1)
     shifted = torch.where((column[14] > 0) & (gap.abs() < column[14]), shifted.clamp(min=1.0), shifted)
     cover = torch.sigmoid(-shifted / pixel * 2.5)
-    edge = torch.where(column[12] > 0, torch.sigmoid(-(distance.abs() - column[12] / 2) / pixel * 2.5), torch.zeros_like(cover))
+    edge = torch.where(
+        column[12] > 0, torch.sigmoid(-(distance.abs() - column[12] / 2) / pixel * 2.5), torch.zeros_like(cover)
+    )
     return cover, edge, torch.maximum((distance < 0).float(), cover)
 
 
@@ -181,7 +202,9 @@ def render(rows: torch.Tensor, pictures: torch.Tensor, generator: torch.Generato
         best = part > share[chosen]
         share[chosen] = torch.maximum(part, share[chosen])
         for layer, column in ((0, 0), (1, COLUMNS - 1)):
-            content[chosen, layer] = torch.where(best, shapes[:, column].long().view(-1, 1, 1) + 1, content[chosen, layer])
+            content[chosen, layer] = torch.where(
+                best, shapes[:, column].long().view(-1, 1, 1) + 1, content[chosen, layer]
+            )
         cells = (shapes[:, 4:6] * PATCHES).long().clamp(0, PATCHES - 1)
         content[chosen, 2, cells[:, 1], cells[:, 0]] = 1
         colour = rows[chosen, slot, 1:4].view(-1, 3, 1, 1)
@@ -195,8 +218,8 @@ def render(rows: torch.Tensor, pictures: torch.Tensor, generator: torch.Generato
         part = n // 8
         sizes = torch.randint(48, SIZE, (2,), generator=generator, device=device).tolist()
         for i, low in enumerate(sizes):
-            piece = torch.nn.functional.interpolate(images[i * part:(i + 1) * part], (low, low), mode="area")
-            images[i * part:(i + 1) * part] = torch.nn.functional.interpolate(piece, (SIZE, SIZE), mode="bicubic")
+            piece = torch.nn.functional.interpolate(images[i * part : (i + 1) * part], (low, low), mode="area")
+            images[i * part : (i + 1) * part] = torch.nn.functional.interpolate(piece, (SIZE, SIZE), mode="bicubic")
     pressed = (pictures[:, 5] > 0).nonzero()[:, 0]
     if len(pressed):
         images[pressed] = _jpeg(images[pressed], pictures[pressed, 5])

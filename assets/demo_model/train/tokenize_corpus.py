@@ -31,14 +31,19 @@ def train(path: Path, conversations: int = 40_000, seed: int = 1) -> None:
     """Write the tokenizer to ``path`` (tokenizer.json)."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(CUT), behavior="isolated", invert=False),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(CUT), behavior="isolated", invert=False),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - len(dialogue.PLAIN_ADDED), special_tokens=list(dialogue.SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        max_token_length=14, show_progress=False,
+        vocab_size=VOCABULARY - len(dialogue.PLAIN_ADDED),
+        special_tokens=list(dialogue.SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        max_token_length=14,
+        show_progress=False,
     )
     tokenizer.train_from_iterator(corpus(conversations, seed), trainer)
     tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in dialogue.PLAIN_ADDED])

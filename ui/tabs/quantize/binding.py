@@ -11,6 +11,7 @@ from ui.tabs.quantize.form import QuantizeTab
 from ui.tabs.quantize.handlers import Handlers
 
 SELECTED = "() => [window.lmQuantize.selected()]"  # the handler's one input: the job chosen on the page
+CHANGED = "() => { window.lmQuantize?.changed(); }"
 SHOW = "(id) => { window.lmQuantize.select(id); }"
 # Giving text chooses it as calibration data, at once and in the browser.
 CHOOSE_OWN = "(text, dataset) => text.trim() ? 'own' : dataset"
@@ -36,8 +37,10 @@ def bind(services: Services, tab: QuantizeTab, tabs: Mapping[str, Any]) -> None:
         trigger_mode="always_last",
         api_name="quantize_suggest",
     )
+    # As on the Deploy tab: one preview a moment after the last change, one at a time.
+    gr.on(settled, fn=None, js=CHANGED, api_visibility="private")
     quick(
-        settled,
+        tab.changed.click,
         handlers.preview,
         inputs=inputs,
         outputs=[tab.command, tab.message, tab.start],
@@ -52,15 +55,7 @@ def bind(services: Services, tab: QuantizeTab, tabs: Mapping[str, Any]) -> None:
         trigger_mode="always_last",
         api_name="quantize_count",
     )
-    counted.then(
-        handlers.preview,
-        inputs=inputs,
-        outputs=[tab.command, tab.message, tab.start],
-        queue=False,
-        show_progress="hidden",
-        preprocess=False,
-        api_visibility="private",
-    )
+    counted.then(fn=None, js=CHANGED, api_visibility="private")
     tab.file.upload(
         handlers.upload,
         inputs=tab.file,

@@ -43,6 +43,7 @@ class QuantizeTab:
     cancel: gr.Button
     message: gr.HTML
     selected: gr.Textbox
+    changed: gr.Button
     edit: gr.Button
     deploy: gr.Button
     status: gr.HTML
@@ -147,6 +148,7 @@ def _jobs(parts: dict[str, Any]) -> None:
         parts[name] = gr.HTML(elem_id=control, js_on_load=f"lmConsole.mount('{control}', element)")
     # The page's script keeps the chosen job's id in it, and presses the two buttons for the cards.
     parts["selected"] = _hidden("selected")
+    parts["changed"] = gr.Button("", visible="hidden", interactive=True, elem_id="quantize-changed")
     parts["edit"] = gr.Button(L("quantize.edit"), visible="hidden", interactive=True, elem_id="quantize-edit")
     parts["deploy"] = gr.Button(L("quantize.deploy"), visible="hidden", interactive=True, elem_id="quantize-deploy")
 
