@@ -211,12 +211,9 @@ class Handlers:
         active = None
         async with aclosing(self._chat.watch(who.id)) as views:
             async for view in views:
-                updates = self._shown(who, view)
-                if active != view.active:  # gr.update is dear: Gradio describes the component anew each time
+                updates = self._shown(who, view) | self._settled(view)
+                if active != view.active:
                     active = view.active
-                    updates |= self._settled(view)
-                    if self._tab.other_box in updates:
-                        updates[self._tab.other_box] = gr.update(value=updates[self._tab.other_box], visible=True)
                     updates[self._tab.code] = self._last_code(who, view)
                 yield updates
 
@@ -229,7 +226,9 @@ class Handlers:
             self._tab.stats: render.stats(view, who.language, server.context_length if server else 0),
         }
         if len(answers) > 1:
-            updates[self._tab.other_box] = render.messages(view, 1, who.language, who.role)
+            updates[self._tab.other_box] = gr.update(
+                value=render.messages(view, 1, who.language, who.role), visible=True
+            )
         if view.problem is not None:
             updates[self._tab.message] = message_html((view.problem,), who.language)
         return updates
