@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from backend.engines.base import ServeConfig
 from backend.services import build_services
+from tests.browser.controls import choose
 from tests.conftest import make_settings
 from tests.console import Console
 from tests.gradio_calls import Visitor
@@ -89,14 +90,6 @@ def child(known: Known, console: Console) -> Iterator[Scripted]:
     child = known.run(0, "--tokens", "12")
     yield child
     child.close()
-
-
-def choose(dropdown: Locator, text: str) -> None:
-    """Pick the first choice that contains the text, as a person types it."""
-    box = dropdown.locator("input").first
-    box.click()
-    box.fill(text)
-    dropdown.page.get_by_role("option").filter(has_text=text).first.click()
 
 
 def open_chat(page: Page) -> Page:
@@ -206,7 +199,7 @@ def test_again_edit_and_new(chat: Page, child: Scripted) -> None:
 def test_settings_reach_the_server_and_are_kept(chat: Page, child: Scripted) -> None:
     chat.locator("#chat-system textarea").fill("You are a fox.")
     chat.locator("#chat-max-tokens input").fill("7")
-    choose(chat.locator("#chat-tools"), "add")
+    choose(chat, "#chat-tools", "add")
     chat.keyboard.press("Escape")
     child.script(text="Eight.", calls=[[["add", '{"a": 3, "b": 5}']]])
     question(chat, "3+5?")
@@ -352,8 +345,8 @@ def test_two_servers_side_by_side(chat: Page, child: Scripted, known: Known) -> 
         child.script(text="from the one")
         other.script(text="from the other")
         expect(chat.locator("#chat-server-2")).to_be_visible()
-        choose(chat.locator("#chat-server"), str(child.port))
-        choose(chat.locator("#chat-server-2"), str(other.port))
+        choose(chat, "#chat-server", str(child.port))
+        choose(chat, "#chat-server-2", str(other.port))
         expect(chat.locator("#chat-box-2")).to_be_visible()
         question(chat, "Who are you?")
         expect_state(chat, "done")

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from backend.processes import ports
+from tests.browser.controls import choose, write
 from tests.console import Console
 from tests.tiny_models import QWEN2_TENSORS, fake_model, make_model
 from tests.waiting import wait_for
@@ -34,19 +35,11 @@ def console_arguments(models: Path) -> list[str]:
     return ["--models", str(models)]
 
 
-def choose(page: Page, control: str, text: str) -> None:
-    """Type into a dropdown and leave it."""
-    box = page.locator(f"#{control} input").first
-    box.fill(text)
-    box.press("Enter")
-    box.blur()
-
-
 def choose_model(page: Page, model: Path) -> None:
     """Choose the model and the CPU engine, and wait until their command is shown."""
     opened(page)
-    choose(page, "deploy-engine", "transformers")
-    choose(page, "deploy-model", str(model))
+    choose(page, "#deploy-engine", "transformers")
+    write(page, "#deploy-model", str(model))
     expect(command(page)).to_have_value(re.compile(re.escape(model.name.split("'")[0])))
 
 
@@ -154,7 +147,7 @@ def test_the_copied_command_runs_in_a_shell(new_page: NewPage, console: Console,
         child = subprocess.Popen(["bash", "-c", f"exec env {copied}"], stdout=output, stderr=subprocess.STDOUT)
     try:
         # The same address typed as that of a server that runs already.
-        choose(page, "deploy-engine", "external")
+        choose(page, "#deploy-engine", "external")
         field(page, "deploy-address").fill(f"127.0.0.1:{port}")
         wait_until_healthy(port, child, log)
         page.locator("#deploy-start").click()
@@ -201,8 +194,8 @@ def test_errors_stand_beside_the_command_in_the_pages_language(
 ) -> None:
     page = new_page(locale=locale)
     opened(page)
-    choose(page, "deploy-model", str(models / "tiny qwen's 模型"))
-    choose(page, "deploy-engine", "turbomind")
+    write(page, "#deploy-model", str(models / "tiny qwen's 模型"))
+    choose(page, "#deploy-engine", "turbomind")
     page.locator("#deploy-more > button").click()
     field(page, "deploy-session-len").fill("many")
     error = page.locator('#deploy-message [role=alert][data-field="deploy-session-len"]')
@@ -213,7 +206,7 @@ def test_errors_stand_beside_the_command_in_the_pages_language(
     field(page, "deploy-session-len").fill("4096")
     expect(error).to_have_count(0)
     expect(command(page)).to_have_value(re.compile("--session-len 4096"))
-    choose(page, "deploy-engine", "transformers")
+    choose(page, "#deploy-engine", "transformers")
     expect(page.locator("#deploy-quant-policy")).to_have_count(0)
     expect(page.locator("#deploy-start")).to_be_enabled()
 

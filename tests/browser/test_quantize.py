@@ -14,6 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from backend.models.checkpoint import read_model, read_tensors
 from backend.processes import ports
+from tests.browser.controls import choose, write
 from tests.console import ROOT, Console
 
 JOB_MS = 400_000  # three jobs, one after another, on a busy machine
@@ -70,14 +71,6 @@ def open_tab(page: Page) -> None:
     expect(page.locator("#quantize-jobs h2")).to_be_visible()
 
 
-def choose(page: Page, control: str, text: str) -> None:
-    """Type into a dropdown and leave it."""
-    box = page.locator(f"#{control} input").first
-    box.fill(text)
-    box.press("Enter")
-    box.blur()
-
-
 def fill(page: Page, control: str, value: str) -> None:
     box = page.locator(f"#{control} input, #{control} textarea").first
     box.fill(value)
@@ -86,7 +79,7 @@ def fill(page: Page, control: str, value: str) -> None:
 
 def choose_model(page: Page, folder: Path) -> None:
     """Choose a model and wait for the output folder that the page suggests for it."""
-    choose(page, "quantize-model", str(folder))
+    write(page, "#quantize-model", str(folder))
     suggested = page.locator("#quantize-output input, #quantize-output textarea").first
     expect(suggested).to_have_value(re.compile(f"{folder.name}-w4a16-4bit$"))
 
@@ -130,7 +123,7 @@ def test_three_models_through_a_queue_and_a_killed_console(
     expect(page.locator("#quantize-jobs .empty-state")).to_be_visible()
 
     # A text model, calibrated with pasted text
-    choose(page, "quantize-model", str(models / "qwen2"))
+    write(page, "#quantize-model", str(models / "qwen2"))
     expect(page.locator("#quantize-output input, #quantize-output textarea").first).to_have_value(
         re.compile(r"qwen2-w4a16-4bit$")
     )
@@ -154,20 +147,20 @@ def test_three_models_through_a_queue_and_a_killed_console(
     )
 
     # A vision model of transformers' own layout, without data: it waits
-    choose(page, "quantize-dataset", "none")
-    choose(page, "quantize-model", str(models / "internvl"))
+    choose(page, "#quantize-dataset", "none")
+    write(page, "#quantize-model", str(models / "internvl"))
     expect(message(page, "quantize.info.text-tower")).to_be_visible()
     expect(command(page)).to_have_value(re.compile(r"text_tower\.py extract [\s\S]*text_tower\.py merge "))
     internvl = start(page)
     expect(card(page, internvl)).to_have_attribute("data-state", "queued")
 
     # A model whose own code must be trusted, and that runs in the other environment
-    choose(page, "quantize-model", str(models / "internlm2"))
+    write(page, "#quantize-model", str(models / "internlm2"))
     expect(message(page, "quantize.trust")).to_be_visible()
     expect(page.locator("#quantize-start")).to_be_disabled()
     page.locator("#quantize-trust-remote-code input").check()
     expect(message(page, "quantize.info.environment-internlm2")).to_be_visible()
-    choose(page, "quantize-dataset", "own")
+    choose(page, "#quantize-dataset", "own")
     internlm2 = start(page)
     card(page, internlm2).locator("[data-action=up]").click()
     expect(page.locator("#quantize-jobs [data-job-id]").nth(1)).to_have_attribute("data-job-id", internlm2)
@@ -245,7 +238,7 @@ def check_internlm2(models: Path) -> None:
 def test_cancelling_and_starting_again(page: Page, models: Path) -> None:
     open_tab(page)
     choose_model(page, models / "qwen2")
-    choose(page, "quantize-dataset", "none")
+    choose(page, "#quantize-dataset", "none")
     fill(page, "quantize-output", str(models / "cancelled"))
     expect(command(page)).to_have_value(re.compile(r"\.cancelled\.partial-awq "))
     job_id = start(page)

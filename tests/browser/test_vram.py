@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.vram_page import choose, open_tab, points
+from tests.browser.controls import choose, write
+from tests.browser.vram_page import open_tab, points
 from tests.unit.memory.sparse import INTERNLM2_5_1_8B, INTERNLM2_5_7B, llama
 from tests.waiting import wait_for
 
@@ -57,7 +58,7 @@ def test_the_plan_follows_the_form(page: Page) -> None:
     plan = page.locator("#deploy-plan")
     choose_turbomind(page)
     choose(page, "#deploy-model", "internlm2_5-1_8b-chat")
-    choose(page, "#deploy-plan-card", "24")
+    write(page, "#deploy-plan-card", "24")
     expect(plan).to_have_attribute("data-verdict", "fits")
     kv = wait_for("a KV cache", lambda: int(plan.get_attribute("data-kv-bytes") or 0))
     tokens = int(plan.get_attribute("data-tokens") or 0)
@@ -66,17 +67,17 @@ def test_the_plan_follows_the_form(page: Page) -> None:
     assert int(plan.get_attribute("data-kv-bytes") or 0) == kv
     assert int(plan.get_attribute("data-tokens") or 0) > 3.5 * tokens
     choose(page, "#deploy-model", "internlm2_5-7b-chat")
-    choose(page, "#deploy-plan-card", "12")
+    write(page, "#deploy-plan-card", "12")
     expect(plan).to_have_attribute("data-verdict", "over")
     expect(plan).to_contain_text("AWQ")
-    choose(page, "#deploy-plan-card", "a big one")
+    write(page, "#deploy-plan-card", "a big one")
     expect(plan).to_contain_text("no card size")
 
 
 def test_the_ratio_for_a_class(page: Page) -> None:
     choose_turbomind(page)
     choose(page, "#deploy-model", "internlm2_5-1_8b-chat")
-    choose(page, "#deploy-plan-card", "24")
+    write(page, "#deploy-plan-card", "24")
     expect(page.locator("#deploy-plan")).to_have_attribute("data-verdict", "fits")
     page.locator("#deploy-plan-inverse button").first.click()
     page.locator("#deploy-plan-chats input, #deploy-plan-chats textarea").fill("10")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.browser.vram_page import choose, dataset, open_tab, points
+from tests.browser.controls import choose
+from tests.browser.vram_page import dataset, open_tab, points
 from tests.console import Console
 from tests.scripted_trace import trace_path
 from tests.traces import read_trace

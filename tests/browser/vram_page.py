@@ -16,10 +16,3 @@ def dataset(page: Page) -> dict[str, str]:
 
 def points(page: Page) -> int:
     return int(dataset(page).get("points", 0))
-
-
-def choose(page: Page, control: str, text: str) -> None:
-    box = page.locator(f"{control} input").first
-    box.click()
-    box.fill(text)
-    box.press("Enter")
