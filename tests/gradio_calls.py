@@ -67,10 +67,11 @@ class Visitor:
         max_tokens: int | None = 1024,
         tools: Sequence[str] = (),
     ) -> Iterator[dict[str, Any]]:
-        """A question on the Chat tab."""
+        """A question on the Chat tab, and its answer."""
         question = {"text": text, "files": list(files)}
         form = [server, other, system, temperature, top_p, max_tokens, list(tools)]
-        return self.call("chat_ask", [question, False, *form])
+        yield from self.call("chat_ask", [question, False, *form])
+        yield from self.call("chat_watch", [])
 
     def answer(self, number: int = 0, lane: int = 0) -> dict[str, Any]:
         """An answer of this visitor's conversation: text, state, end, stats."""

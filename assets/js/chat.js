@@ -26,10 +26,30 @@ register("chat-stats", (element, options) => {
     names = Object.keys(data);
     for (const name of names) outer.setAttribute(`data-${name}`, data[name]);
     outer.dataset.state = badge.dataset.state = state;
+    allowButtons(state);
     badge.textContent = label;
     text.textContent = line;
   });
 });
+
+const UNDER_WAY = ["waiting", "streaming"];
+let conversation = "idle"; // the state that chat-stats was last given
+
+/** What can be pressed: Stop while an answer is under way, Regenerate and Edit after one, Clear where anything was said. */
+function allowButtons(state) {
+  conversation = state;
+  const underWay = UNDER_WAY.includes(state);
+  const allowed = {
+    "chat-stop": underWay,
+    "chat-regenerate": !underWay && state !== "idle",
+    "chat-edit": !underWay && state !== "idle",
+    "chat-clear": state !== "idle",
+  };
+  for (const [id, can] of Object.entries(allowed)) {
+    const button = document.getElementById(id);
+    if (button && button.disabled === can) button.disabled = !can;
+  }
+}
 
 // ---------------------------------------------------------------------------------------------- the empty conversation
 
@@ -115,6 +135,7 @@ register("chat-page", (element, { opened, servers }) => {
   const tidy = () => {
     nameControls(tab);
     disarm(tab);
+    allowButtons(conversation);
   };
   new MutationObserver(tidy).observe(tab, { childList: true, subtree: true });
   tidy();

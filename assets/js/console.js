@@ -124,6 +124,7 @@ function start(name, factory, element, options) {
 
 const CALM_MS = 1000;
 const BUSY_MS = 250;
+const POLL_LIMIT_MS = 15000; // a connection through SSH can die without a word, and fetch itself waits for ever
 const listeners = new Set();
 let snapshot = null;
 let timer = 0;
@@ -164,7 +165,7 @@ async function poll() {
   again = false;
   try {
     const since = snapshot ? `?since=${encodeURIComponent(snapshot.version)}` : "";
-    const fresh = await get(`snapshot${since}`);
+    const fresh = await get(`snapshot${since}`, { signal: AbortSignal.timeout(POLL_LIMIT_MS) });
     setOffline(0, null);
     if (fresh) {
       snapshot = fresh;

@@ -39,10 +39,15 @@ class View:
     problem: Message | None = None
 
     @property
+    def answers(self) -> tuple[Answer, ...]:
+        """The answers to the last question, by lane."""
+        exchanges = self.conversation.exchanges
+        return exchanges[-1].answers if exchanges else ()
+
+    @property
     def characters(self) -> int:
         """The length of the longest answer under way."""
-        last = self.conversation.exchanges[-1:]
-        return max((len(a.text) + len(a.thinking) for e in last for a in e.answers), default=0)
+        return max((len(answer.text) + len(answer.thinking) for answer in self.answers), default=0)
 
 
 @dataclass

@@ -352,6 +352,25 @@ def test_two_servers_side_by_side(chat: Page, child: Scripted, known: Known) -> 
         expect_state(chat, "done")
         expect(chat.locator("#chat-box")).to_contain_text("from the one")
         expect(chat.locator("#chat-box-2")).to_contain_text("from the other")
+
+        # While both answer, the page is opened anew: both columns are there, and go on to their ends.
+        for server in (child, other):
+            server.script(text="", tokens=40, rate=10)
+        question(chat, "And now?")
+        expect_state(chat, "streaming")
+        chat.reload()
+        open_chat(chat)
+        expect(chat.locator("#chat-stop")).to_be_enabled()
+        expect(chat.locator("#chat-box-2")).to_contain_text("from the other")
+        expect_state(chat, "done")
+        for box in ("#chat-box", "#chat-box-2"):
+            expect(chat.locator(f"{box} .chat-figures[data-state=done]")).to_have_count(2)
+
+        # A cleared conversation leaves nothing in either.
+        chat.locator("#chat-clear").click()
+        expect_state(chat, "idle")
+        for box in ("#chat-box", "#chat-box-2"):
+            expect(chat.locator(f"{box} .chat-figures")).to_have_count(0)
     finally:
         other.close()
 

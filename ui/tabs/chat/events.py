@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from backend.chat.conversation import Conversation, Sampling
+from backend.chat.conversation import AnswerState, Conversation, Sampling
 from backend.chat.room import View
 from backend.chat.service import Chat, Upload
 from backend.errors import ConsoleError, InvalidInput, Message, NotFound
@@ -80,11 +80,11 @@ class Handlers:
         return self._services.chat
 
     async def opened(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
-        """A page was opened or reloaded: the conversation as it is, and on from there where an answer is under way."""
+        """A page was opened or reloaded: the conversation as it is."""
         who = visitor(request)
         view = await self._chat.view(who.id)
         sampling = view.conversation.sampling
-        updates = await self._server_updates(who, view)
+        updates = self._shown(who, view) | await self._server_updates(who, view)
         if sampling != Sampling():  # a new visitor may have begun to type already
             updates |= {
                 self._tab.system: sampling.system,
@@ -94,9 +94,14 @@ class Handlers:
                 self._tab.tools: list(sampling.tools),
             }
         yield updates
-        async for seen in self._watch(who):
-            yield seen
         await self._prepare(who)
+
+    async def watch(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
+        """The conversation as it grows, until nothing is under way any more."""
+        who = visitor(request)
+        async with aclosing(self._chat.watch(who.id)) as views:
+            async for view in views:
+                yield self._shown(who, view)
 
     async def servers_changed(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
         """Servers came or went."""
@@ -184,7 +189,6 @@ class Handlers:
             self._tab.message: "",
             self._tab.instead: gr.update(visible=False, value=False),
             **self._shown(who, view),
-            **self._settled(view),
             **await self._server_updates(who, view),
         }
 
@@ -196,52 +200,42 @@ class Handlers:
     # -- what is shown ---------------------------------------------------------------------------------------------
 
     async def _asked(self, who: Visitor, notices: tuple[Message, ...], *, clear: bool) -> AsyncIterator[Updates]:
-        first: Updates = {
-            self._tab.message: message_html(notices, who.language) if notices else "",
-            self._tab.instead: gr.update(visible=False, value=False),
-            self._tab.starter: {"shown": False},
-        }
+        """Up to the first token, which waits for nothing; ``watch`` goes on, with fewer components to draw."""
+        once: Updates = {self._tab.instead: gr.update(visible=False, value=False)}
         if clear:
-            first[self._tab.input] = {"text": "", "files": []}
-        async for updates in self._watch(who):
-            yield {**first, **updates}
-            first = {}
-
-    async def _watch(self, who: Visitor) -> AsyncIterator[Updates]:
-        active = None
+            once[self._tab.input] = {"text": "", "files": []}
         async with aclosing(self._chat.watch(who.id)) as views:
             async for view in views:
-                updates = self._shown(who, view) | self._settled(view)
-                if active != view.active:
-                    active = view.active
-                    updates[self._tab.code] = self._last_code(who, view)
-                yield updates
+                # Gradio empties a gr.HTML that is left out of a later answer: each is given every time.
+                yield {
+                    **once,
+                    self._tab.message: message_html(notices, who.language) if notices else "",
+                    self._tab.starter: {"shown": False},
+                    self._tab.code: self._last_code(who, view),
+                    self._tab.other_box: self._other_box(who, view, shown=len(view.answers) > 1),
+                    **self._shown(who, view),
+                }
+                if any(answer.state is AnswerState.STREAMING for answer in view.answers):
+                    return
+                once = {}
 
     def _shown(self, who: Visitor, view: View) -> Updates:
-        exchanges = view.conversation.exchanges
-        answers = exchanges[-1].answers if exchanges else ()
+        answers = view.answers
         server = self._known(answers[0].server_id) if answers else None
         updates: Updates = {
             self._tab.box: render.messages(view, 0, who.language, who.role),
             self._tab.stats: render.stats(view, who.language, server.context_length if server else 0),
         }
         if len(answers) > 1:
-            updates[self._tab.other_box] = gr.update(
-                value=render.messages(view, 1, who.language, who.role), visible=True
-            )
+            updates[self._tab.other_box] = render.messages(view, 1, who.language, who.role)
         if view.problem is not None:
             updates[self._tab.message] = message_html((view.problem,), who.language)
         return updates
 
-    def _settled(self, view: View) -> Updates:
-        """The buttons, for a conversation that is answered or not."""
-        free = bool(view.conversation.exchanges) and not view.active
-        return {
-            self._tab.stop: gr.update(interactive=view.active),
-            self._tab.again: gr.update(interactive=free),
-            self._tab.edit: gr.update(interactive=free),
-            self._tab.clear: gr.update(interactive=bool(view.conversation.exchanges)),
-        }
+    def _other_box(self, who: Visitor, view: View, *, shown: bool) -> Mapping[str, Any]:
+        """The second column, shown or not; ``_shown`` only fills it, which is cheaper."""
+        messages = render.messages(view, 1, who.language, who.role) if shown else []
+        return dict(gr.update(value=messages, visible=shown))
 
     async def _server_updates(self, who: Visitor, view: View) -> Updates:
         """The servers that can be asked, and what the chosen one takes."""
@@ -262,7 +256,7 @@ class Handlers:
                 value=second,
                 visible=len(choices) > 1,
             ),
-            self._tab.other_box: gr.update(visible=bool(second)),
+            self._tab.other_box: self._other_box(who, view, shown=bool(second) or len(view.answers) > 1),
             self._tab.input: gr.update(
                 sources=["upload"] if pictures else [], placeholder=t(placeholder, who.language)
             ),
@@ -296,8 +290,7 @@ class Handlers:
 
     def _last_code(self, who: Visitor, view: View) -> Mapping[str, str]:
         """The code of the request that was sent last."""
-        exchanges = view.conversation.exchanges
-        server = exchanges[-1].answers[0].server_id if exchanges and exchanges[-1].answers else ""
+        server = view.answers[0].server_id if view.answers else ""
         return self._code(who, view.conversation, Form(server, "", *self._settings(view)))
 
     async def _servers(self, who: Visitor, form: Form) -> tuple[str, ...]:
@@ -341,18 +334,24 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     outputs = [value for value in vars(tab).values() if value is not tab.page]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
-    def on(event: Any, handler: Handler, inputs: list[Any] | None = None, **options: Any) -> None:
+    def on(event: Any, handler: Handler, inputs: list[Any] | None = None, **options: Any) -> Any:
         name = f"chat_{handler.__name__}"
-        event(shown(handler, tab.message), inputs, outputs, api_name=name, **quiet, **options)
+        return event(shown(handler, tab.message), inputs, outputs, api_name=name, **quiet, **options)
 
-    on(tab.page.opened, handlers.opened)
+    answering = [
+        on(tab.page.opened, handlers.opened),
+        on(tab.input.submit, handlers.ask, [tab.input, tab.instead, *form], trigger_mode="multiple"),
+        on(tab.starter.sample, handlers.sample, form),
+        on(tab.again.click, handlers.again, form),
+    ]
+    # Gradio spends a millisecond on every component of an event at every token, so the stream has its own event.
+    watched = [tab.message, tab.box, tab.other_box, tab.stats]
+    for event in answering:
+        event.then(shown(handlers.watch, tab.message), None, watched, api_name="chat_watch", **quiet)
     on(tab.page.servers, handlers.servers_changed)
     on(tab.server.input, handlers.picked, [tab.server, tab.other_server])
     on(tab.server.change, handlers.set_elsewhere, [tab.server])
     on(tab.other_server.input, handlers.picked, [tab.server, tab.other_server])
-    on(tab.input.submit, handlers.ask, [tab.input, tab.instead, *form], trigger_mode="multiple")
-    on(tab.starter.sample, handlers.sample, form)
-    on(tab.again.click, handlers.again, form)
     on(tab.edit.click, handlers.edit)
     on(tab.clear.click, handlers.clear)
     tab.stop.click(handlers.stop, None, None, queue=False, **quiet)

@@ -162,8 +162,9 @@ def _box(elem_id: str, *, visible: bool = True) -> gr.Chatbot:
 
 
 def _button(name: str, variant: str = "secondary") -> gr.Button:
+    """What can be pressed follows the conversation's state, in chat.js."""
     return gr.Button(
-        L(f"chat.{name}.label"), size="sm", variant=variant, interactive=False, min_width=96, elem_id=f"chat-{name}"
+        L(f"chat.{name}.label"), size="sm", variant=variant, interactive=True, min_width=96, elem_id=f"chat-{name}"
     )
 
 

@@ -117,7 +117,7 @@ def milliseconds(value: float) -> str:
 
 def stats(view: View, language: Language, context: int = 0) -> dict[str, Any]:
     """What ``chat-stats`` shows and carries: a state, the figures of the newest answer as data, one line of text."""
-    answers = view.conversation.exchanges[-1].answers if view.conversation.exchanges else ()
+    answers = view.answers
     if not answers:
         return {"state": "idle", "data": {}, "label": t("chat.state.idle", language), "text": ""}
     state = overall([answer.state for answer in answers])
