@@ -11,6 +11,7 @@ from ui.tabs import TABS
 
 MAX_THREADS = 200  # Gradio's 40 would be used up by a class's open answers
 MOST_WAITING = 256
+QUEUE_LOOK_S = 0.01  # Gradio looks for new events every millisecond, which takes an idle console 6% of a core
 SYSTEM_FONTS = (
     "system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "sans-serif",
 )  # fmt: skip
@@ -24,6 +25,7 @@ class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's types are not followed
         """Gradio calls this itself when the page is made, and builds its web application at each call: once will do."""
         self.max_threads = MAX_THREADS
         super().queue(default_concurrency_limit=None, api_open=False, max_size=MOST_WAITING)
+        self._queue.sleep_when_free = QUEUE_LOOK_S
         return self
 
 

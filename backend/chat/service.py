@@ -121,8 +121,9 @@ class Chat:
                 if not view.active:
                     return
                 await room.newer(version, HEARTBEAT_S)
-                pause = COALESCE_S if view.characters < LONG_ANSWER else 2 * COALESCE_S
-                await asyncio.sleep(max(0.0, shown_at + pause - time.monotonic()))
+                if view.characters:
+                    pause = COALESCE_S if view.characters < LONG_ANSWER else 2 * COALESCE_S
+                    await asyncio.sleep(max(0.0, shown_at + pause - time.monotonic()))
 
     async def ask(
         self,

@@ -103,6 +103,13 @@ class Handlers:
             async for view in views:
                 yield self._shown(who, view)
 
+    async def ended(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
+        """After the answer: why it isn't kept across a restart, if so."""
+        who = visitor(request)
+        problem = (await self._chat.view(who.id)).problem
+        if problem is not None:
+            yield {self._tab.message: message_html((problem,), who.language)}
+
     async def servers_changed(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
         """Servers came or went."""
         who = visitor(request)
@@ -212,8 +219,8 @@ class Handlers:
                     self._tab.message: message_html(notices, who.language) if notices else "",
                     self._tab.starter: {"shown": False},
                     self._tab.code: self._last_code(who, view),
-                    self._tab.other_box: self._other_box(who, view, shown=len(view.answers) > 1),
                     **self._shown(who, view),
+                    self._tab.other_box: self._other_box(who, view, shown=len(view.answers) > 1),
                 }
                 if any(answer.state is AnswerState.STREAMING for answer in view.answers):
                     return
@@ -222,20 +229,18 @@ class Handlers:
     def _shown(self, who: Visitor, view: View) -> Updates:
         answers = view.answers
         server = self._known(answers[0].server_id) if answers else None
-        updates: Updates = {
+        return {
             self._tab.box: render.messages(view, 0, who.language, who.role),
+            self._tab.other_box: self._other_messages(who, view),
             self._tab.stats: render.stats(view, who.language, server.context_length if server else 0),
         }
-        if len(answers) > 1:
-            updates[self._tab.other_box] = render.messages(view, 1, who.language, who.role)
-        if view.problem is not None:
-            updates[self._tab.message] = message_html((view.problem,), who.language)
-        return updates
+
+    def _other_messages(self, who: Visitor, view: View) -> render.Shown:
+        """The second column's: empty unless the last question went to two servers."""
+        return render.messages(view, 1, who.language, who.role) if len(view.answers) > 1 else []
 
     def _other_box(self, who: Visitor, view: View, *, shown: bool) -> Mapping[str, Any]:
-        """The second column, shown or not; ``_shown`` only fills it, which is cheaper."""
-        messages = render.messages(view, 1, who.language, who.role) if shown else []
-        return dict(gr.update(value=messages, visible=shown))
+        return dict(gr.update(value=self._other_messages(who, view), visible=shown))
 
     async def _server_updates(self, who: Visitor, view: View) -> Updates:
         """The servers that can be asked, and what the chosen one takes."""
@@ -331,23 +336,26 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     handlers = Handlers(services, tab)
     settings = [tab.system, tab.temperature, tab.top_p, tab.max_tokens, tab.tools]
     form = [tab.server, tab.other_server, *settings]
-    outputs = [value for value in vars(tab).values() if value is not tab.page]
+    everything = [value for value in vars(tab).values() if value is not tab.page]
+    # Gradio spends a millisecond on every component that an update leaves alone: what is asked and what is streamed
+    # name only those that change, and every update of the stream is whole.
+    streamed = [tab.box, tab.other_box, tab.stats]
+    asked = [tab.message, tab.instead, tab.starter, tab.input, tab.code, *streamed]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
-    def on(event: Any, handler: Handler, inputs: list[Any] | None = None, **options: Any) -> Any:
+    def on(event: Any, handler: Handler, inputs: Any = None, outputs: Any = everything, **options: Any) -> Any:
         name = f"chat_{handler.__name__}"
         return event(shown(handler, tab.message), inputs, outputs, api_name=name, **quiet, **options)
 
     answering = [
         on(tab.page.opened, handlers.opened),
-        on(tab.input.submit, handlers.ask, [tab.input, tab.instead, *form], trigger_mode="multiple"),
-        on(tab.starter.sample, handlers.sample, form),
-        on(tab.again.click, handlers.again, form),
+        on(tab.input.submit, handlers.ask, [tab.input, tab.instead, *form], asked, trigger_mode="multiple"),
+        on(tab.starter.sample, handlers.sample, form, asked),
+        on(tab.again.click, handlers.again, form, asked),
     ]
-    # Gradio spends a millisecond on every component of an event at every token, so the stream has its own event.
-    watched = [tab.message, tab.box, tab.other_box, tab.stats]
     for event in answering:
-        event.then(shown(handlers.watch, tab.message), None, watched, api_name="chat_watch", **quiet)
+        seen = event.then(handlers.watch, None, streamed, api_name="chat_watch", **quiet)
+        on(seen.then, handlers.ended, None, tab.message, queue=False)
     on(tab.page.servers, handlers.servers_changed)
     on(tab.server.input, handlers.picked, [tab.server, tab.other_server])
     on(tab.server.change, handlers.set_elsewhere, [tab.server])
