@@ -268,6 +268,55 @@ function badge(state, attributes = {}) {
   return el("span", { class: "badge", dataset: { state }, ...attributes }, t(`common.state.${state}`));
 }
 
+// ---------------------------------------------------------------------------------------------- the console's clock
+
+let clockSkew = 0; // s: the console's clock minus this browser's
+
+/** Seconds since the epoch by the console's clock: what it tells of times stays right on a laptop whose clock isn't. */
+const now = () => Date.now() / 1000 + clockSkew;
+
+async function readClock() {
+  try {
+    const asked = Date.now();
+    const answer = await fetch(address("texts.json"), { method: "HEAD", cache: "no-store" });
+    const told = Date.parse(answer.headers.get("date") ?? "");
+    const middle = (asked + Date.now()) / 2;
+    if (Number.isFinite(told) && Math.abs(told - middle) > 2000) clockSkew = (told - middle) / 1000;
+  } catch {
+    clockSkew = 0;
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- lists of cards
+
+/**
+ * Keeps one card for each item of a list, in the list's order. `make(item)` gives {element, show(item), tick(item)};
+ * cards stay the same elements, so that focus and open parts survive. `tick(items)` is for what a second changes.
+ */
+function cardList(place, make) {
+  const cards = new Map();
+  return {
+    show(items) {
+      const ids = new Set(items.map((item) => item.id));
+      for (const [id, gone] of cards) {
+        if (ids.has(id)) continue;
+        gone.element.remove();
+        cards.delete(id);
+      }
+      items.forEach((item, index) => {
+        if (!cards.has(item.id)) cards.set(item.id, make(item));
+        const { element: shown } = cards.get(item.id);
+        if (place.children[index] !== shown) place.insertBefore(shown, place.children[index] ?? null);
+        cards.get(item.id).show(item);
+      });
+    },
+    tick(items) {
+      if (document.visibilityState !== "visible" || place.offsetParent === null) return;
+      for (const item of items) cards.get(item.id)?.tick(item);
+    },
+  };
+}
+
 // ---------------------------------------------------------------------------------------------- hidden buttons
 
 const SETTLED_MS = 40; // changes of one moment, and quick typing, are one change
@@ -378,8 +427,10 @@ function headerBar(element) {
 
 const queued = window.lmConsole?.queue ?? [];
 window.lmConsole = {
-  register, mount, onSnapshot, refresh, t, get, post, copy, copyButton, el, badge, link, format, presses, setLanguage, language,
+  register, mount, onSnapshot, refresh, t, get, post, copy, copyButton, el, badge, link, format, presses, now, cardList, setLanguage,
+  language,
 };
+readClock();
 register("header", headerBar);
 register("hint", firstVisit);
 for (const [name, element, options] of queued) mount(name, element, options);

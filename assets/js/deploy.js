@@ -4,16 +4,14 @@
  */
 
 const lm = window.lmConsole;
-const { el, t, format } = lm;
+const { el, t, format, now } = lm;
 
 let servers = null; // null until the first snapshot
 let role = "operator";
 let chosen = null; // an id that a person chose, or null: the newest
-let clockSkew = 0; // s: the console's clock minus this browser's
 const watchers = new Set();
 
 const selected = () => servers?.find((server) => server.id === chosen) ?? servers?.[0] ?? null;
-const now = () => Date.now() / 1000 + clockSkew;
 const byId = (id) => document.getElementById(id);
 
 function select(id) {
@@ -72,19 +70,6 @@ window.lmDeploy = {
     }
   },
 };
-
-/** The console's clock, from the Date of one answer: uptimes are right on a laptop whose clock is not. */
-async function readClock() {
-  try {
-    const asked = Date.now();
-    const answer = await fetch("./console/texts.json", { method: "HEAD", cache: "no-store" });
-    const told = Date.parse(answer.headers.get("date") ?? "");
-    const middle = (asked + Date.now()) / 2;
-    if (Number.isFinite(told) && Math.abs(told - middle) > 2000) clockSkew = (told - middle) / 1000;
-  } catch {
-    clockSkew = 0;
-  }
-}
 
 // ---------------------------------------------------------------------------------------------- parts
 
@@ -258,8 +243,8 @@ function card(server) {
 }
 
 lm.register("deploy-servers", (element) => {
-  const cards = new Map();
   const list = el("div", { class: "deploy-cards" });
+  const cards = lm.cardList(list, card);
   const empty = el("div", { class: "card deploy-empty" });
   element.replaceChildren(el("h2", { class: "deploy-heading" }, t("deploy.servers.title")), empty, list);
 
@@ -270,26 +255,12 @@ lm.register("deploy-servers", (element) => {
     if (!empty.hidden) {
       empty.replaceChildren(el("strong", {}, t("deploy.servers.empty.title")), el("p", {}, t(text)));
     }
-    const ids = new Set(servers.map((server) => server.id));
-    for (const [id, gone] of cards) {
-      if (ids.has(id)) continue;
-      gone.element.remove();
-      cards.delete(id);
-    }
-    servers.forEach((server, index) => {
-      if (!cards.has(server.id)) cards.set(server.id, card(server));
-      const { element: shown } = cards.get(server.id);
-      if (list.children[index] !== shown) list.insertBefore(shown, list.children[index] ?? null);
-      cards.get(server.id).show(server);
-    });
+    cards.show(servers);
   }
 
   watchers.add(draw);
   draw();
-  setInterval(() => {
-    if (document.visibilityState !== "visible" || element.offsetParent === null) return;
-    for (const server of servers ?? []) cards.get(server.id)?.tick(server);
-  }, 1000);
+  setInterval(() => cards.tick(servers ?? []), 1000);
 });
 
 // ---------------------------------------------------------------------------------------------- the chosen server
@@ -372,6 +343,5 @@ lm.register("deploy-log", (element) => {
   draw();
 });
 
-readClock().then(announce);
 window.lmDeploy.changed(); // what changed before this script was there
 window.lmDeploy.engineChanged();

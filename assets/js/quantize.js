@@ -4,7 +4,7 @@
  */
 
 const lm = window.lmConsole;
-const { el, t, format } = lm;
+const { el, t, format, now } = lm;
 
 const PARTS = ["embeddings", "decoder", "vision"];
 const LIVE = ["queued", "running"];
@@ -13,11 +13,9 @@ const MIB = 2 ** 20;
 let jobs = [];
 let role = "operator";
 let chosen = null; // an id that a person chose, or null: the first of the list
-let clockSkew = 0; // s: the console's clock minus this browser's
 const watchers = new Set();
 
 const selected = () => jobs.find((job) => job.id === chosen) ?? jobs[0] ?? null;
-const now = () => Date.now() / 1000 + clockSkew;
 const byId = (id) => document.getElementById(id);
 const isLive = (job) => LIVE.includes(job.state);
 const isOperator = () => role === "operator";
@@ -405,8 +403,8 @@ function card(first) {
 }
 
 lm.register("quantize-jobs", (element) => {
-  const cards = new Map();
   const list = el("div", { class: "quantize-cards" });
+  const cards = lm.cardList(list, card);
   const empty = el("div", { class: "empty-state" });
   element.replaceChildren(el("h2", { class: "quantize-heading" }, t("quantize.jobs.title")), empty, list);
 
@@ -416,40 +414,12 @@ lm.register("quantize-jobs", (element) => {
       const text = t(isOperator() ? "quantize.jobs.empty.text" : "quantize.jobs.empty.class");
       empty.replaceChildren(el("strong", {}, t("quantize.jobs.empty.title")), el("p", {}, text));
     }
-    const ids = new Set(jobs.map((job) => job.id));
-    for (const [id, gone] of cards) {
-      if (ids.has(id)) continue;
-      gone.element.remove();
-      cards.delete(id);
-    }
-    jobs.forEach((job, index) => {
-      if (!cards.has(job.id)) cards.set(job.id, card(job));
-      const { element: shown } = cards.get(job.id);
-      if (list.children[index] !== shown) list.insertBefore(shown, list.children[index] ?? null);
-      cards.get(job.id).show(job);
-    });
+    cards.show(jobs);
   }
 
   watchers.add(draw);
   draw();
-  setInterval(() => {
-    if (document.visibilityState !== "visible" || element.offsetParent === null) return;
-    for (const job of jobs) if (job.state === "running") cards.get(job.id)?.tick(job);
-  }, 1000);
+  setInterval(() => cards.tick(jobs.filter((job) => job.state === "running")), 1000);
 });
 
-/** The console's clock, from the Date of one answer: a laptop's own may be wrong. */
-async function readClock() {
-  try {
-    const asked = Date.now();
-    const answer = await fetch("./console/texts.json", { method: "HEAD", cache: "no-store" });
-    const told = Date.parse(answer.headers.get("date") ?? "");
-    const middle = (asked + Date.now()) / 2;
-    if (Number.isFinite(told) && Math.abs(told - middle) > 2000) clockSkew = (told - middle) / 1000;
-  } catch {
-    clockSkew = 0;
-  }
-}
-
-readClock().then(announce);
 window.lmQuantize.changed(); // what changed before this script was there

@@ -49,11 +49,19 @@ class Steps(Dataset[dict[str, dict[str, np.ndarray]]]):
         }
 
 
-def rate(step: int, total: int) -> float:
-    """Learning rate: a linear warm-up, then a cosine to nearly zero."""
-    if step < WARMUP:
-        return PEAK * (step + 1) / WARMUP
-    return PEAK * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - WARMUP) / max(1, total - WARMUP)))))
+def rate(step: int, total: int, peak: float) -> float:
+    """Learning rate: a linear warm-up to ``peak``, then a cosine to nearly zero."""
+    warmup = min(WARMUP, total // 10)
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, total - warmup)))))
+
+
+def batch_rows(text: str) -> dict[str, int]:
+    """Conversations of each kind in a step: a share of the usual ("0.1"), or numbers ("one=12,short=64")."""
+    if "=" not in text:
+        return {kind: max(2, round(rows * float(text))) for kind, rows in ROWS.items()}
+    return {kind: int(rows) for kind, rows in (part.split("=") for part in text.split(","))}
 
 
 @torch.no_grad()
@@ -130,8 +138,9 @@ class Muon:
 
 def optimizers_for(network: Network, teacher: Teacher, fused: bool) -> tuple[Muon, torch.optim.AdamW]:
     """Muon for the matrices inside the layers, AdamW for everything else (no decay on norms, biases, scales, embeddings)."""
-    inside = {n: p for n, p in network.named_parameters() if p.dim() == 2 and (".layers." in n or ".layer." in n)}
-    others = [(n, p) for n, p in network.named_parameters() if n not in inside]
+    trained = {n: p for n, p in network.named_parameters() if p.requires_grad}
+    inside = {n: p for n, p in trained.items() if p.dim() == 2 and (".layers." in n or ".layer." in n)}
+    others = [(n, p) for n, p in trained.items() if n not in inside]
     decayed = [p for n, p in others if p.dim() >= 2 and "embed" not in n]
     free = [p for n, p in others if not (p.dim() >= 2 and "embed" not in n)] + list(teacher.parameters())
     adam = torch.optim.AdamW(
@@ -160,7 +169,8 @@ def step_loss(
         pixels, content = (torch.cat(parts_) for parts_ in zip(*drawn, strict=True))
     features = network.vision_tower(pixels)
     tokens = network.image_tokens(features)
-    parts["patches"] = teacher(features[:, 1:], content)
+    if features.requires_grad:
+        parts["patches"] = teacher(features[:, 1:], content)
     images = dict(zip(kinds, tokens.split([len(batches[k]["shapes"]) for k in kinds]), strict=True))
     for kind, batch in batches.items():
         ids, labels = batch["ids"].long(), batch["labels"].long()
@@ -187,14 +197,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 3))
     parser.add_argument("--tiny", action="store_true", help="a toy size, to try the code")
-    parser.add_argument("--rows", type=float, default=1.0, help="batch size as a share of the usual one")
+    parser.add_argument(
+        "--rows", default="1", help="batch size: a share of the usual one, or one=N,two=N,short=N,long=N"
+    )
+    parser.add_argument("--peak", type=float, default=PEAK, help="the highest learning rate")
+    parser.add_argument("--text-only", action="store_true", help="leave the vision tower as it is")
     parser.add_argument("--no-compile", action="store_true")
     parser.add_argument("--save-every", type=float, default=60, help="seconds between checkpoints")
     a = parser.parse_args()
 
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the workers are the parallelism
     a.out.mkdir(parents=True, exist_ok=True)
-    rows = {k: max(2, round(v * a.rows)) for k, v in ROWS.items()}
+    rows = batch_rows(a.rows)
     checkpoint = a.out / "checkpoint.pt"
     saved = torch.load(checkpoint, map_location="cpu", weights_only=False) if checkpoint.exists() else None
     step = saved["step"] if saved else 0
@@ -215,6 +229,7 @@ def main() -> None:
     random.seed(a.seed + step)
     torch.set_float32_matmul_precision("high")
     network = Network(TINY if a.tiny else Sizes()).to(device)
+    network.vision_tower.requires_grad_(not a.text_only)
     teacher = Teacher(network.sizes.vision_hidden).to(device)
     muon, optimizer = optimizers_for(network, teacher, device.type == "cuda")
     if saved:
@@ -256,7 +271,7 @@ def main() -> None:
             k: {n: torch.as_tensor(v).to(device, non_blocking=True) for n, v in b.items()}
             for k, b in next(stream).items()
         }
-        pace = rate(step, planned or 10**6)
+        pace = rate(step, planned or 10**6, a.peak)
         for group in optimizer.param_groups:
             group["lr"] = pace
         # From the middle on, a quarter of the steps see 4-bit weights, so that the W4A16 model answers as this one does.
@@ -291,7 +306,7 @@ def main() -> None:
                 "step": step,
                 "planned": planned,
                 "seconds": round(seconds, 1),
-                "lr": round(rate(step, planned or 10**6), 6),
+                "lr": round(rate(step, planned or 10**6, a.peak), 6),
                 "norm": round(float(norm), 3),
             } | {k: round(float(v), 4) for k, v in means.items()}
             print(json.dumps(line), file=log, flush=True)

@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from backend.services import Services
+from ui.form_controls import checkbox, command, dropdown, hidden_button, hidden_text, text
 from ui.i18n import L
 from ui.tabs.deploy.choices import engine_choices, first_choices
 from ui.tabs.deploy.values import CONTROLS, DEFAULTS
@@ -95,20 +96,11 @@ def _model(parts: dict[str, Any]) -> None:
             elem_id="deploy-engine",
         )
         with gr.Row(elem_id="deploy-model-row"):
-            parts["model"] = gr.Dropdown(
-                choices=[],
-                value="",
-                allow_custom_value=True,
-                label=L("deploy.model.label"),
-                info=L("deploy.model.info"),
-                interactive=True,
-                scale=8,
-                elem_id="deploy-model",
-            )
+            parts["model"] = dropdown(CONTROLS["model"], [], "", scale=8)
             parts["refresh"] = gr.Button(
                 L("deploy.refresh"), size="sm", scale=1, min_width=90, interactive=True, elem_id="deploy-refresh"
             )
-        parts["address"] = _text("address", placeholder="http://127.0.0.1:23333", visible=False)
+        parts["address"] = text(CONTROLS["address"], placeholder="http://127.0.0.1:23333", visible=False)
         parts["api_key"] = gr.Textbox(
             type="password",
             label=L("deploy.api-key.label"),
@@ -151,30 +143,16 @@ def _more_settings(parts: dict[str, Any]) -> None:
     with gr.Accordion(L("deploy.more"), open=False, elem_id="deploy-more"):
         with gr.Row():
             parts["tp"] = _choice("tp", "1")
-            parts["session_len"] = _text("session_len", placeholder="32768")
+            parts["session_len"] = text(CONTROLS["session_len"], placeholder="32768")
         with gr.Row():
             parts["dtype"] = _choice("dtype", "auto")
-            parts["port"] = _text("port", placeholder=L("deploy.port.placeholder"))
-        parts["model_name"] = _text("model_name", placeholder=L("deploy.model-name.placeholder"))
-        parts["trust_remote_code"] = gr.Checkbox(
-            value=False,
-            label=L("deploy.trust-remote-code.label"),
-            info=L("deploy.trust-remote-code.info"),
-            interactive=True,
-            elem_id="deploy-trust-remote-code",
-        )
-        parts["extra"] = _text("extra", placeholder="--max-batch-size 64 --enable-prefix-caching")
-        parts["ready_timeout"] = _text("ready-timeout")
+            parts["port"] = text(CONTROLS["port"], placeholder=L("deploy.port.placeholder"))
+        parts["model_name"] = text(CONTROLS["model_name"], placeholder=L("deploy.model-name.placeholder"))
+        parts["trust_remote_code"] = checkbox(CONTROLS["trust_remote_code"])
+        parts["extra"] = text(CONTROLS["extra"], placeholder="--max-batch-size 64 --enable-prefix-caching")
+        parts["ready_timeout"] = text("deploy-ready-timeout")
         parts["more_message"] = gr.HTML(elem_id="deploy-more-message")
-        parts["environment"] = gr.Dropdown(
-            choices=[(L("deploy.lmdeploy.auto"), "")],
-            value="",
-            allow_custom_value=True,
-            label=L("deploy.lmdeploy.label"),
-            info=L("deploy.lmdeploy.info"),
-            interactive=True,
-            elem_id="deploy-lmdeploy",
-        )
+        parts["environment"] = dropdown(CONTROLS["environment"], [(L("deploy.lmdeploy.auto"), "")], "")
 
 
 def _paste(parts: dict[str, Any]) -> None:
@@ -196,15 +174,7 @@ def _paste(parts: dict[str, Any]) -> None:
 
 def _command(parts: dict[str, Any]) -> None:
     with gr.Column(elem_id="deploy-command-panel"):
-        parts["command"] = gr.Textbox(
-            lines=2,
-            max_lines=6,
-            label=L("deploy.command.label"),
-            interactive=False,
-            autoscroll=False,
-            buttons=["copy"],
-            elem_id="deploy-command",
-        )
+        parts["command"] = command("deploy-command", lines=2, max_lines=6)
         with gr.Row():
             parts["start"] = gr.Button(
                 L("deploy.start"), variant="primary", size="md", interactive=False, elem_id="deploy-start"
@@ -219,19 +189,17 @@ def _servers(parts: dict[str, Any]) -> None:
     parts["log"] = gr.HTML(elem_id="deploy-log", js_on_load=_mount("deploy-log"))
     # For the page's script: the chosen server's id, the cards' two buttons, and what follows a change of the servers,
     # of the form, and of the engine.
-    parts["selected"] = gr.Textbox(
-        show_label=False, container=False, interactive=True, visible="hidden", elem_id="deploy-selected"
-    )
-    parts["edit"] = gr.Button(L("deploy.edit"), visible="hidden", interactive=True, elem_id="deploy-edit")
-    parts["chat"] = gr.Button(L("deploy.chat"), visible="hidden", interactive=True, elem_id="deploy-chat")
+    parts["selected"] = hidden_text("deploy-selected")
+    for name in ("edit", "chat"):
+        parts[name] = hidden_button(f"deploy-{name}", L(f"deploy.{name}"))
     for name in ("look_again", "changed", "engine_changed"):
-        parts[name] = gr.Button("", visible="hidden", interactive=True, elem_id=f"deploy-{name.replace('_', '-')}")
+        parts[name] = hidden_button(f"deploy-{name.replace('_', '-')}")
 
 
 def _connect(parts: dict[str, Any]) -> None:
     with gr.Accordion(L("deploy.connect.title"), open=False, elem_id="deploy-connect"):
         with gr.Row():
-            parts["ssh"] = _text("ssh", placeholder="ssh -p 41682 root@ssh.example.com")
+            parts["ssh"] = text("deploy-ssh", placeholder="ssh -p 41682 root@ssh.example.com")
             parts["ssh_line"] = gr.Textbox(
                 label=L("deploy.ssh-line.label"),
                 info=L("deploy.ssh-line.info"),
@@ -249,35 +217,8 @@ def _environments(parts: dict[str, Any]) -> None:
 
 
 def _choice(name: str, value: str) -> gr.Dropdown:
-    """A dropdown whose choices the installed LMDeploy's parser gives; typed text is checked by the form's reader."""
-    control = CONTROLS[name]
-    key = control.replace("-", ".", 1)
-    return gr.Dropdown(
-        choices=first_choices(name),
-        value=value,
-        allow_custom_value=True,
-        label=L(f"{key}.label"),
-        info=L(f"{key}.info"),
-        interactive=True,
-        min_width=150,
-        elem_id=control,
-    )
-
-
-def _text(name: str, placeholder: Any = "", visible: bool = True) -> gr.Textbox:
-    control = CONTROLS.get(name, f"deploy-{name}")
-    key = control.replace("-", ".", 1)
-    return gr.Textbox(
-        lines=1,
-        max_lines=1,
-        placeholder=placeholder,
-        label=L(f"{key}.label"),
-        info=L(f"{key}.info"),
-        interactive=True,
-        visible=visible,
-        min_width=150,
-        elem_id=control,
-    )
+    """A dropdown whose choices the installed LMDeploy's parser gives."""
+    return dropdown(CONTROLS[name], first_choices(name), value, min_width=150)
 
 
 def _mount(name: str) -> str:
