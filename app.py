@@ -26,6 +26,8 @@ from ui.access import Role
 from ui.cli import CommandLine, check_text, page_address, parse_command_line, ssh_line
 from ui.guard import is_loopback
 from ui.i18n import Language, say, t
+from ui.ssh import SshLogin
+from ui.ssh_login import load_login
 
 PORTS_TRIED = 50
 CHECK_SECONDS = 60.0
@@ -81,7 +83,7 @@ def run(command_line: CommandLine) -> int:
                 proxy_headers=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,  # type: ignore[arg-type]  # a float serves as well
             ),
-            lambda: announce(settings, language, port, tokens, lock),
+            lambda: announce(settings, language, port, tokens, lock, load_login(services.store)),
         )
         asyncio.run(server.serve(sockets=[listener]))
     finally:
@@ -168,7 +170,14 @@ def cannot_listen(settings: Settings, error: OSError) -> InvalidInput:
     return InvalidInput(Sentence("cli.cannot_listen", {"host": f"{settings.host}:{settings.port}", "reason": reason}))
 
 
-def announce(settings: Settings, language: Language, port: int, tokens: dict[Role, str], lock: InstanceLock) -> None:
+def announce(
+    settings: Settings,
+    language: Language,
+    port: int,
+    tokens: dict[Role, str],
+    lock: InstanceLock,
+    login: SshLogin | None,
+) -> None:
     """Says where the page is, once it answers; to a second start too."""
     address = page_address(settings, port, tokens[Role.OPERATOR])
     lock.write_address(address)
@@ -178,7 +187,7 @@ def announce(settings: Settings, language: Language, port: int, tokens: dict[Rol
         print(t("cli.network_warning", language, {"host": settings.host}))
     print(t("cli.address", language, {"address": address}))
     print(t("cli.class_address", language, {"address": page_address(settings, port, tokens[Role.CLASS])}))
-    print(t("cli.ssh", language, {"line": ssh_line(port)}))
+    print(t("cli.ssh", language, {"line": ssh_line(login, port)}))
     print(t("cli.stop_hint", language), flush=True)
     if settings.open_browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

@@ -15,6 +15,7 @@ from backend.engines.base import Machine
 from backend.engines.choice import check_report
 from backend.settings import Settings
 from ui.i18n import LANGUAGES, Language, parse_language, say, t
+from ui.ssh import SshLogin, forward_line
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8300  # beside LMDeploy's 23333, Gradio's 7860, Jupyter's 8888 and vLLM's 8000
@@ -151,6 +152,7 @@ def base_address(settings: Settings, port: int) -> str:
     return f"http://{host}:{port}"
 
 
-def ssh_line(port: int) -> str:
-    """What a person runs on their own computer to reach the page on this machine."""
-    return f"ssh -N -L {port}:127.0.0.1:{port} {getpass.getuser()}@{socket.gethostname()}"
+def ssh_line(login: SshLogin | None, port: int) -> str:
+    """What a person runs on their own computer to reach the page: with the login remembered on the Deploy tab, or else
+    with the names that this machine has for itself."""
+    return forward_line(login or SshLogin(f"{getpass.getuser()}@{socket.gethostname()}"), port)

@@ -39,7 +39,7 @@ def test_one_line_with_the_address_and_one_to_copy(console: Console) -> None:
     lines = [line for line in console.output().splitlines() if not line.startswith("import time:")]
     assert sum(console.address in line for line in lines) == 1
     assert sum(console.class_address in line for line in lines) == 1
-    assert sum(f"ssh -N -L {console.base_url.rpartition(':')[2]}:127.0.0.1:" in line for line in lines) == 1
+    assert sum(f"ssh -CN -L {console.base_url.rpartition(':')[2]}:127.0.0.1:" in line for line in lines) == 1
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_life_with_accidents(tmp_path: Path) -> None:
         first = Console(tmp_path / "state", "--host", "0.0.0.0", "--language", "zh", port=None, terminal=theirs)
         try:
             os.close(theirs)
-            printed = read_terminal(ours, b"ssh -N")
+            printed = read_terminal(ours, b"ssh -CN")
             assert f"端口 {DEFAULT_PORT} 已被占用" in printed
             assert "警告" in printed
             address = re.findall(r"http://\S+\?token=\S+", printed)[0]

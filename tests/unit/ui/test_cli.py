@@ -7,6 +7,7 @@ import pytest
 from backend.tokens import keep_token
 from tests.conftest import make_settings
 from ui.cli import DEFAULT_PORT, base_address, page_address, parse_command_line, ssh_line, terminal_language
+from ui.ssh import parse_login
 
 
 def test_defaults(own_folders: Path) -> None:
@@ -95,7 +96,9 @@ def test_addresses(tmp_path: Path, host: str, root_path: str, address: str) -> N
 
 
 def test_ssh_line() -> None:
-    assert ssh_line(8301).startswith("ssh -N -L 8301:127.0.0.1:8301 ")
+    assert ssh_line(None, 8301).startswith("ssh -CN -L 8301:127.0.0.1:8301 ")
+    login = parse_login("ssh -p 41682 root@ssh.example.com")
+    assert ssh_line(login, 8301) == "ssh -CN -L 8301:127.0.0.1:8301 -p 41682 root@ssh.example.com"
 
 
 def test_tokens_are_kept_private_and_stay(tmp_path: Path) -> None:
