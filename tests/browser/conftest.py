@@ -1,6 +1,7 @@
 """A real console and Debian's Chromium. A module changes how its console starts by overriding ``console_arguments``."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.console import Console
 
 DEADLINE_MS = 30_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+OWN_FAILURES = re.compile("snapshot listener failed|mounting .* failed")  # what console.js catches, and says
 
 
 HERE = Path(__file__).parent
@@ -66,13 +68,14 @@ def console(
 def new_page(browser: Browser, console: Console) -> Iterator[Callable[..., Page]]:
     """A factory of pages, each of a fresh browser: ``new_page()``, ``new_page(locale="zh-CN")``, ``new_page(token=…)``.
 
-    Every page is watched: an uncaught error of its scripts, and a request that leaves this machine, fail the test.
+    Every page is watched: an error of its scripts, and a request that leaves this machine, fail the test.
     """
     contexts: list[BrowserContext] = []
     problems: list[str] = []
 
     def watch(page: Page) -> None:
         page.on("pageerror", lambda error: problems.append(f"uncaught: {error}"))
+        page.on("console", lambda said: OWN_FAILURES.search(said.text) and problems.append(said.text))
 
     def note(url: str) -> None:
         parts = urlsplit(url)
