@@ -427,8 +427,8 @@ function headerBar(element) {
 
 const queued = window.lmConsole?.queue ?? [];
 window.lmConsole = {
-  register, mount, onSnapshot, refresh, t, get, post, copy, copyButton, el, badge, link, format, presses, now, cardList, setLanguage,
-  language,
+  register, mount, onSnapshot, refresh, t, get, post, copy, copyButton, el, badge, link, format, presses, now, cardList,
+  setLanguage, language,
 };
 readClock();
 register("header", headerBar);
