@@ -15,10 +15,7 @@ import contextlib
 import csv
 import io
 import json
-import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -39,7 +36,9 @@ from backend.memory.plan import plan
 from backend.memory.plan_values import Card
 from backend.memory.shape import ModelShape, read_shape
 from backend.models.checkpoint import read_model, read_tensors
+from backend.processes.ports import free_port
 from tests.gpu.models import servable
+from tests.model_servers import model_server
 from tests.unit.memory.sparse import INTERNLM2_5_1_8B, INTERNLM2_5_7B
 from tests.waiting import wait_for
 
@@ -202,9 +201,7 @@ def row(
 @contextlib.contextmanager
 def serving(case: Case, path: Path, log: Path) -> Iterator[tuple[int, int, Path]]:
     """The server from ready to gone: its port, its pid, its log. It is ended with everything it started."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     argv = [
         "lmdeploy", "serve", "api_server", str(path), "--backend", case.engine, "--server-name", "127.0.0.1",
         "--server-port", str(port), "--cache-max-entry-count", str(case.ratio),
@@ -215,29 +212,8 @@ def serving(case: Case, path: Path, log: Path) -> Iterator[tuple[int, int, Path]
     if case.session_len:
         argv += ["--session-len", str(case.session_len)]
     argv += list(case.config().extra)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-
-    def healthy() -> bool:
-        if process.poll() is not None:
-            raise AssertionError(f"{' '.join(argv)} ended with {process.returncode}:\n{log.read_text()[-3000:]}")
-        with contextlib.suppress(OSError):
-            return urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).status == 200
-        return False
-
-    try:
-        wait_for(f"{case.name} to be ready", healthy, READY_SECONDS, every_s=0.2)
+    with model_server(argv, port, log, READY_SECONDS) as process:
         yield port, process.pid, log
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(15)
 
 
 def ask(port: int, content: list[dict[str, Any]]) -> None:

@@ -8,13 +8,9 @@ share of the whole evaluation.
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from assets.demo_model.train import evaluate
-from tests.waiting import wait_for
+from backend.processes.ports import free_port
+from tests.model_servers import model_server
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "assets" / "demo_model"
@@ -51,33 +48,10 @@ BEHIND = {
 @contextmanager
 def served(folder: Path, log: Path, *flags: str) -> Iterator[str]:
     """``lmdeploy serve api_server``, ready: its API address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            ["lmdeploy", "serve", "api_server", str(folder), *COMMON, *CACHE, "--server-port", str(port), *flags],
-            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-
-        def healthy() -> bool:
-            assert process.poll() is None, log.read_text(errors="replace")[-3000:]
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as reply:
-                    return bool(reply.status == 200)
-            except (urllib.error.URLError, OSError):
-                return False
-
-        try:
-            wait_for(f"{folder} is ready", healthy, READY_S, every_s=0.2)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait(20)
+    port = free_port()
+    argv = ["lmdeploy", "serve", "api_server", str(folder), *COMMON, *CACHE, "--server-port", str(port), *flags]
+    with model_server(argv, port, log, READY_S):
+        yield f"http://127.0.0.1:{port}/v1"
 
 
 @pytest.fixture(scope="module")

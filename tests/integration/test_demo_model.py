@@ -3,8 +3,6 @@
 import json
 import os
 import random
-import signal
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -16,10 +14,11 @@ import pytest
 
 from assets.demo_model.train import evaluate
 from backend.processes.ports import free_port
-from tests.waiting import wait_for
+from tests.model_servers import model_server
 
 FOLDER = Path(__file__).parents[2] / "assets" / "demo_model"
 SAMPLES = Path(__file__).parents[2] / "assets" / "sample_pictures"
+READY_S = 300
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -29,32 +28,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("hub")
     port = free_port()
     program = Path(sys.executable).parent / "transformers"
-    log = (home / "log").open("wb")
-    process = subprocess.Popen(
-        [str(program), "serve", str(FOLDER), "--device", "cpu", "--host", "127.0.0.1", "--port", str(port)],
-        stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(home)},
-    )  # fmt: skip
-
-    def healthy() -> bool:
-        assert process.poll() is None, (home / "log").read_text(encoding="utf-8")[-2000:]
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as reply:
-                return bool(reply.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
-
-    try:
-        wait_for("the server is healthy", healthy, 300)
+    argv = [str(program), "serve", str(FOLDER), "--device", "cpu", "--host", "127.0.0.1", "--port", str(port)]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(home)}
+    with model_server(argv, port, home / "log", READY_S, environment):
         yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(20)
-        log.close()
 
 
 def ask(address: str, **body: Any) -> dict[str, Any]:
