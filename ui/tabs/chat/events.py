@@ -336,7 +336,8 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     handlers = Handlers(services, tab)
     settings = [tab.system, tab.temperature, tab.top_p, tab.max_tokens, tab.tools]
     form = [tab.server, tab.other_server, *settings]
-    everything = [value for value in vars(tab).values() if value is not tab.page]
+    # All that the console ever changes: the buttons follow the state in the page.
+    everything = [part for part in vars(tab).values() if part is not tab.page and not isinstance(part, gr.Button)]
     # Gradio spends a millisecond on every component that an update leaves alone: what is asked and what is streamed
     # name only those that change, and every update of the stream is whole.
     streamed = [tab.box, tab.other_box, tab.stats]
