@@ -307,15 +307,19 @@ def two_pictures(rng: random.Random) -> Sample:
 
 
 MAKERS = {"short": short, "long": long, "one": one_picture, "two": two_pictures}
-LENGTHS = {"short": 160, "long": 320, "one": 224, "two": 320}
+LENGTHS = {"short": 112, "long": 288, "one": 224, "two": 288}
 
 
 def batch(kind: str, rows: int, encoder: Encoder, seed: int) -> dict[str, np.ndarray]:
-    """``rows`` conversations of one kind, padded to its length; the same for the same seed. Too long ones are drawn again."""
+    """``rows`` conversations of one kind, padded to its length; the same for the same seed. Too long ones are drawn again.
+
+    ``ids``: rows x length. ``answers``: where the tokens to learn are in the flattened ids; ``places``: where the image
+    tokens are. ``shapes`` and ``pictures``: the scenes of all pictures in order, as ``raster.render`` takes them.
+    """
     rng = random.Random(seed)
     length = LENGTHS[kind]
     ids = np.full((rows, length), encoder.pad_id, np.int16)
-    labels = np.full((rows, length), -100, np.int16)
+    learnt = np.zeros((rows, length), bool)
     drawn: list[np.ndarray] = []
     pictures: list[np.ndarray] = []
     row = 0
@@ -324,13 +328,15 @@ def batch(kind: str, rows: int, encoder: Encoder, seed: int) -> dict[str, np.nda
         i, label = encoder.encode(sample, rng)
         if len(i) > length:
             continue
-        ids[row, : len(i)], labels[row, : len(i)] = i, label
+        ids[row, : len(i)] = i
+        learnt[row, : len(i)] = np.array(label) >= 0
         for scene in sample.scenes:
             shapes, picture = raster.scene_rows(scene, rng)
             drawn.append(shapes)
             pictures.append(picture)
         row += 1
-    out = {"ids": ids, "labels": labels}
+    out = {"ids": ids, "answers": np.flatnonzero(learnt)}
     if drawn:
-        out |= {"shapes": np.stack(drawn), "pictures": np.stack(pictures)}
+        places = np.flatnonzero(ids == encoder.image_id)
+        out |= {"places": places, "shapes": np.stack(drawn), "pictures": np.stack(pictures)}
     return out

@@ -296,12 +296,21 @@ class Network(nn.Module):
         return self.multi_modal_projector(pixel_shuffle(features[:, 1:].reshape(len(features), side, side, -1)))
 
     def forward(
-        self, ids: torch.Tensor, images: torch.Tensor | None, image_id: int, rounded: torch.Tensor | None = None
+        self,
+        ids: torch.Tensor,
+        images: torch.Tensor | None = None,
+        places: torch.Tensor | None = None,
+        rounded: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Hidden states of N x L ids; ``images`` are the image tokens of all pictures in order (``image_tokens``)."""
+        """Hidden states of N x L ids.
+
+        ``images`` are the image tokens of all pictures in order (``image_tokens``), ``places`` where each goes in the
+        flattened ids.
+        """
         x = self.text.embed_tokens(ids)
         if images is not None:
-            x = x.masked_scatter((ids == image_id).unsqueeze(-1), images.to(x.dtype))
+            flat = x.flatten(0, 1).index_copy(0, places, images.flatten(0, 1).to(x.dtype))
+            x = flat.view(x.shape)
         return self.text(x, rounded)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from .scenes import COLOURS, KINDS, Scene
+
+Paint = Callable[..., tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
 
 SIZE = 224
 SLOTS = 5
@@ -83,8 +86,20 @@ def scene_rows(scene: Scene, rng: random.Random) -> tuple[np.ndarray, np.ndarray
     return rows, picture
 
 
+def effects(pictures: np.ndarray, rng: random.Random) -> dict[str, np.ndarray]:
+    """Which of the pictures are clutter, which go through JPEG, and the resolutions that two eighths of them go through.
+
+    Known before the GPU draws, so that drawing never waits for it.
+    """
+    return {
+        "cluttered": np.flatnonzero(pictures[:, 7] > 0),
+        "pressed": np.flatnonzero(pictures[:, 5] > 0),
+        "low": np.array([rng.randrange(48, SIZE), rng.randrange(48, SIZE)]),
+    }
+
+
 def _distance(kind: int, p: torch.Tensor, q: torch.Tensor, detail: torch.Tensor) -> torch.Tensor:
-    """Signed distance (negative inside) of points (p, q; q points up) to a shape of radius about 1."""
+    """Signed distance (negative inside) of points (p, q; q points up) to a shape of that kind, of radius about 1."""
     if kind == 0:
         return torch.hypot(p, q) - 0.93
     if kind == 1:
@@ -130,11 +145,10 @@ def _coverage(rows: torch.Tensor, picture: torch.Tensor) -> tuple[torch.Tensor, 
         wave = wave + column[15 + i] * torch.cos(k * angle + column[19 + i])
     bend = 1 + wave
     p, q = p * bend, q * bend
-    distance = torch.empty_like(p)
-    for kind in range(len(KINDS)):
-        chosen = (rows[:, 0] == kind).nonzero()[:, 0]
-        if len(chosen):
-            distance[chosen] = _distance(kind, p[chosen], q[chosen], column[10][chosen])
+    # All kinds for every row: compiled into one kernel that is cheaper than sorting the rows by kind.
+    distance = _distance(0, p, q, column[10])
+    for kind in range(1, len(KINDS)):
+        distance = torch.where(column[0] == kind, _distance(kind, p, q, column[10]), distance)
     stroke = column[11]
     shifted = torch.where(stroke > 0, distance.abs() - stroke / 2, distance)
     gap = torch.remainder(angle - column[13] + math.pi, 2 * math.pi) - math.pi
@@ -180,47 +194,62 @@ def _clutter(n: int, device: torch.device, generator: torch.Generator) -> torch.
     return (0.5 + image * 0.8).clamp(0, 1)
 
 
+def paint(
+    images: torch.Tensor, share: torch.Tensor, content: torch.Tensor, rows: torch.Tensor, pictures: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """``images``, ``share`` and ``content`` with one more shape in each picture (N rows; none where the kind is -1).
+
+    ``share`` (N x 16 x 16) is how much of a patch its shape covers; ``content`` is as ``render`` returns it, not yet flat.
+    Training compiles this function: it needs nothing from the GPU before it goes on.
+    """
+    present = rows[:, 0].view(-1, 1, 1) >= 0
+    cover, edge, inside = (torch.where(present, part, 0.0) for part in _coverage(rows, pictures))
+    part = torch.nn.functional.avg_pool2d(inside.unsqueeze(1), SIZE // PATCHES)[:, 0]
+    best = part > share
+    cells = (rows[:, 4:6] * PATCHES).long().clamp(0, PATCHES - 1).view(-1, 2, 1, 1)
+    line = torch.arange(PATCHES, device=rows.device)
+    centre = (cells[:, 1] == line.view(1, PATCHES, 1)) & (cells[:, 0] == line.view(1, 1, PATCHES)) & present
+    kind, colour = ((rows[:, column].long() + 1).view(-1, 1, 1) for column in (0, COLUMNS - 1))
+    content = torch.stack(
+        (
+            torch.where(best, kind, content[:, 0]),
+            torch.where(best, colour, content[:, 1]),
+            torch.where(centre, 1, content[:, 2]),
+        ),
+        1,
+    )
+    images = images + cover.unsqueeze(1) * (rows[:, 1:4].view(-1, 3, 1, 1) - images)
+    return images * (1 - 0.92 * edge.unsqueeze(1)), torch.maximum(part, share), content
+
+
 @torch.no_grad()
-def render(rows: torch.Tensor, pictures: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def render(
+    rows: torch.Tensor,
+    pictures: torch.Tensor,
+    effects: dict[str, torch.Tensor],
+    generator: torch.Generator,
+    paint: Paint = paint,
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Pixel values (N x 3 x 224 x 224, normalized) of N scenes given as by ``scene_rows``, and what is in each patch.
 
     The second is N x 3 x 256: the kind (0: none) and colour (0: none) of the shape in each patch of 14 x 14 pixels, and 1
-    where a shape has its centre. ``generator`` is on the same device.
+    where a shape has its centre. ``effects`` are those of the pictures; ``generator`` is on the same device.
     """
     n, device = len(rows), rows.device
-    images = pictures[:, :3].view(n, 3, 1, 1).expand(n, 3, SIZE, SIZE).clone()
-    present = rows[:, :, 0] >= 0
+    images = pictures[:, :3].view(n, 3, 1, 1).expand(n, 3, SIZE, SIZE).contiguous()
     share = torch.full((n, PATCHES, PATCHES), 0.12, device=device)
     content = torch.zeros(n, 3, PATCHES, PATCHES, dtype=torch.long, device=device)
     for slot in range(SLOTS):
-        chosen = present[:, slot].nonzero()[:, 0]
-        if not len(chosen):
-            continue
-        shapes = rows[chosen, slot]
-        cover, edge, inside = _coverage(shapes, pictures[chosen])
-        part = torch.nn.functional.avg_pool2d(inside.unsqueeze(1), SIZE // PATCHES)[:, 0]
-        best = part > share[chosen]
-        share[chosen] = torch.maximum(part, share[chosen])
-        for layer, column in ((0, 0), (1, COLUMNS - 1)):
-            content[chosen, layer] = torch.where(
-                best, shapes[:, column].long().view(-1, 1, 1) + 1, content[chosen, layer]
-            )
-        cells = (shapes[:, 4:6] * PATCHES).long().clamp(0, PATCHES - 1)
-        content[chosen, 2, cells[:, 1], cells[:, 0]] = 1
-        colour = rows[chosen, slot, 1:4].view(-1, 3, 1, 1)
-        drawn = images[chosen] + cover.unsqueeze(1) * (colour - images[chosen])
-        images[chosen] = drawn * (1 - 0.92 * edge.unsqueeze(1))
-    cluttered = (pictures[:, 7] > 0).nonzero()[:, 0]
+        images, share, content = paint(images, share, content, rows[:, slot].contiguous(), pictures)
+    cluttered, pressed = effects["cluttered"], effects["pressed"]
     if len(cluttered):
         images[cluttered] = _clutter(len(cluttered), device, generator)
-    # Small files: a part of the batch goes through a lower resolution.
-    if n >= 8:
-        part = n // 8
-        sizes = torch.randint(48, SIZE, (2,), generator=generator, device=device).tolist()
-        for i, low in enumerate(sizes):
-            piece = torch.nn.functional.interpolate(images[i * part : (i + 1) * part], (low, low), mode="area")
-            images[i * part : (i + 1) * part] = torch.nn.functional.interpolate(piece, (SIZE, SIZE), mode="bicubic")
-    pressed = (pictures[:, 5] > 0).nonzero()[:, 0]
+    part = n // 8
+    for i, low in enumerate(effects["low"].tolist()):
+        small = images[i * part : (i + 1) * part]
+        if len(small):
+            small = torch.nn.functional.interpolate(small, (low, low), mode="area")
+            images[i * part : (i + 1) * part] = torch.nn.functional.interpolate(small, (SIZE, SIZE), mode="bicubic")
     if len(pressed):
         images[pressed] = _jpeg(images[pressed], pictures[pressed, 5])
     images += pictures[:, 6].view(n, 1, 1, 1) * torch.randn(images.shape, device=device, generator=generator)

@@ -365,7 +365,7 @@ def offer(rng: random.Random) -> Offer:
     parameters = ("a", "b") if plain else rng.choice(PARAMETERS)
     names: dict[str, tuple[str, tuple[str, str]]] = {}
     tools = []
-    if rng.random() < 0.35:
+    if rng.random() < 0.45:
         keys.append("invented")
     rng.shuffle(keys)
     for key in keys:

@@ -29,12 +29,14 @@ def test_export_and_network_agree_with_transformers(tmp_path: Path) -> None:
         processor = AutoProcessor.from_pretrained(tmp_path)
         encoder = dialogue.Encoder(tmp_path / "tokenizer.json")
         batch = dialogue.batch("two", 3, encoder, seed=5)
+        effects = {k: torch.tensor(v) for k, v in raster.effects(batch["pictures"], random.Random(1)).items()}
         pixels, content = raster.render(
-            torch.tensor(batch["shapes"]), torch.tensor(batch["pictures"]), torch.Generator().manual_seed(2)
+            *(torch.tensor(batch[name]) for name in ("shapes", "pictures")), effects, torch.Generator().manual_seed(2)
         )
         ids = torch.tensor(batch["ids"]).long()
         with torch.no_grad():
-            ours = network.logits(network(ids, network.image_tokens(network.vision_tower(pixels)), encoder.image_id))
+            images = network.image_tokens(network.vision_tower(pixels))
+            ours = network.logits(network(ids, images, torch.tensor(batch["places"])))
             expected = theirs(input_ids=ids, pixel_values=pixels, attention_mask=torch.ones_like(ids)).logits
         assert torch.allclose(ours, expected, atol=1e-4)
         assert tuple(content.shape) == (6, 3, 256)
