@@ -222,9 +222,8 @@ def test_internlm2_with_its_own_code(services: Services, folder: Path, quantize:
     environment = services.finder.machine().environments[0]
     if not environment.transformers.startswith("4."):
         pytest.skip("runs where transformers is version 4")
-    small = make_model("qwen2", folder / "tokenizer")
     script = ROOT / "tests" / "tiny_internlm2" / "make.py"
-    subprocess.run([sys.executable, str(script), str(folder / "internlm2"), str(small)], check=True, timeout=240)
+    subprocess.run([sys.executable, str(script), str(folder / "internlm2"), str(DEMO_MODEL)], check=True, timeout=240)
     job = quantize(folder / "internlm2", "internlm2-awq", samples=8, seqlen=128, trust_remote_code=True)
     assert job.result is not None
     assert [layer.layer for layer in job.result.errors] == [0, 1]

@@ -67,9 +67,12 @@ AGAIN = {
 
 
 def tool_line(tool: dict[str, object]) -> str:
-    """A tool as the system message lists it: ``add(a, b): Add two numbers.``"""
+    """A tool as the system message lists it: ``add(a,b): Add two numbers.``
+
+    Without spaces a name is cut into the same tokens here and in a call, so that calling is copying.
+    """
     function = tool.get("function", tool)
-    names = ", ".join((function.get("parameters") or {}).get("properties") or {})  # type: ignore[attr-defined]
+    names = ",".join((function.get("parameters") or {}).get("properties") or {})  # type: ignore[attr-defined]
     about = function.get("description") or ""  # type: ignore[attr-defined]
     return f"{function['name']}({names})" + (f": {about}" if about else "")  # type: ignore[index]
 

@@ -89,12 +89,12 @@ def scene_rows(scene: Scene, rng: random.Random) -> tuple[np.ndarray, np.ndarray
 def effects(pictures: np.ndarray, rng: random.Random) -> dict[str, np.ndarray]:
     """Which of the pictures are clutter, which go through JPEG, and the resolutions that two eighths of them go through.
 
-    Known before the GPU draws, so that drawing never waits for it.
+    Half of the small ones are JPEG files of that size. Known before the GPU draws, so that drawing never waits for it.
     """
     return {
         "cluttered": np.flatnonzero(pictures[:, 7] > 0),
         "pressed": np.flatnonzero(pictures[:, 5] > 0),
-        "low": np.array([rng.randrange(48, SIZE), rng.randrange(48, SIZE)]),
+        "low": np.array([rng.randrange(56, SIZE, 8), rng.randrange(56, SIZE, 8)]),
     }
 
 
@@ -171,16 +171,17 @@ def _dct_matrix(device: torch.device) -> torch.Tensor:
 
 def _jpeg(images: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
     """Round the 8 x 8 block frequencies as JPEG does, more coarsely for colour and high frequencies."""
-    n, device = len(images), images.device
+    n, _, high, wide = images.shape
+    device = images.device
     to_ycc = torch.tensor([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]], device=device)
     ycc = torch.einsum("ij,njhw->nihw", to_ycc, images)
-    blocks = ycc.view(n, 3, SIZE // 8, 8, SIZE // 8, 8).permute(0, 1, 2, 4, 3, 5)
+    blocks = ycc.view(n, 3, high // 8, 8, wide // 8, 8).permute(0, 1, 2, 4, 3, 5)
     dct = _dct_matrix(device)
     frequency = dct @ blocks @ dct.T
     ramp = 1 + 0.45 * (torch.arange(8, device=device).view(8, 1) + torch.arange(8, device=device).view(1, 8))
     step = strength.view(n, 1, 1, 1, 1, 1) * ramp * torch.tensor([1.0, 1.6, 1.6], device=device).view(1, 3, 1, 1, 1, 1)
     frequency = torch.round(frequency / step) * step
-    ycc = (dct.T @ frequency @ dct).permute(0, 1, 2, 4, 3, 5).reshape(n, 3, SIZE, SIZE)
+    ycc = (dct.T @ frequency @ dct).permute(0, 1, 2, 4, 3, 5).reshape(n, 3, high, wide)
     return torch.einsum("ij,njhw->nihw", torch.linalg.inv(to_ycc), ycc)
 
 
@@ -249,6 +250,8 @@ def render(
         small = images[i * part : (i + 1) * part]
         if len(small):
             small = torch.nn.functional.interpolate(small, (low, low), mode="area")
+            coarse = torch.rand(len(small) // 2, device=device, generator=generator) * 0.06 + 0.01
+            small[: len(coarse)] = _jpeg(small[: len(coarse)], coarse)
             images[i * part : (i + 1) * part] = torch.nn.functional.interpolate(small, (SIZE, SIZE), mode="bicubic")
     if len(pressed):
         images[pressed] = _jpeg(images[pressed], pictures[pressed, 5])

@@ -355,6 +355,12 @@ def invented_name(rng: random.Random) -> str:
     )
 
 
+def invented_parameters(rng: random.Random) -> tuple[str, str]:
+    """Two different names of numbers."""
+    first, second = invented_name(rng), invented_name(rng)
+    return first, second if second != first else second + "2"
+
+
 def offer(rng: random.Random) -> Offer:
     """Some functions to choose from: mostly add and mul, often more, under varied names."""
     roll = rng.random()
@@ -372,9 +378,7 @@ def offer(rng: random.Random) -> Offer:
         if not plain and rng.random() < 0.3:
             parameters = rng.choice(PARAMETERS)
         elif key == "invented" and rng.random() < 0.7:
-            parameters = (
-                rng.choice(PARAMETERS) if rng.random() < 0.5 else (invented_name(rng), invented_name(rng) + "2")
-            )
+            parameters = rng.choice(PARAMETERS) if rng.random() < 0.3 else invented_parameters(rng)
         if key == "invented":
             name, about = (
                 invented_name(rng),
