@@ -143,9 +143,14 @@ class LMDeployEngine(ABC):
         for flag in ("--allow-origins", "--allowed-media-domains"):
             if find(known, flag):
                 argv += [flag, NOBODY]
+        argv += self.reporting(config, known)
         argv += config.extra
         secret_entry = (str(environment.python), str(ENTRY))
         return CommandSpec(tuple(argv), _variables(config, model), secret_entry=secret_entry)
+
+    def reporting(self, config: ServeConfig, known: Sequence[Flag]) -> tuple[str, ...]:
+        """Flags that make the engine say what the console shows of it; () where it says that anyway."""
+        return ()
 
     def model_id(self, config: ServeConfig, model: ModelInfo | None) -> str:
         """The given name, else the folder's or the hub repository's."""

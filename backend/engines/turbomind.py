@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from backend.engines.base import Environment, ServeConfig
 from backend.engines.choice import capabilities_of
+from backend.engines.flags import Flag, choices
 from backend.engines.lmdeploy import LMDeployEngine
 from backend.errors import Message, Value
 from backend.models.checkpoint import ModelInfo
@@ -30,6 +31,14 @@ class TurboMind(LMDeployEngine):
         if model.architecture in INTERNVL and model.text_architecture not in known:
             return False
         return model.architecture in known
+
+    def reporting(self, config: ServeConfig, known: Sequence[Flag]) -> tuple[str, ...]:
+        """At INFO it prints the size of its KV cache, at 0.4% of its tokens/s (tests/gpu/log_level_cost.py).
+
+        Only where prompts have a log level of their own (REQUEST): older versions write them at INFO.
+        """
+        given = any(argument.split("=")[0] == "--log-level" for argument in config.extra)
+        return () if given or "REQUEST" not in choices(known, "--log-level") else ("--log-level", "INFO")
 
     def quant_policies(self, offered: Sequence[str]) -> tuple[str, ...]:
         """None, 4 and 8 bits."""

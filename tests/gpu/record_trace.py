@@ -54,7 +54,7 @@ def record(services: Services, folder: Path, job: bool) -> tuple[list[Reading], 
     """The whole story; its readings and what the server's log said."""
     recorder = Recorder(services)
     recorder.pause()
-    config = ServeConfig("turbomind", "internlm2_5-1_8b-chat", cache_max_entry_count=0.1, extra=("--log-level", "INFO"))
+    config = ServeConfig("turbomind", "internlm2_5-1_8b-chat", cache_max_entry_count=0.1)
     server = services.servers.start(config)
 
     def ready() -> bool:

@@ -90,7 +90,7 @@ def test_live_figures_are_nvidia_smis() -> None:
 def test_a_real_servers_markers_shares_and_plan(services: Services) -> None:
     seen: list[tuple[Reading, Sample]] = []
     services.sampler.add_listener(lambda reading, sample: seen.append((reading, sample)))
-    config = ServeConfig("turbomind", "internlm2_5-1_8b-chat", cache_max_entry_count=0.1, extra=("--log-level", "INFO"))
+    config = ServeConfig("turbomind", "internlm2_5-1_8b-chat", cache_max_entry_count=0.1)
     planned = services.planner.plan(config)
     others = {pid for pid, _ in nvidia_smi("pid,used_memory", "compute-apps")}
     server = services.servers.start(config)

@@ -20,6 +20,7 @@ DEFAULT = [
     "--server-port", "2333", "--model-name", "qwen", "--api-keys", SecretFile(KEY), "--allow-origins", "none",
     "--allowed-media-domains", "none",
 ]  # fmt: skip
+REPORTING = ["--log-level", "INFO"]  # TurboMind's own
 
 
 def command(config: ServeConfig, model: ModelInfo | None, environment: Environment = CONSOLE) -> CommandSpec:
@@ -31,12 +32,12 @@ def command(config: ServeConfig, model: ModelInfo | None, environment: Environme
 def added(config: ServeConfig, model: ModelInfo | None = None) -> list[object]:
     """What the settings add to the default command."""
     argv = list(command(config, model or made.model()).argv)
-    return [word for word in argv if word not in DEFAULT]
+    return [word for word in argv if word not in DEFAULT + REPORTING]
 
 
 def test_the_default_command() -> None:
     spec = command(config(), model())
-    assert list(spec.argv) == DEFAULT
+    assert list(spec.argv) == DEFAULT + REPORTING
     assert dict(spec.env) == {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
@@ -96,6 +97,12 @@ def test_no_key_on_any_command_line() -> None:
     spec = command(config(), model())
     assert f"@{KEY}" in spec.launch_argv()
     assert f'"$(cat {KEY})"' in spec.preview()
+
+
+@pytest.mark.parametrize("given", ["--log-level WARNING", "--log-level=DEBUG"])
+def test_a_log_level_of_ones_own_is_left_alone(given: str) -> None:
+    argv = command(config(extra=tuple(given.split())), model()).argv
+    assert [str(word).split("=")[0] for word in argv].count("--log-level") == 1
 
 
 @pytest.mark.parametrize("name", ["a b", "it's", '"', "--model", "two\nlines", "通义千问", "$(touch x)"])
