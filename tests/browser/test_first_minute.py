@@ -1,0 +1,55 @@
+"""The README's first minute without a GPU or a download: Start, a sample picture, the right answer."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+LOAD_MS = 180_000
+TOLD = {
+    "en-US": (
+        "The picture shows 2 shapes: an orange triangle at the top right and a purple square on the left.",
+        "What colour is the triangle?",
+        "The triangle is orange.",
+        "What is the KV cache?",
+        "keeps the keys and values of all earlier tokens",
+    ),
+    "zh-CN": (
+        "图中有 2 个图形：右上方的橙色三角形和左边的紫色正方形。",
+        "三角形是什么颜色？",
+        "三角形是橙色。",
+        "什么是 KV 缓存？",
+        "KV 缓存保存之前所有 token 的键和值",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def console_arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """No models but the one that comes along."""
+    return ["--models", str(tmp_path_factory.mktemp("none"))]
+
+
+@pytest.mark.parametrize("locale", TOLD)
+def test_start_a_sample_picture_and_the_right_answer(new_page: Callable[..., Page], locale: str) -> None:
+    page = new_page(locale=locale)
+    seen, question, answer, explain, explained = TOLD[locale]
+    expect(page.locator("#deploy-start")).to_be_enabled()
+    page.locator("#deploy-start").click()
+    expect(page.locator("#deploy-status")).to_have_attribute("data-state", "running", timeout=LOAD_MS)
+
+    page.locator("#chat-tab-button").click()
+    page.locator("#chat-starter [data-sample]").first.click()
+    stats = page.locator("#chat-stats")
+    box = page.locator("#chat-box")
+    expect(box).to_contain_text(seen, timeout=LOAD_MS)
+    expect(stats).to_have_attribute("data-state", "done")
+    for asked, told in ((question, answer), (explain, explained)):
+        page.locator("#chat-input textarea").fill(asked)
+        page.locator("#chat-input textarea").press("Enter")
+        expect(box).to_contain_text(told, timeout=LOAD_MS)
+        expect(stats).to_have_attribute("data-state", "done")
+
+    page.locator("#deploy-tab-button").click()
+    page.locator("#deploy-stop").click()
+    expect(page.locator("#deploy-status")).to_have_attribute("data-state", "stopped", timeout=LOAD_MS)
