@@ -22,6 +22,7 @@ from backend.store import Store
 from tests.tiny_models import make_model
 
 LIMIT = 1.02
+SAMPLES, LENGTH = 64, 512
 ENVIRONMENT = Environment("console", "console", Path(sys.executable), "console", "0.18.0", "5.23.0", "2.12.1")
 
 
@@ -30,7 +31,7 @@ def by_hand(model: Path, out: Path, text: Path) -> float:
     began = time.monotonic()
     subprocess.run(
         [str(Path(sys.executable).parent / "lmdeploy"), "lite", "auto_awq", str(model), "--work-dir", str(out),
-         "--calib-samples", "16", "--calib-seqlen", "256", "--dtype", "float16", "--device", "cpu"],
+         "--calib-samples", str(SAMPLES), "--calib-seqlen", str(LENGTH), "--dtype", "float16", "--device", "cpu"],
         cwd=text, check=True, capture_output=True,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
@@ -39,7 +40,7 @@ def by_hand(model: Path, out: Path, text: Path) -> float:
 
 def through_the_console(jobs: JobManager, model: Path, out: Path) -> float:
     """Seconds from the job's start to the finished model in its place."""
-    config = QuantConfig(str(model), str(out), samples=16, seqlen=256)
+    config = QuantConfig(str(model), str(out), samples=SAMPLES, seqlen=LENGTH)
     job_id = jobs.start(config)
     pause = threading.Event()
     while (job := jobs.get(job_id).job).state in (JobState.QUEUED, JobState.RUNNING):
