@@ -1,12 +1,14 @@
 """A model server for a test or a measurement, started by its own command, without the console."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.waiting import wait_for
 
@@ -46,3 +48,13 @@ def model_server(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(END_S)
+
+
+def complete(address: str, body: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+    """The answer to one chat completion of the server at that API address (ends in /v1)."""
+    request = urllib.request.Request(
+        f"{address}/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=timeout_s) as reply:
+        answer: dict[str, Any] = json.load(reply)
+    return answer

@@ -13,7 +13,6 @@ import statistics
 import sys
 import tempfile
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from backend.processes.ports import free_port
 from tests.gpu.models import servable
-from tests.model_servers import model_server
+from tests.model_servers import complete, model_server
 from tests.unit.memory.sparse import INTERNLM2_5_1_8B
 
 AT_ONCE, TOKENS, READY_S = 8, 256, 180
@@ -31,11 +30,7 @@ def answer(port: int) -> int:
     """One answer of TOKENS tokens; how many it has."""
     body = {"model": "m", "messages": [{"role": "user", "content": "Tell a story."}], "max_tokens": TOKENS,
             "ignore_eos": True, "temperature": 0}  # fmt: skip
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=120) as reply:
-        return int(json.load(reply)["usage"]["completion_tokens"])
+    return int(complete(f"http://127.0.0.1:{port}/v1", body, 120)["usage"]["completion_tokens"])
 
 
 def speed(port: int) -> float:

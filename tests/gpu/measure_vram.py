@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +37,7 @@ from backend.memory.shape import ModelShape, read_shape
 from backend.models.checkpoint import read_model, read_tensors
 from backend.processes.ports import free_port
 from tests.gpu.models import servable
-from tests.model_servers import model_server
+from tests.model_servers import complete, model_server
 from tests.unit.memory.sparse import INTERNLM2_5_1_8B, INTERNLM2_5_7B
 from tests.waiting import wait_for
 
@@ -219,12 +218,7 @@ def serving(case: Case, path: Path, log: Path) -> Iterator[tuple[int, int, Path]
 def ask(port: int, content: list[dict[str, Any]]) -> None:
     """One short chat."""
     body = {"model": "m", "messages": [{"role": "user", "content": content}], "max_tokens": 8, "temperature": 0}
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/v1/chat/completions",
-        json.dumps(body).encode(),
-        {"content-type": "application/json"},
-    )
-    urllib.request.urlopen(request, timeout=90).read()
+    complete(f"http://127.0.0.1:{port}/v1", body, 90)
 
 
 def image() -> str:

@@ -4,8 +4,6 @@ import json
 import os
 import random
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 
 from assets.demo_model.train import evaluate
 from backend.processes.ports import free_port
-from tests.model_servers import model_server
+from tests.model_servers import complete, model_server
 
 FOLDER = Path(__file__).parents[2] / "assets" / "demo_model"
 SAMPLES = Path(__file__).parents[2] / "assets" / "sample_pictures"
@@ -36,19 +34,15 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def ask(address: str, **body: Any) -> dict[str, Any]:
     """The answer's message to one request."""
-    request = urllib.request.Request(
-        address + "/chat/completions", json.dumps({"model": str(FOLDER), "max_tokens": 300} | body).encode(),
-        {"Content-Type": "application/json"},
-    )  # fmt: skip
-    with urllib.request.urlopen(request, timeout=300) as reply:
-        message: dict[str, Any] = json.load(reply)["choices"][0]["message"]
+    answer = complete(address, {"model": str(FOLDER), "max_tokens": 300} | body, 300)
+    message: dict[str, Any] = answer["choices"][0]["message"]
     return message
 
 
 def test_a_sample_of_the_evaluation_meets_the_bars(address: str) -> None:
     cases = evaluate.all_cases(scale=0.05, seed=11)
     results = evaluate.evaluate(cases, evaluate.server(address, str(FOLDER)))
-    marks = [(evaluate.BARS[evaluate.row_of(case).split(":")[0]], right) for case, right, _ in results]
+    marks = [(evaluate.BARS[case.group], right) for case, right, _ in results]
     expected = sum(bar for bar, _ in marks)
     spread = sum(bar * (1 - bar) for bar, _ in marks) ** 0.5  # of a sample of this size
     wrong = [(c.group, c.kind, c.expected, m.get("content")) for c, right, m in results if not right]

@@ -243,6 +243,8 @@ QUESTIONS = {
 _OUTSIDE = json.loads((Path(__file__).parent / "outside.json").read_text(encoding="utf-8"))
 # Words and wordings of questions that this model can't answer: many topics, near and far; <key> stands for a word.
 WORDS = {language: {k: v.split("|") for k, v in part["words"].items()} for language, part in _OUTSIDE.items()}
+for _words in WORDS.values():
+    _words["noun"] += _words["subject"]
 OUTSIDE, GENERAL = ({language: part[kind] for language, part in _OUTSIDE.items()} for kind in ("patterns", "general"))
 
 

@@ -54,8 +54,7 @@ class Steps(Dataset[dict[str, dict[str, np.ndarray]]]):
         shapes, pictures = (
             np.concatenate([b.pop(name) for b in batches.values() if name in b]) for name in ("shapes", "pictures")
         )
-        effects = raster.effects(pictures, random.Random(seed + 6))
-        return batches | {"drawings": {"shapes": shapes, "pictures": pictures} | effects}
+        return batches | {"drawings": raster.drawings(shapes, pictures, random.Random(seed + 6))}
 
 
 def rate(step: int, progress: float, peak: float) -> float:
@@ -168,7 +167,7 @@ def step_loss(
     drawings = batches.pop("drawings")
     device = next(network.parameters()).device
     with torch.autocast(device.type, enabled=False):
-        pixels, content = raster.render(drawings["shapes"], drawings["pictures"], drawings, generator, paint)
+        pixels, content = raster.render(drawings, generator, paint)
     features = network.vision_tower(pixels)
     tokens = network.image_tokens(features)
     if features.requires_grad:
@@ -269,7 +268,7 @@ def main() -> None:
     log = (a.out / "log.jsonl").open("a", encoding="utf-8")
     first, means = step, {}
     while (progress := done()) < 1 and not (a.stop_after and step - first >= a.stop_after):
-        batches = {
+        batches = {  # the low resolutions are read here, not on the GPU
             k: {n: v if n == "low" else v.to(device, non_blocking=True) for n, v in b.items()}
             for k, b in next(stream).items()
         }

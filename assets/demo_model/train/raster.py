@@ -86,12 +86,15 @@ def scene_rows(scene: Scene, rng: random.Random) -> tuple[np.ndarray, np.ndarray
     return rows, picture
 
 
-def effects(pictures: np.ndarray, rng: random.Random) -> dict[str, np.ndarray]:
-    """Which of the pictures are clutter, which go through JPEG, and the resolutions that two eighths of them go through.
+def drawings(shapes: np.ndarray, pictures: np.ndarray, rng: random.Random) -> dict[str, np.ndarray]:
+    """What ``render`` takes, of the rows of N scenes (``scene_rows``).
 
-    Half of the small ones are JPEG files of that size. Known before the GPU draws, so that drawing never waits for it.
+    With which pictures are clutter, which go through JPEG, and the resolutions that two eighths of them go through; half
+    of those are JPEG files of that size. All that is known before the GPU draws, so that drawing never waits for it.
     """
     return {
+        "shapes": shapes,
+        "pictures": pictures,
         "cluttered": np.flatnonzero(pictures[:, 7] > 0),
         "pressed": np.flatnonzero(pictures[:, 5] > 0),
         "low": np.array([rng.randrange(56, SIZE, 8), rng.randrange(56, SIZE, 8)]),
@@ -225,28 +228,24 @@ def paint(
 
 @torch.no_grad()
 def render(
-    rows: torch.Tensor,
-    pictures: torch.Tensor,
-    effects: dict[str, torch.Tensor],
-    generator: torch.Generator,
-    paint: Paint = paint,
+    drawn: dict[str, torch.Tensor], generator: torch.Generator, paint: Paint = paint
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pixel values (N x 3 x 224 x 224, normalized) of N scenes given as by ``scene_rows``, and what is in each patch.
+    """Pixel values (N x 3 x 224 x 224, normalized) of what ``drawings`` holds, and what is in each patch.
 
     The second is N x 3 x 256: the kind (0: none) and colour (0: none) of the shape in each patch of 14 x 14 pixels, and 1
-    where a shape has its centre. ``effects`` are those of the pictures; ``generator`` is on the same device.
+    where a shape has its centre. ``generator`` is on the same device.
     """
+    rows, pictures, cluttered, pressed = (drawn[name] for name in ("shapes", "pictures", "cluttered", "pressed"))
     n, device = len(rows), rows.device
     images = pictures[:, :3].view(n, 3, 1, 1).expand(n, 3, SIZE, SIZE).contiguous()
     share = torch.full((n, PATCHES, PATCHES), 0.12, device=device)
     content = torch.zeros(n, 3, PATCHES, PATCHES, dtype=torch.long, device=device)
     for slot in range(SLOTS):
         images, share, content = paint(images, share, content, rows[:, slot].contiguous(), pictures)
-    cluttered, pressed = effects["cluttered"], effects["pressed"]
     if len(cluttered):
         images[cluttered] = _clutter(len(cluttered), device, generator)
     part = n // 8
-    for i, low in enumerate(effects["low"].tolist()):
+    for i, low in enumerate(drawn["low"].tolist()):
         small = images[i * part : (i + 1) * part]
         if len(small):
             small = torch.nn.functional.interpolate(small, (low, low), mode="area")

@@ -12,6 +12,7 @@ from .grammar import expand, pick
 
 NO_TOOL = {"en": "I have no tool for that.", "zh": "我没有合适的工具来做这件事。"}
 RESULT = {"en": "The result is {}.", "zh": "结果是 {}。"}
+SINGLE_WORDS = [w for w in WORDS["en"]["noun"] + WORDS["en"]["verb"] if w.isascii() and w.isalpha()]
 
 
 @dataclass(frozen=True)
@@ -344,8 +345,7 @@ def invented_name(rng: random.Random) -> str:
     if roll < 0.3:
         name = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, 9)))
     elif roll < 0.6:
-        words = [w for w in WORDS["en"]["noun"] + WORDS["en"]["verb"] if w.isascii() and w.isalpha()]
-        name = rng.choice(words).lower()
+        name = rng.choice(SINGLE_WORDS).lower()
     else:
         name = "".join(rng.choice(syllables) for _ in range(rng.randint(1, 3)))
     return (

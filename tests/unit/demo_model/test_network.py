@@ -29,9 +29,9 @@ def test_export_and_network_agree_with_transformers(tmp_path: Path) -> None:
         processor = AutoProcessor.from_pretrained(tmp_path)
         encoder = dialogue.Encoder(tmp_path / "tokenizer.json")
         batch = dialogue.batch("two", 3, encoder, seed=5)
-        effects = {k: torch.tensor(v) for k, v in raster.effects(batch["pictures"], random.Random(1)).items()}
+        drawn = raster.drawings(batch["shapes"], batch["pictures"], random.Random(1))
         pixels, content = raster.render(
-            *(torch.tensor(batch[name]) for name in ("shapes", "pictures")), effects, torch.Generator().manual_seed(2)
+            {name: torch.tensor(rows) for name, rows in drawn.items()}, torch.Generator().manual_seed(2)
         )
         ids = torch.tensor(batch["ids"]).long()
         with torch.no_grad():

@@ -348,7 +348,8 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
         name = f"chat_{handler.__name__}"
         return event(shown(handler, tab.message), inputs, outputs, api_name=name, **quiet, **options)
 
-    # What comes while one before is being shown must not be left out, which is Gradio's default.
+    # What comes while one before is being shown must not be left out, which is Gradio's default (but for a
+    # component's change).
     latest = {"trigger_mode": "always_last"}
     answering = [
         on(tab.page.opened, handlers.opened),
@@ -361,14 +362,14 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
         on(seen.then, handlers.ended, None, tab.message, queue=False, **latest)
     on(tab.page.servers, handlers.servers_changed, **latest)
     on(tab.server.input, handlers.picked, [tab.server, tab.other_server], **latest)
-    on(tab.server.change, handlers.set_elsewhere, [tab.server], **latest)
+    on(tab.server.change, handlers.set_elsewhere, [tab.server])
     on(tab.other_server.input, handlers.picked, [tab.server, tab.other_server], **latest)
     on(tab.edit.click, handlers.edit)
     on(tab.clear.click, handlers.clear)
     tab.stop.click(handlers.stop, None, None, queue=False, **quiet)
     for component in settings:
         # It names what it changes: the box that somebody types in next is no part of it.
-        on(component.change, handlers.code, form, [tab.code, tab.message], **latest)
+        on(component.change, handlers.code, form, [tab.code, tab.message])
 
 
 def shown(handler: Handler, message: gr.HTML) -> Handler:
