@@ -57,6 +57,8 @@ class Room:
     """
 
     conversation: Conversation
+    patience_s: float
+    on_abandoned: Callable[["Room"], None]
     version: int = 0
     asked_at: float = 0.0
     tasks: tuple[asyncio.Task[None], ...] = ()
@@ -69,6 +71,7 @@ class Room:
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _saved_at: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _patience: asyncio.TimerHandle | None = None
 
     @property
     def active(self) -> bool:
@@ -120,15 +123,22 @@ class Room:
                 return
 
     @contextmanager
-    def watched(self, on_last_gone: Callable[["Room"], None]) -> Iterator[None]:
+    def watched(self) -> Iterator[None]:
         """Somebody looks, within this block."""
         self.watchers += 1
+        self.expect_watcher()
         try:
             yield
         finally:
             self.watchers -= 1
-            if not self.watchers:
-                on_last_gone(self)
+            self.expect_watcher()
+
+    def expect_watcher(self) -> None:
+        """From now on somebody must come and look within a while; ``on_abandoned`` is called where nobody does."""
+        if self._patience is not None:
+            self._patience.cancel()
+        loop = asyncio.get_running_loop()
+        self._patience = None if self.watchers else loop.call_later(self.patience_s, self.on_abandoned, self)
 
     async def save(self, visitor: str, store: Documents) -> None:
         """Write it to the store. Raises what the store raises."""

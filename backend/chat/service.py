@@ -114,7 +114,7 @@ class Chat:
         """The conversation now and at each change until the answers have ended; at least once a second, and at most
         every 50 ms, but the first token at once."""
         room = await self._room(visitor)
-        with room.watched(self._abandoned):
+        with room.watched():
             while True:
                 shown_at, version, view = time.monotonic(), room.version, room.view()
                 yield view
@@ -210,7 +210,7 @@ class Chat:
                     conversation = from_json(stored)
                 except ValueError:
                     log.warning("a stored conversation can't be read; it begins anew")
-            self._rooms.setdefault(visitor, Room(conversation))
+            self._rooms.setdefault(visitor, Room(conversation, ABANDONED_S, self._abandoned))
         self._rooms.move_to_end(visitor)
         while len(self._rooms) > REMEMBERED and (idle := next((v for v, r in self._rooms.items() if r.idle), None)):
             del self._rooms[idle]
@@ -232,16 +232,10 @@ class Chat:
             await asyncio.wait(tasks, timeout=STOP_S)
 
     def _abandoned(self, room: Room) -> None:
-        """The last page that watched is gone; unless one comes back, the answers are ended."""
-
-        def end() -> None:
-            if not room.watchers:
-                room.why_ended = Message("chat.end.left", level="warning")
-                for task in room.tasks:
-                    task.cancel()
-
-        if not room.idle:
-            asyncio.get_running_loop().call_later(ABANDONED_S, end)
+        """No page watches any more: the answers are ended."""
+        room.why_ended = Message("chat.end.left", level="warning")
+        for task in room.tasks:
+            task.cancel()
 
     # -- asking ----------------------------------------------------------------------------------------------------
 
@@ -276,6 +270,7 @@ class Chat:
         room.tasks = tuple(
             asyncio.create_task(self._write(visitor, room, lane, view)) for lane, view in enumerate(servers)
         )
+        room.expect_watcher()
         room.bump()
 
     async def _write(self, visitor: str, room: Room, lane: int, server: ServerView) -> None:

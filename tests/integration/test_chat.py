@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -278,6 +279,22 @@ async def test_an_answer_that_nobody_watches_is_ended(
     end = answer_of(await until_ended(chat)).end
     assert end is not None
     assert end.key == "chat.end.left"
+
+
+async def test_pages_that_come_and_go_keep_an_answer_alive(
+    start: Start, services: Services, child: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.chat.service.ABANDONED_S", 0.5)
+    chat, server = start(), known(services, child)
+    child.script(tokens=100_000, rate=50)
+    await until(chat, lambda view: True)  # a look at the empty conversation, long before
+    await chat.ask(ME, "Hello", (), Sampling(), (server,))
+    asked = time.monotonic()
+    while time.monotonic() < asked + 2:
+        await until(chat, lambda view: True)
+        await asyncio.to_thread(child.requests)  # a moment without a page
+    assert (await chat.view(ME)).active
+    await chat.stop(ME)
 
 
 async def test_the_conversation_outlives_the_console(
