@@ -67,11 +67,17 @@ class Visitor:
         max_tokens: int | None = 1024,
         tools: Sequence[str] = (),
     ) -> Iterator[dict[str, Any]]:
-        """A question on the Chat tab, and its answer."""
+        """A question on the Chat tab; yields the lines of its conversation's stream, to the answer's end.
+
+        AssertionError where the question wasn't taken.
+        """
         question = {"text": text, "files": list(files)}
         form = [server, other, system, temperature, top_p, max_tokens, list(tools)]
-        yield from self.call("chat_ask", [question, False, *form])
-        yield from self.call("chat_watch", [])
+        *_, asked = self.call("chat_ask", [question, False, *form])
+        assert asked["success"], asked
+        with self.client.stream("GET", "/console/chat/stream", timeout=None) as stream:
+            for line in stream.iter_lines():
+                yield json.loads(line)
 
     def answer(self, number: int = 0, lane: int = 0) -> dict[str, Any]:
         """An answer of this visitor's conversation: text, state, end, stats."""

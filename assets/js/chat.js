@@ -117,11 +117,79 @@ register("chat-code", (element, options) => {
   });
 });
 
+// ---------------------------------------------------------------------------------------------- the conversation
+
+const RETRY_MS = [500, 1000, 2000, 5000];
+const stream = { grew: () => {}, ended: () => {}, abort: null, boxes: [[], []], stats: { state: "idle" } };
+
+window.lmChat = {
+  /** Follows the conversation from now on, until nothing is under way any more. */
+  watch,
+  /** What the two boxes and the figures show now. */
+  shown: () => [...stream.boxes, stream.stats],
+};
+
+async function watch() {
+  stream.abort?.abort();
+  const { signal } = (stream.abort = new AbortController());
+  for (let tries = 0; ; tries += 1) {
+    try {
+      await read(signal, () => { tries = 0; });
+      if (!UNDER_WAY.includes(stream.stats.state)) return;
+    } catch (problem) {
+      if (!signal.aborted) console.info("the conversation's stream broke off", problem);
+    }
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]));
+    if (signal.aborted) return;
+  }
+}
+
+/** Reads one stream of lines to its end. The first line is the whole conversation, the others what changed. */
+async function read(signal, came) {
+  const response = await fetch(new URL("./console/chat/stream", document.baseURI), { credentials: "same-origin", signal });
+  if (!response.ok) throw new Error(`status ${response.status}`);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let boxes = [[], []];
+  let rest = "";
+  let last = null;
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    for (const line of lines) {
+      last = JSON.parse(line);
+      boxes = boxes.map((messages, lane) => changed(messages, last.boxes[lane]));
+    }
+    if (signal.aborted) return;
+    if (lines.length) show(boxes, last);
+    came();
+  }
+  if (last?.problem) stream.ended();
+}
+
+/** A box's messages after such a change (ui/tabs/chat/stream.py). */
+function changed(messages, { keep, more, grow }) {
+  if (more) return more.length || keep < messages.length ? [...messages.slice(0, keep), ...more] : messages;
+  const [first, ...others] = messages[keep].content;
+  const grown = { ...messages[keep], content: [{ ...first, text: first.text + grow }, ...others] };
+  return [...messages.slice(0, keep), grown];
+}
+
+function show(boxes, { two, stats }) {
+  document.getElementById("chat-boxes")?.toggleAttribute("data-two", two);
+  Object.assign(stream, { boxes, stats });
+  stream.grew();
+}
+
 // ---------------------------------------------------------------------------------------------- the page
 
 /** `chat-page`: tells the console that the page is open and that servers came or went, and names Gradio's buttons. */
-register("chat-page", (element, { opened, servers }) => {
+register("chat-page", (element, { opened, servers, grew, ended }) => {
+  stream.grew = grew;
+  stream.ended = ended;
   opened();
+  watch();
   let known = null;
   onSnapshot((snapshot) => {
     const now = snapshot.servers.map((server) => `${server.id} ${server.state}`).join("\n");

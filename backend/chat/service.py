@@ -88,13 +88,20 @@ class Chat:
         self._client = Client(deadlines)
         self._turns = Turns()
         self._rooms: OrderedDict[str, Room] = OrderedDict()
+        self._preparing: set[asyncio.Task[None]] = set()
 
     async def view(self, visitor: str) -> View:
         """The conversation as it is now."""
         return (await self._room(visitor)).view()
 
-    async def prepare(self, server_id: str) -> None:
-        """A question to that server may come soon."""
+    def prepare(self, server_id: str) -> "asyncio.Task[None]":
+        """A question to that server may come soon: what takes time once is done meanwhile, in the task."""
+        task = asyncio.create_task(self._prepare(server_id))
+        self._preparing.add(task)
+        task.add_done_callback(self._preparing.discard)
+        return task
+
+    async def _prepare(self, server_id: str) -> None:
         try:
             endpoint = await asyncio.to_thread(self._servers.endpoint, server_id)
         except ConsoleError:
@@ -197,6 +204,8 @@ class Chat:
         """End everything under way and close the connections."""
         for room in self._rooms.values():
             await self._end(room, Message("chat.end.console", level="warning"))
+        for task in tuple(self._preparing):
+            task.cancel()
         await self._client.close()
 
     # -- one visitor's room ----------------------------------------------------------------------------------------

@@ -85,11 +85,10 @@ def through_the_console(visitor: Visitor, server: str, child: Scripted, text: st
     first = last = 0.0
     word, tokens = text.split(" ", 1)[0], text.count(" ") + 1
     child.script(text=text)
-    for message in visitor.ask(server, "Hi", max_tokens=None):
-        if not first and word in json.dumps(message):
-            first = time.time()
-        if message["msg"] == "process_generating":
-            last = time.time()
+    for line in visitor.ask(server, "Hi", max_tokens=None):
+        last = time.time()
+        if not first and word in json.dumps(line["boxes"]):
+            first = last
     (request,) = child.requests()
     return first - request["first_at"], (tokens - 1) / (last - first)
 

@@ -68,8 +68,8 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
 def ask(visitor: Visitor, server: str, text: str, **options: Any) -> dict[str, Any]:
     """Ask, read the stream to its end, and give the newest answer."""
     number = options.pop("number", 0)
-    for message in visitor.ask(server, text, **options):  # two events: until the first token, and the rest
-        assert message["msg"] != "process_completed" or message["success"], message
+    *_, last = visitor.ask(server, text, **options)
+    assert last["stats"]["state"] == "done", last
     return visitor.answer(number)
 
 

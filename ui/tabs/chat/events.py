@@ -1,8 +1,7 @@
 """What happens on the Chat tab. A class may do all of it: a conversation is its visitor's own."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from backend.chat.conversation import AnswerState, Conversation, Sampling
+from backend.chat.conversation import Conversation, Sampling
 from backend.chat.room import View
 from backend.chat.service import Chat, Upload
 from backend.errors import ConsoleError, InvalidInput, Message, NotFound
@@ -25,7 +24,11 @@ from ui.tabs.chat.layout import ChatTab
 from ui.tabs.chat.samples import samples
 
 Updates = dict[Any, Any]
-Handler = Callable[..., AsyncGenerator[Updates, None]]
+Handler = Callable[..., Awaitable[Updates]]
+WATCH = "() => { window.lmChat.watch(); }"
+SHOWN = "() => window.lmChat.shown()"
+EMPTY = {"text": "", "files": []}
+NOT_INSTEAD = gr.update(visible="hidden", value=False)
 log = logging.getLogger(__name__)
 
 
@@ -69,7 +72,7 @@ def number(value: Any, key: str, field: str) -> float:
 
 
 class Handlers:
-    """One method an event. Each yields what changes, by component."""
+    """One method an event. Each returns what changes, by component; the conversation itself comes by its stream."""
 
     def __init__(self, services: Services, tab: ChatTab) -> None:
         self._services = services
@@ -79,12 +82,12 @@ class Handlers:
     def _chat(self) -> Chat:
         return self._services.chat
 
-    async def opened(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
-        """A page was opened or reloaded: the conversation as it is."""
+    async def opened(self, request: gr.Request) -> Updates:
+        """A page was opened or reloaded: servers and settings as they are."""
         who = visitor(request)
         view = await self._chat.view(who.id)
         sampling = view.conversation.sampling
-        updates = self._shown(who, view) | await self._server_updates(who, view)
+        updates = await self._server_updates(who, view)
         if sampling != Sampling():  # a new visitor may have begun to type already
             updates |= {
                 self._tab.system: sampling.system,
@@ -93,46 +96,37 @@ class Handlers:
                 self._tab.max_tokens: sampling.max_tokens,
                 self._tab.tools: list(sampling.tools),
             }
-        yield updates
-        await self._prepare(who)
+        return updates
 
-    async def watch(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
-        """The conversation as it grows, until nothing is under way any more."""
-        who = visitor(request)
-        async with aclosing(self._chat.watch(who.id)) as views:
-            async for view in views:
-                yield self._shown(who, view)
-
-    async def ended(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
+    async def ended(self, request: gr.Request) -> Updates:
         """After the answer: why it isn't kept across a restart, if so."""
         who = visitor(request)
         problem = (await self._chat.view(who.id)).problem
-        if problem is not None:
-            yield {self._tab.message: message_html((problem,), who.language)}
+        return {self._tab.message: message_html((problem,), who.language)} if problem is not None else {}
 
-    async def servers_changed(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
+    async def servers_changed(self, request: gr.Request) -> Updates:
         """Servers came or went."""
         who = visitor(request)
-        yield await self._server_updates(who, await self._chat.view(who.id))
-        await self._prepare(who)
+        return await self._server_updates(who, await self._chat.view(who.id))
 
-    async def picked(self, request: gr.Request, server: Any, other: Any) -> AsyncGenerator[Updates, None]:
+    async def picked(self, request: gr.Request, server: Any, other: Any) -> Updates:
         """A server was chosen by hand."""
         who = visitor(request)
         await self._chat.pick(who.id, str(server or ""), 0)
         await self._chat.pick(who.id, str(other or ""), 1)
-        yield await self._server_updates(who, await self._chat.view(who.id))
+        return await self._server_updates(who, await self._chat.view(who.id))
 
-    async def set_elsewhere(self, request: gr.Request, server: Any) -> AsyncGenerator[Updates, None]:
+    async def set_elsewhere(self, request: gr.Request, server: Any) -> Updates:
         """The list changed, by hand or not: another tab sent the visitor here to talk to that server."""
         who = visitor(request)
         picked, _ = await self._chat.picked(who.id)
         wanted = str(server or "")
-        if wanted and wanted != render.choose_server(self._services.servers.snapshot(), picked):
-            await self._chat.pick(who.id, wanted, 0)
-            yield await self._server_updates(who, await self._chat.view(who.id))
+        if not wanted or wanted == render.choose_server(self._services.servers.snapshot(), picked):
+            return {}
+        await self._chat.pick(who.id, wanted, 0)
+        return await self._server_updates(who, await self._chat.view(who.id))
 
-    async def ask(self, request: gr.Request, question: Any, instead: Any, *form: Any) -> AsyncGenerator[Updates, None]:
+    async def ask(self, request: gr.Request, question: Any, instead: Any, *form: Any) -> Updates:
         """Send what stands in the input; it stays there if it can't be sent."""
         who = visitor(request)
         question = question if isinstance(question, Mapping) else {}
@@ -146,10 +140,9 @@ class Handlers:
             await self._servers(who, filled),
             replace_last=bool(instead),
         )
-        async for updates in self._asked(who, notices, clear=True):
-            yield updates
+        return {**await self._asked(who, notices), self._tab.input: dict(EMPTY)}
 
-    async def sample(self, request: gr.Request, event: gr.EventData, *form: Any) -> AsyncGenerator[Updates, None]:
+    async def sample(self, request: gr.Request, event: gr.EventData, *form: Any) -> Updates:
         """Ask one of the sample questions."""
         who = visitor(request)
         filled = Form(*form)
@@ -161,95 +154,68 @@ class Handlers:
             raise NotFound(Message("common.bad_request"))
         chosen = offered[index]
         uploads = [Upload(chosen.picture, chosen.picture.name)] if chosen.picture else []
-        notices = await self._chat.ask(who.id, chosen.text, uploads, filled.sampling(), servers)
-        async for updates in self._asked(who, notices, clear=False):
-            yield updates
+        return await self._asked(who, await self._chat.ask(who.id, chosen.text, uploads, filled.sampling(), servers))
 
-    async def again(self, request: gr.Request, *form: Any) -> AsyncGenerator[Updates, None]:
+    async def again(self, request: gr.Request, *form: Any) -> Updates:
         """Ask the last question once more."""
         who = visitor(request)
         filled = Form(*form)
         await self._chat.again(who.id, filled.sampling(), await self._servers(who, filled))
-        async for updates in self._asked(who, (), clear=False):
-            yield updates
+        return await self._asked(who, ())
 
-    async def edit(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
+    async def edit(self, request: gr.Request) -> Updates:
         """Put the last question back into the input."""
         view = await self._chat.view(visitor(request).id)
-        if view.conversation.exchanges:
-            question = view.conversation.exchanges[-1].question
-            yield {
-                self._tab.input: {"text": question.text, "files": []},
-                self._tab.instead: gr.update(visible=True, value=True),
-            }
+        if not view.conversation.exchanges:
+            return {}
+        question = view.conversation.exchanges[-1].question
+        return {
+            self._tab.input: {"text": question.text, "files": []},
+            self._tab.instead: gr.update(visible=True, value=True),
+        }
 
     async def stop(self, request: gr.Request) -> None:
         """End the answer under way."""
         await self._chat.stop(visitor(request).id)
 
-    async def clear(self, request: gr.Request) -> AsyncGenerator[Updates, None]:
+    async def clear(self, request: gr.Request) -> Updates:
         """Forget the conversation."""
         who = visitor(request)
         await self._chat.clear(who.id)
-        view = await self._chat.view(who.id)
-        yield {
+        return {
             self._tab.message: "",
-            self._tab.instead: gr.update(visible=False, value=False),
-            **self._shown(who, view),
-            **await self._server_updates(who, view),
+            self._tab.instead: NOT_INSTEAD,
+            **await self._server_updates(who, await self._chat.view(who.id)),
         }
 
-    async def code(self, request: gr.Request, *form: Any) -> AsyncGenerator[Updates, None]:
+    async def code(self, request: gr.Request, *form: Any) -> Updates:
         """The settings changed: the code with them."""
         who = visitor(request)
-        yield {self._tab.code: self._code(who, (await self._chat.view(who.id)).conversation, Form(*form))}
+        return {self._tab.code: self._code(who, (await self._chat.view(who.id)).conversation, Form(*form))}
 
     # -- what is shown ---------------------------------------------------------------------------------------------
 
-    async def _asked(self, who: Visitor, notices: tuple[Message, ...], *, clear: bool) -> AsyncIterator[Updates]:
-        """Up to the first token, which waits for nothing; ``watch`` goes on, with fewer components to draw."""
-        once: Updates = {self._tab.instead: gr.update(visible=False, value=False)}
-        if clear:
-            once[self._tab.input] = {"text": "", "files": []}
-        async with aclosing(self._chat.watch(who.id)) as views:
-            async for view in views:
-                # Gradio empties a gr.HTML that is left out of a later answer: each is given every time.
-                yield {
-                    **once,
-                    self._tab.message: message_html(notices, who.language) if notices else "",
-                    self._tab.starter: {"shown": False},
-                    self._tab.code: self._last_code(who, view),
-                    **self._shown(who, view),
-                    self._tab.other_box: self._other_box(who, view, shown=len(view.answers) > 1),
-                }
-                if any(answer.state is AnswerState.STREAMING for answer in view.answers):
-                    return
-                once = {}
-
-    def _shown(self, who: Visitor, view: View) -> Updates:
-        answers = view.answers
-        server = self._known(answers[0].server_id) if answers else None
+    async def _asked(self, who: Visitor, notices: tuple[Message, ...]) -> Updates:
+        """The question is on its way: beside the conversation, what changes with it."""
+        view = await self._chat.view(who.id)
+        server = view.answers[0].server_id if view.answers else ""
         return {
-            self._tab.box: render.messages(view, 0, who.language, who.role),
-            self._tab.other_box: self._other_messages(who, view),
-            self._tab.stats: render.stats(view, who.language, server.context_length if server else 0),
+            self._tab.message: message_html(notices, who.language) if notices else "",
+            self._tab.instead: NOT_INSTEAD,
+            self._tab.starter: {"shown": False},
+            self._tab.code: self._code(who, view.conversation, Form(server, "", *self._settings(view))),
         }
 
-    def _other_messages(self, who: Visitor, view: View) -> render.Shown:
-        """The second column's: empty unless the last question went to two servers."""
-        return render.messages(view, 1, who.language, who.role) if len(view.answers) > 1 else []
-
-    def _other_box(self, who: Visitor, view: View, *, shown: bool) -> Mapping[str, Any]:
-        return dict(gr.update(value=self._other_messages(who, view), visible=shown))
-
     async def _server_updates(self, who: Visitor, view: View) -> Updates:
-        """The servers that can be asked, and what the chosen one takes."""
+        """The servers that can be asked, and what the chosen one takes; a question to it may come soon."""
         views = self._services.servers.snapshot()
         choices = render.server_choices(views, who.language)
         picked, other = await self._chat.picked(who.id)
         chosen = render.choose_server(views, picked)
-        second = other if other in {value for _, value in choices} and other != chosen else ""
+        second = render.choose_second(views, chosen, other)
         server = self._running(chosen)
+        if server is not None:
+            self._chat.prepare(chosen)
         pictures = server is None or (server.takes_images and (not second or self._takes_images(second)))
         placeholder = "chat.input.placeholder" if pictures else "chat.input.placeholder_text"
         none = (t("chat.server_2.none", who.language), "")
@@ -259,9 +225,8 @@ class Handlers:
             self._tab.other_server: gr.update(
                 choices=[none, *((label, value) for label, value in choices if value != chosen)],
                 value=second,
-                visible=len(choices) > 1,
+                visible=True if len(choices) > 1 else "hidden",
             ),
-            self._tab.other_box: self._other_box(who, view, shown=bool(second) or len(view.answers) > 1),
             self._tab.input: gr.update(
                 sources=["upload"] if pictures else [], placeholder=t(placeholder, who.language)
             ),
@@ -293,24 +258,12 @@ class Handlers:
         except ConsoleError:
             return {"python": "", "curl": ""}
 
-    def _last_code(self, who: Visitor, view: View) -> Mapping[str, str]:
-        """The code of the request that was sent last."""
-        server = view.answers[0].server_id if view.answers else ""
-        return self._code(who, view.conversation, Form(server, "", *self._settings(view)))
-
     async def _servers(self, who: Visitor, form: Form) -> tuple[str, ...]:
         """The ids of the server, and of the other one to compare it with; a page that has just been opened may not
         have its list yet."""
         picked, _ = await self._chat.picked(who.id)
         server = str(form.server or "") or render.choose_server(self._services.servers.snapshot(), picked)
         return (server, str(form.other)) if form.other and form.other != server else (server,)
-
-    async def _prepare(self, who: Visitor) -> None:
-        """A question to the chosen server may come soon."""
-        picked, _ = await self._chat.picked(who.id)
-        chosen = render.choose_server(self._services.servers.snapshot(), picked)
-        if chosen:
-            await self._chat.prepare(chosen)
 
     def _settings(self, view: View) -> tuple[Any, ...]:
         sampling = view.conversation.sampling
@@ -336,39 +289,47 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     handlers = Handlers(services, tab)
     settings = [tab.system, tab.temperature, tab.top_p, tab.max_tokens, tab.tools]
     form = [tab.server, tab.other_server, *settings]
-    # All that the console ever changes: the buttons follow the state in the page.
-    everything = [part for part in vars(tab).values() if part is not tab.page and not isinstance(part, gr.Button)]
-    # Gradio spends a millisecond on every component that an update leaves alone: what is asked and what is streamed
-    # name only those that change, and every update of the stream is whole.
-    streamed = [tab.box, tab.other_box, tab.stats]
-    asked = [tab.message, tab.instead, tab.starter, tab.input, tab.code, *streamed]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    # Each event names what it changes. The box that somebody types in is named where it must be: a component that an
+    # event names is drawn anew, and what is typed meanwhile can be lost.
+    asked = [tab.message, tab.instead, tab.starter, tab.code]
+    offered = [tab.message, tab.server, tab.other_server, tab.input, tab.starter, tab.code]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 
-    def on(event: Any, handler: Handler, inputs: Any = None, outputs: Any = everything, **options: Any) -> Any:
+    def on(event: Any, handler: Handler, inputs: Any, outputs: Any, **options: Any) -> Any:
         name = f"chat_{handler.__name__}"
         return event(shown(handler, tab.message), inputs, outputs, api_name=name, **quiet, **options)
+
+    def in_page(event: Any, js: str, outputs: Any = None) -> None:
+        event(fn=None, js=js, outputs=outputs, api_visibility="private")
 
     # What comes while one before is being shown must not be left out, which is Gradio's default (but for a
     # component's change).
     latest = {"trigger_mode": "always_last"}
-    answering = [
-        on(tab.page.opened, handlers.opened),
-        on(tab.input.submit, handlers.ask, [tab.input, tab.instead, *form], asked, trigger_mode="multiple"),
+    on(tab.page.opened, handlers.opened, None, [*offered, *settings])
+    # The script follows the conversation from when the page is opened, and anew after whatever may change it.
+    changing = [
+        on(
+            tab.input.submit,
+            handlers.ask,
+            [tab.input, tab.instead, *form],
+            [tab.input, *asked],
+            trigger_mode="multiple",
+        ),
         on(tab.starter.sample, handlers.sample, form, asked),
         on(tab.again.click, handlers.again, form, asked),
+        on(tab.clear.click, handlers.clear, None, [tab.instead, *offered]),
+        on(tab.server.input, handlers.picked, [tab.server, tab.other_server], offered, **latest),
+        on(tab.other_server.input, handlers.picked, [tab.server, tab.other_server], offered, **latest),
     ]
-    for event in answering:
-        seen = event.then(handlers.watch, None, streamed, api_name="chat_watch", **quiet, **latest)
-        on(seen.then, handlers.ended, None, tab.message, queue=False, **latest)
-    on(tab.page.servers, handlers.servers_changed, **latest)
-    on(tab.server.input, handlers.picked, [tab.server, tab.other_server], **latest)
-    on(tab.server.change, handlers.set_elsewhere, [tab.server])
-    on(tab.other_server.input, handlers.picked, [tab.server, tab.other_server], **latest)
-    on(tab.edit.click, handlers.edit)
-    on(tab.clear.click, handlers.clear)
-    tab.stop.click(handlers.stop, None, None, queue=False, **quiet)
+    for event in changing:
+        in_page(event.then, WATCH)
+    in_page(tab.page.grew, SHOWN, [tab.box, tab.other_box, tab.stats])
+    on(tab.page.ended, handlers.ended, None, tab.message, **latest)
+    on(tab.page.servers, handlers.servers_changed, None, offered, **latest)
+    on(tab.server.change, handlers.set_elsewhere, [tab.server], offered)
+    on(tab.edit.click, handlers.edit, None, [tab.input, tab.instead, tab.message])
+    tab.stop.click(handlers.stop, None, None, **quiet)
     for component in settings:
-        # It names what it changes: the box that somebody types in next is no part of it.
         on(component.change, handlers.code, form, [tab.code, tab.message])
 
 
@@ -376,20 +337,14 @@ def shown(handler: Handler, message: gr.HTML) -> Handler:
     """The handler, with its errors shown on the tab in the page's language; what was there stays."""
 
     @wraps(handler)
-    async def wrapped(request: gr.Request, *values: Any) -> AsyncGenerator[Updates, None]:
-        empty = True
+    async def wrapped(request: gr.Request, *values: Any) -> Updates:
         try:
-            async with aclosing(handler(request, *values)) as updates:
-                async for update in updates:
-                    empty = False
-                    yield update
-            if empty:  # a generator that yields nothing would empty every component
-                yield {message: gr.skip()}
+            return await handler(request, *values) or {message: gr.skip()}
         except ConsoleError as error:
-            yield {message: message_html(error.messages, language_of(request))}
+            return {message: message_html(error.messages, language_of(request))}
         except Exception as error:
             log.exception("the chat failed")
             unexpected = Message("common.unexpected", {"error": type(error).__name__})
-            yield {message: message_html((unexpected,), language_of(request))}
+            return {message: message_html((unexpected,), language_of(request))}
 
     return wrapped

@@ -1,6 +1,7 @@
 """What stands on the Chat tab."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import gradio as gr
 
@@ -50,11 +51,11 @@ def build(services: Services) -> ChatTab:
         with gr.Column(scale=4, min_width=320, elem_id="chat-main"):
             with gr.Row(elem_id="chat-servers"):
                 server = _servers("chat-server", "chat.server.label")
-                other_server = _servers("chat-server-2", "chat.server_2.label", visible=False)
+                other_server = _servers("chat-server-2", "chat.server_2.label", visible="hidden")
             with gr.Column(elem_id="chat-stage"):
                 with gr.Row(elem_id="chat-boxes", equal_height=True):
                     box = _box("chat-box")
-                    other_box = _box("chat-box-2", visible=False)
+                    other_box = _box("chat-box-2")  # the page's script shows it
                 starter = gr.HTML(
                     elem_id="chat-starter",
                     html_template="",
@@ -85,7 +86,7 @@ def build(services: Services) -> ChatTab:
                 elem_id="chat-input",
             )
             instead = gr.Checkbox(
-                label=L("chat.replace.label"), visible=False, interactive=True, elem_id="chat-replace"
+                label=L("chat.replace.label"), visible="hidden", interactive=True, elem_id="chat-replace"
             )
             with gr.Row(elem_id="chat-buttons"):
                 stop = _button("stop", variant="stop")
@@ -105,7 +106,8 @@ def build(services: Services) -> ChatTab:
         html_template="",
         js_on_load=(
             "lmConsole.mount('chat-page', element, "
-            "{opened: () => trigger('opened'), servers: () => trigger('servers')})"
+            "{opened: () => trigger('opened'), servers: () => trigger('servers'),"
+            " grew: () => trigger('grew'), ended: () => trigger('ended')})"
         ),
     )
     return ChatTab(
@@ -132,7 +134,7 @@ def build(services: Services) -> ChatTab:
     )
 
 
-def _servers(elem_id: str, label: str, *, visible: bool = True) -> gr.Dropdown:
+def _servers(elem_id: str, label: str, *, visible: bool | Literal["hidden"] = True) -> gr.Dropdown:
     """Gradio would refuse what isn't among the choices that it last sent to this page, which it forgets when the
     console
     is restarted; the handlers check the choice themselves."""
@@ -147,7 +149,7 @@ def _servers(elem_id: str, label: str, *, visible: bool = True) -> gr.Dropdown:
     )
 
 
-def _box(elem_id: str, *, visible: bool = True) -> gr.Chatbot:
+def _box(elem_id: str) -> gr.Chatbot:
     return gr.Chatbot(
         label=L("chat.box.label"),
         show_label=False,
@@ -156,7 +158,6 @@ def _box(elem_id: str, *, visible: bool = True) -> gr.Chatbot:
         latex_delimiters=MATH,
         allow_tags=False,
         layout="bubble",
-        visible=visible,
         elem_id=elem_id,
     )
 

@@ -18,7 +18,7 @@ DETAIL = "detail"
 
 
 def messages(view: View, lane: int, language: Language, role: Role) -> Shown:
-    """The conversation in that lane as gr.Chatbot takes it."""
+    """The conversation in that lane as gr.Chatbot's page takes it (what its ``postprocess`` makes of it too)."""
     shown: Shown = []
     for number, exchange in enumerate(view.conversation.exchanges):
         shown.append(question_message(exchange.question, language))
@@ -43,7 +43,7 @@ def question_message(question: Question, language: Language) -> dict[str, Any]:
         parts.append(f'<div class="chat-pictures">{images}</div>')
     if question.text:
         parts.append(f'<div class="chat-question">{escape(question.text)}</div>')
-    return {"role": "user", "content": [html_part("".join(parts))]}
+    return _message("user", [html_part("".join(parts))])
 
 
 def answer_messages(
@@ -59,12 +59,12 @@ def answer_messages(
         shown.append(_note(t("chat.thinking", language), thinking, status))
     for step in answer.rounds:
         if step.text.strip():
-            shown.append({"role": "assistant", "content": step.text})
+            shown.append(_message("assistant", [text_part(step.text)]))
         for use in step.calls:
             arguments = use.arguments if len(use.arguments) <= 200 else use.arguments[:200] + "…"
             title = t("chat.tool.called", language, {"call": f"{use.name}({arguments})", "result": use.result})
             shown.append(_note(title, t("chat.tool.explain", language), "done"))
-    parts: list[Any] = [{"type": "text", "text": text}] if text else []
+    parts: list[Any] = [text_part(text)] if text else []
     if ended:
         parts.append(html_part(footer(answer, number, lane, language, role)))
     elif not text:
@@ -72,7 +72,7 @@ def answer_messages(
             html_part(f'<div class="chat-waiting">{escape(waiting or t("chat.state.streaming", language))}</div>')
         )
     if parts:
-        shown.append({"role": "assistant", "content": parts})
+        shown.append(_message("assistant", parts))
     return shown
 
 
@@ -169,6 +169,11 @@ def without_detail(message: Message, role: Role) -> Message:
     return Message(message.key, {**message.params, DETAIL: "…"}, message.field, message.level)
 
 
+def text_part(text: str) -> dict[str, Any]:
+    """Markdown inside a message."""
+    return {"text": text, "type": "text"}
+
+
 def html_part(html: str) -> dict[str, Any]:
     """HTML of our own inside a message; what is data in it has been escaped. Copying a message leaves it out."""
     props: Mapping[str, Any] = {"value": html, "html_template": "${value}", "css_template": "", "js_on_load": None}
@@ -176,7 +181,11 @@ def html_part(html: str) -> dict[str, Any]:
 
 
 def _note(title: str, content: str, status: str) -> dict[str, Any]:
-    return {"role": "assistant", "content": content, "metadata": {"title": title, "status": status}}
+    return _message("assistant", [text_part(content)], {"title": title, "status": status})
+
+
+def _message(role: str, content: list[Any], metadata: Mapping[str, str] | None = None) -> dict[str, Any]:
+    return {"role": role, "metadata": metadata, "content": content, "options": None}
 
 
 # -- servers ---------------------------------------------------------------------------------------------------------
@@ -201,3 +210,9 @@ def choose_server(views: Sequence[ServerView], picked: str) -> str:
     """The server to talk to: the one picked by hand while it runs, else the newest that runs, else none."""
     running = [view.id for view in views if view.state is ServerState.RUNNING]
     return picked if picked in running else next(iter(running), "")
+
+
+def choose_second(views: Sequence[ServerView], chosen: str, other: str) -> str:
+    """The server to compare the chosen one with: the other that was picked by hand while it runs, else none."""
+    running = [view.id for view in views if view.state is ServerState.RUNNING]
+    return other if other in running and other != chosen else ""

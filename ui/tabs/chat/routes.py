@@ -5,14 +5,15 @@ from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from backend.errors import Message, NotFound
 from backend.services import Services
-from ui.access import visitor_of
+from ui.access import visitor, visitor_of
 from ui.routes import json_route
 from ui.tabs.chat.samples import sample_pictures
+from ui.tabs.chat.stream import lines
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
@@ -39,7 +40,12 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         end = found.end.key if found.end is not None else ""
         return {"text": found.text, "state": found.state, "end": end, "stats": asdict(found.stats)}
 
+    async def stream(request: Request, body: Mapping[str, Any]) -> Response:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(lines(services, visitor(request)), media_type="application/x-ndjson", headers=headers)
+
     return (
+        Route("/chat/stream", json_route(stream), methods=["GET"]),
         Route("/chat/picture/{id}", json_route(picture), methods=["GET"]),
         Route("/chat/sample/{name}", json_route(sample), methods=["GET"]),
         Route("/chat/answer/{number:int}/{lane:int}", json_route(answer), methods=["GET"]),
