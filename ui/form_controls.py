@@ -13,11 +13,9 @@ def text_key(elem_id: str) -> str:
     return elem_id.replace("-", ".", 1)
 
 
-def text(elem_id: str, placeholder: Any = "", *, visible: bool = True) -> gr.Textbox:
+def text(elem_id: str, placeholder: Any = "") -> gr.Textbox:
     """One line of text."""
-    return gr.Textbox(
-        lines=1, max_lines=1, placeholder=placeholder, visible=visible, min_width=150, **_named(elem_id)
-    )  # fmt: skip
+    return gr.Textbox(lines=1, max_lines=1, placeholder=placeholder, min_width=150, **_named(elem_id))
 
 
 def dropdown(elem_id: str, choices: Any, value: Any, **options: Any) -> gr.Dropdown:

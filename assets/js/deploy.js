@@ -26,12 +26,21 @@ function nameReadOnly() {
   }
 }
 
-function announce() {
-  nameReadOnly();
-  for (const watcher of watchers) watcher();
+function allowStop() {
   const server = selected();
   const stop = byId("deploy-stop");
   if (stop) stop.disabled = role !== "operator" || !server || !canStop(server);
+}
+
+/** What Gradio draws anew, a folded section that was opened too, comes without these. */
+function tidy() {
+  nameReadOnly();
+  allowStop();
+}
+
+function announce() {
+  for (const watcher of watchers) watcher();
+  tidy();
 }
 
 const isExternal = (server) => server.engine === "external";
@@ -57,9 +66,11 @@ function press(buttonId, server) {
 
 window.lmDeploy = {
   /** The form changed: its command, its facts and its memory plan follow. */
-  changed: lm.presses("deploy-changed", "deploy-plan-refresh"),
+  changed: lm.presses("deploy-changed", "deploy-describe", "deploy-plan-refresh"),
   /** Another engine or environment: other fields and choices. */
   engineChanged: lm.presses("deploy-engine-changed"),
+  /** Hides the controls that the engine has no use for. */
+  fit,
   /** The id of the chosen server, "" without one. */
   selected: () => selected()?.id ?? "",
   /** Chooses a server, which may not be in the snapshot yet; polls at once. */
@@ -70,6 +81,22 @@ window.lmDeploy = {
     }
   },
 };
+
+// ---------------------------------------------------------------------------------------------- the form
+
+let unused = {}; // by engine, the ids of the elements that it doesn't use
+const hiding = document.head.appendChild(el("style", { id: "deploy-hiding" }));
+
+function fit(engine) {
+  const ids = unused[engine] ?? [];
+  hiding.textContent = ids.length ? `${ids.map((id) => `#${id}`).join(", ")} { display: none !important; }` : "";
+}
+
+lm.register("deploy-unused", (element, byEngine) => {
+  unused = byEngine;
+  fit(Object.keys(unused)[0]); // the engine that the form begins with
+  window.lmDeploy.engineChanged();
+});
 
 // ---------------------------------------------------------------------------------------------- parts
 
@@ -303,7 +330,7 @@ lm.register("deploy-status", (element) => {
   draw();
   setInterval(() => {
     if (document.visibilityState !== "visible") return;
-    nameReadOnly(); // a folded section's controls come into the page when it is opened
+    tidy();
     const server = selected();
     if (server) time.textContent = when(server);
   }, 1000);
@@ -344,4 +371,3 @@ lm.register("deploy-log", (element) => {
 });
 
 window.lmDeploy.changed(); // what changed before this script was there
-window.lmDeploy.engineChanged();

@@ -25,11 +25,16 @@ function select(id) {
   announce();
 }
 
-function announce() {
-  for (const watcher of watchers) watcher();
+/** What Gradio draws anew comes without it. */
+function allowCancel() {
   const job = selected();
   const cancel = byId("quantize-cancel");
   if (cancel) cancel.disabled = !isOperator() || !job || !isLive(job);
+}
+
+function announce() {
+  for (const watcher of watchers) watcher();
+  allowCancel();
 }
 
 lm.onSnapshot((snapshot) => {
@@ -41,6 +46,8 @@ lm.onSnapshot((snapshot) => {
 window.lmQuantize = {
   /** The form changed: the commands and what is said of them follow. */
   changed: lm.presses("quantize-changed"),
+  /** The calibration text or what reads it changed: its tokens are counted. */
+  recount: lm.presses("quantize-recount"),
   /** The id of the chosen job, "" without one. */
   selected: () => selected()?.id ?? "",
   /** Chooses a job, which may not be in the snapshot yet; polls at once. */
@@ -419,7 +426,10 @@ lm.register("quantize-jobs", (element) => {
 
   watchers.add(draw);
   draw();
-  setInterval(() => cards.tick(jobs.filter((job) => job.state === "running")), 1000);
+  setInterval(() => {
+    allowCancel();
+    cards.tick(jobs.filter((job) => job.state === "running"));
+  }, 1000);
 });
 
 window.lmQuantize.changed(); // what changed before this script was there

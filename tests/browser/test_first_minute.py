@@ -30,6 +30,13 @@ def console_arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return ["--models", str(tmp_path_factory.mktemp("none"))]
 
 
+def ask(page: Page, question: str, answer: str) -> None:
+    page.locator("#chat-input textarea").fill(question)
+    page.locator("#chat-input textarea").press("Enter")
+    expect(page.locator("#chat-box")).to_contain_text(answer, timeout=LOAD_MS)
+    expect(page.locator("#chat-stats")).to_have_attribute("data-state", "done")
+
+
 @pytest.mark.parametrize("locale", TOLD)
 def test_start_a_sample_picture_and_the_right_answer(new_page: Callable[..., Page], locale: str) -> None:
     page = new_page(locale=locale)
@@ -44,11 +51,10 @@ def test_start_a_sample_picture_and_the_right_answer(new_page: Callable[..., Pag
     box = page.locator("#chat-box")
     expect(box).to_contain_text(seen, timeout=LOAD_MS)
     expect(stats).to_have_attribute("data-state", "done")
-    for asked, told in ((question, answer), (explain, explained)):
-        page.locator("#chat-input textarea").fill(asked)
-        page.locator("#chat-input textarea").press("Enter")
-        expect(box).to_contain_text(told, timeout=LOAD_MS)
-        expect(stats).to_have_attribute("data-state", "done")
+    ask(page, question, answer)
+    page.locator("#chat-clear").click()  # the tiny model answers other questions best in a conversation of their own
+    expect(stats).to_have_attribute("data-state", "idle")
+    ask(page, explain, explained)
 
     page.locator("#deploy-tab-button").click()
     page.locator("#deploy-stop").click()

@@ -27,6 +27,7 @@ from tests.waiting import wait_for
 from ui.access import STATE_KEY, Role, Visitor
 from ui.i18n import LANGUAGES, Language
 from ui.tabs.deploy import TAB
+from ui.tabs.deploy.form import unused_controls
 from ui.tabs.deploy.handlers import Handlers
 from ui.tabs.deploy.values import CONTROLS, form_values
 
@@ -74,18 +75,15 @@ def test_the_page_opens_with_the_models_and_the_engine_of_this_machine(handlers:
     assert "LMDeploy" in check
 
 
-def test_the_form_shows_what_the_engine_uses(handlers: Handlers, ask: Ask) -> None:
-    names = [name for name in CONTROLS if name != "engine"]
-    shown: dict[str, set[str]] = {}
-    for engine in ("turbomind", "pytorch", "transformers", "external"):
-        updates = dict(zip(names, handlers.fit_form(ask(), engine, ""), strict=True))
-        shown[engine] = {name for name, update in updates.items() if update["visible"]}
-        if engine == "turbomind":
-            assert [value for _, value in updates["quant_policy"]["choices"]][:3] == ["0", "4", "8"]
-            assert "awq" in [value for _, value in updates["model_format"]["choices"]]
-    assert {"gpus", "quant_policy", "cache_max_entry_count", "tp"} <= shown["turbomind"]
-    assert not {"gpus", "quant_policy", "address"} & shown["transformers"]
-    assert shown["external"] == {"address", "api_key", "model_name"}
+def test_the_form_offers_what_the_engine_uses(handlers: Handlers, ask: Ask) -> None:
+    quant_policy, model_format, _ = handlers.fit_choices(ask(), "turbomind", "")
+    assert [value for _, value in quant_policy["choices"]][:3] == ["0", "4", "8"]
+    assert "awq" in [value for _, value in model_format["choices"]]
+    hidden = {engine: set(ids) for engine, ids in unused_controls().items()}
+    assert hidden["turbomind"] == {"deploy-address", "deploy-api-key"}
+    assert {"deploy-gpus", "deploy-quant-policy", "deploy-address"} <= hidden["transformers"]
+    used = set(CONTROLS.values()) - hidden["external"]
+    assert used == {"deploy-engine", "deploy-address", "deploy-api-key", "deploy-model-name"}
 
 
 def test_the_preview_is_the_command_and_a_shell_takes_it(services: Services, handlers: Handlers, ask: Ask) -> None:

@@ -66,6 +66,22 @@ def test_nothing_streams_state_to_every_page(blocks: gr.Blocks) -> None:
     assert not [fn for fn in blocks.fns.values() if any(target[1] in ("unload", "stream") for target in fn.targets)]
 
 
+def test_events_that_wait_for_their_turn_have_one_handler(blocks: gr.Blocks) -> None:
+    """Gradio repeats the whole event for a handler that had to wait, so that two of them call one another for ever."""
+    waiting = Counter(
+        target for fn in blocks.fns.values() if fn.fn and fn.trigger_mode == "always_last" for target in fn.targets
+    )
+    assert waiting
+    named = {(blocks.blocks[block].elem_id, event): count for (block, event), count in waiting.items() if block}
+    assert {target: count for target, count in named.items() if count > 1} == {}
+
+
+def test_nothing_is_taken_out_of_the_page(blocks: gr.Blocks) -> None:
+    """Components that come and go rebuild the page's tree, and two at one moment can leave it standing still: what is
+    hidden at first stays in the page."""
+    assert [block.elem_id for block in blocks.blocks.values() if getattr(block, "visible", True) is False] == []
+
+
 def test_gradio_is_set_for_many_pages(blocks: gr.Blocks) -> None:
     assert blocks.max_threads == 200
     assert blocks.default_config is not None

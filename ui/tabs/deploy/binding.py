@@ -8,12 +8,13 @@ import gradio as gr
 
 from backend.services import Services
 from ui.tabs.deploy.form import DeployTab
-from ui.tabs.deploy.handlers import Handlers
+from ui.tabs.deploy.handlers import CHOSEN, Handlers
 from ui.tabs.deploy_plan import bind_plan
 
 SELECTED = "() => [window.lmDeploy.selected()]"  # the handler's one input: the server chosen on the page
 CHANGED = "() => { window.lmDeploy?.changed(); }"
 ENGINE_CHANGED = "() => { window.lmDeploy?.engineChanged(); }"
+FIT = "(engine) => { window.lmDeploy.fit(engine); }"
 SHOW = "(id) => { window.lmDeploy.select(id); }"
 
 
@@ -27,6 +28,7 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
     _open(handlers, tab)
     # Gradio runs two changes of one moment side by side, and the older answer may come last. So every change goes to
     # the page's script, which presses the hidden buttons once, a moment later; of those, one is under way at a time.
+    # Each button has one handler: two that wait for their turn on one event would call one another for ever.
     gr.on([control.change for control in inputs], fn=None, js=CHANGED, api_visibility="private")
     gr.on([tab.engine.change, tab.environment.change], fn=None, js=ENGINE_CHANGED, api_visibility="private")
     quick(
@@ -37,7 +39,7 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
         api_name="deploy_preview",
     )
     quick(
-        tab.changed.click,
+        tab.describe.click,
         handlers.describe,
         inputs=[tab.engine, tab.model],
         outputs=tab.details,
@@ -50,12 +52,13 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
         outputs=[tab.command, tab.start],
         api_visibility="private",
     )
+    tab.engine_changed.click(fn=None, js=FIT, inputs=tab.engine, api_visibility="private")
     quick(
         tab.engine_changed.click,
-        handlers.fit_form,
+        handlers.fit_choices,
         inputs=[tab.engine, tab.environment],
-        outputs=inputs[1:],
-        api_name="deploy_fit_form",
+        outputs=[getattr(tab, name) for name in CHOSEN],
+        api_name="deploy_fit_choices",
     )
     quick(tab.refresh.click, handlers.refresh_models, outputs=tab.model, api_name="deploy_refresh")
     tab.recheck.click(

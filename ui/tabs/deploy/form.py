@@ -1,10 +1,12 @@
 """The Deploy tab's components. Layout only: what a control means is in values.py, what it does in binding.py."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from backend.engines import ENGINES
 from backend.services import Services
 from ui.form_controls import checkbox, command, dropdown, hidden_button, hidden_text, text
 from ui.i18n import L
@@ -51,8 +53,10 @@ class DeployTab:
     edit: gr.Button
     look_again: gr.Button
     changed: gr.Button
+    describe: gr.Button
     engine_changed: gr.Button
     chat: gr.Button
+    unused: gr.HTML
     status: gr.HTML
     servers: gr.HTML
     log: gr.HTML
@@ -100,13 +104,12 @@ def _model(parts: dict[str, Any]) -> None:
             parts["refresh"] = gr.Button(
                 L("deploy.refresh"), size="sm", scale=1, min_width=90, interactive=True, elem_id="deploy-refresh"
             )
-        parts["address"] = text(CONTROLS["address"], placeholder="http://127.0.0.1:23333", visible=False)
+        parts["address"] = text(CONTROLS["address"], placeholder="http://127.0.0.1:23333")
         parts["api_key"] = gr.Textbox(
             type="password",
             label=L("deploy.api-key.label"),
             info=L("deploy.api-key.info"),
             interactive=True,
-            visible=False,
             elem_id="deploy-api-key",
         )
         parts["details"] = gr.HTML(elem_id="deploy-model-details", padding=True)
@@ -187,12 +190,13 @@ def _servers(parts: dict[str, Any]) -> None:
     parts["status"] = gr.HTML(elem_id="deploy-status", js_on_load=_mount("deploy-status"))
     parts["servers"] = gr.HTML(elem_id="deploy-servers", js_on_load=_mount("deploy-servers"))
     parts["log"] = gr.HTML(elem_id="deploy-log", js_on_load=_mount("deploy-log"))
-    # For the page's script: the chosen server's id, the cards' two buttons, and what follows a change of the servers,
-    # of the form, and of the engine.
+    # For the page's script: which controls an engine doesn't use, the chosen server's id, the cards' two buttons, and
+    # what follows a change of the servers, of the form, and of the engine.
+    parts["unused"] = gr.HTML(elem_id="deploy-unused", js_on_load=_mount("deploy-unused", unused_controls()))
     parts["selected"] = hidden_text("deploy-selected")
     for name in ("edit", "chat"):
         parts[name] = hidden_button(f"deploy-{name}", L(f"deploy.{name}"))
-    for name in ("look_again", "changed", "engine_changed"):
+    for name in ("look_again", "changed", "describe", "engine_changed"):
         parts[name] = hidden_button(f"deploy-{name.replace('_', '-')}")
 
 
@@ -221,5 +225,20 @@ def _choice(name: str, value: str) -> gr.Dropdown:
     return dropdown(CONTROLS[name], first_choices(name), value, min_width=150)
 
 
-def _mount(name: str) -> str:
-    return f"lmConsole.mount('{name}', element)"
+def _mount(name: str, options: Any = None) -> str:
+    return f"lmConsole.mount('{name}', element, {json.dumps(options or {})})"
+
+
+def unused_controls() -> dict[str, list[str]]:
+    """By engine, the elements that it has no use for. The page's script hides them: Gradio takes a component out of
+    the page and puts it in again, and two of those at one moment can leave it standing still."""
+    refresh = {"model": ["deploy-refresh"]}
+    return {
+        engine.name: [
+            element
+            for name, elem_id in CONTROLS.items()
+            if name != "engine" and name not in engine.fields
+            for element in (elem_id, *refresh.get(name, []))
+        ]
+        for engine in ENGINES.values()
+    }

@@ -76,22 +76,19 @@ class Handlers:
 
     # The form changes
 
-    def fit_form(self, request: gr.Request, engine: object, environment: object) -> Updates:
-        """Show the fields that the engine uses, with its LMDeploy's choices: every control but engine, in order."""
+    def fit_choices(self, request: gr.Request, engine: object, environment: object) -> Updates:
+        """What the engine's LMDeploy lets one choose: the dropdowns of CHOSEN, in order."""
         language = language_of(request)
         chosen = ENGINES.get(FormValues({"engine": engine}).choice("engine"))
         if chosen is None:
-            return tuple(gr.skip() for name in CONTROLS if name != "engine")
+            return tuple(gr.skip() for _ in CHOSEN)
         offered = chosen.choices(self._environment(str(environment or ""), chosen.name))
-        updates: list[Any] = []
-        for name in CONTROLS:
-            if name == "engine":
-                continue
-            update: dict[str, Any] = {"visible": name in chosen.fields}
-            if name in CHOSEN and offered.get(name):
-                update["choices"] = choices.setting_choices(name, offered[name], language)
-            updates.append(gr.update(**update))
-        return tuple(updates)
+        return tuple(
+            gr.update(choices=choices.setting_choices(name, offered[name], language))
+            if offered.get(name)
+            else gr.skip()
+            for name in CHOSEN
+        )
 
     def describe(self, request: gr.Request, engine: object, model: object) -> str:
         """The chosen model's facts."""

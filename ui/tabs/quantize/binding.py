@@ -12,6 +12,7 @@ from ui.tabs.quantize.handlers import Handlers
 
 SELECTED = "() => [window.lmQuantize.selected()]"  # the handler's one input: the job chosen on the page
 CHANGED = "() => { window.lmQuantize?.changed(); }"
+RECOUNT = "() => { window.lmQuantize?.recount(); }"
 SHOW = "(id) => { window.lmQuantize.select(id); }"
 # Giving text chooses it as calibration data, at once and in the browser.
 CHOOSE_OWN = "(text, dataset) => text.trim() ? 'own' : dataset"
@@ -37,7 +38,7 @@ def bind(services: Services, tab: QuantizeTab, tabs: Mapping[str, Any]) -> None:
         trigger_mode="always_last",
         api_name="quantize_suggest",
     )
-    # As on the Deploy tab: one preview a moment after the last change, one at a time.
+    # As on the Deploy tab: one preview a moment after the last change, one at a time, and one handler on each button.
     gr.on(settled, fn=None, js=CHANGED, api_visibility="private")
     quick(
         tab.changed.click,
@@ -47,8 +48,14 @@ def bind(services: Services, tab: QuantizeTab, tabs: Mapping[str, Any]) -> None:
         trigger_mode="always_last",
         api_name="quantize_preview",
     )
-    counted = quick(
+    gr.on(
         [tab.text.blur, tab.upload.change, tab.model.change, tab.dataset.change],
+        fn=None,
+        js=RECOUNT,
+        api_visibility="private",
+    )
+    counted = quick(
+        tab.recount.click,
         handlers.count,
         inputs=inputs,
         outputs=tab.text_info,

@@ -45,6 +45,7 @@ class QuantizeTab:
     message: gr.HTML
     selected: gr.Textbox
     changed: gr.Button
+    recount: gr.Button
     edit: gr.Button
     deploy: gr.Button
     status: gr.HTML
@@ -141,6 +142,7 @@ def _jobs(parts: dict[str, Any]) -> None:
         parts[name] = gr.HTML(elem_id=control, js_on_load=f"lmConsole.mount('{control}', element)")
     # The page's script keeps the chosen job's id in it, and presses the two buttons for the cards.
     parts["selected"] = hidden_text("quantize-selected")
-    parts["changed"] = hidden_button("quantize-changed")
+    for name in ("changed", "recount"):
+        parts[name] = hidden_button(f"quantize-{name}")
     for name in ("edit", "deploy"):
         parts[name] = hidden_button(f"quantize-{name}", L(f"quantize.{name}"))
