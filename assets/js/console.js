@@ -319,7 +319,7 @@ function cardList(place, make) {
 
 // ---------------------------------------------------------------------------------------------- hidden buttons
 
-const SETTLED_MS = 40; // changes of one moment, and quick typing, are one change
+const SETTLED_MS = 20; // changes of one moment are one change
 
 /** A function that presses those hidden Gradio buttons once the calls to it have paused; it waits for them to be there. */
 function presses(...ids) {

@@ -65,8 +65,10 @@ function press(buttonId, server) {
 }
 
 window.lmDeploy = {
-  /** The form changed: its command, its facts and its memory plan follow. */
-  changed: lm.presses("deploy-changed", "deploy-describe", "deploy-plan-refresh"),
+  /** The form changed: its memory plan and its command follow. */
+  changed: lm.presses("deploy-plan-refresh", "deploy-changed"),
+  /** Another model, or an engine that may need none: its facts follow. */
+  modelChanged: lm.presses("deploy-describe"),
   /** Another engine or environment: other fields and choices. */
   engineChanged: lm.presses("deploy-engine-changed"),
   /** Hides the controls that the engine has no use for. */
@@ -371,3 +373,4 @@ lm.register("deploy-log", (element) => {
 });
 
 window.lmDeploy.changed(); // what changed before this script was there
+window.lmDeploy.modelChanged();

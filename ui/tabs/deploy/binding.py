@@ -13,6 +13,7 @@ from ui.tabs.deploy_plan import bind_plan
 
 SELECTED = "() => [window.lmDeploy.selected()]"  # the handler's one input: the server chosen on the page
 CHANGED = "() => { window.lmDeploy?.changed(); }"
+MODEL_CHANGED = "() => { window.lmDeploy?.modelChanged(); }"
 ENGINE_CHANGED = "() => { window.lmDeploy?.engineChanged(); }"
 FIT = "(engine) => { window.lmDeploy.fit(engine); }"
 SHOW = "(id) => { window.lmDeploy.select(id); }"
@@ -30,6 +31,7 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
     # the page's script, which presses the hidden buttons once, a moment later; of those, one is under way at a time.
     # Each button has one handler: two that wait for their turn on one event would call one another for ever.
     gr.on([control.change for control in inputs], fn=None, js=CHANGED, api_visibility="private")
+    gr.on([tab.engine.change, tab.model.change], fn=None, js=MODEL_CHANGED, api_visibility="private")
     gr.on([tab.engine.change, tab.environment.change], fn=None, js=ENGINE_CHANGED, api_visibility="private")
     quick(
         tab.changed.click,

@@ -14,6 +14,13 @@ from ui.tabs.deploy.choices import engine_choices, first_choices
 from ui.tabs.deploy.values import CONTROLS, DEFAULTS
 from ui.tabs.deploy_plan import DeployPlan, build_plan
 
+# What stands around or beside controls, and goes with them.
+AROUND = {
+    "deploy-refresh": frozenset({"model"}),
+    "deploy-first-settings": frozenset({"gpus", "quant_policy", "model_format", "cache_max_entry_count"}),
+    **{f"deploy-plan-{part}": frozenset({"model"}) for part in ("card", "inverse", "arithmetic", "why")},
+}
+
 
 @dataclass(frozen=True)
 class DeployTab:
@@ -232,13 +239,9 @@ def _mount(name: str, options: Any = None) -> str:
 def unused_controls() -> dict[str, list[str]]:
     """By engine, the elements that it has no use for. The page's script hides them: Gradio takes a component out of
     the page and puts it in again, and two of those at one moment can leave it standing still."""
-    refresh = {"model": ["deploy-refresh"]}
-    return {
-        engine.name: [
-            element
-            for name, elem_id in CONTROLS.items()
-            if name != "engine" and name not in engine.fields
-            for element in (elem_id, *refresh.get(name, []))
-        ]
-        for engine in ENGINES.values()
-    }
+    return {engine.name: _unused(engine.fields) for engine in ENGINES.values()}
+
+
+def _unused(fields: frozenset[str]) -> list[str]:
+    controls = [elem_id for name, elem_id in CONTROLS.items() if name != "engine" and name not in fields]
+    return controls + [elem_id for elem_id, names in AROUND.items() if not fields & names]
