@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from backend.engines.base import ServeConfig
 from backend.services import build_services
@@ -174,6 +174,27 @@ def test_a_first_conversation(chat: Page, child: Scripted) -> None:
     roles = [part["role"] for part in child.requests()[0]["body"]["messages"]]
     assert roles == ["user", "assistant", "user"]
     expect(chat.locator("#chat-box .chat-end[data-end='chat.end.stopped']")).to_be_visible()
+
+
+def test_a_stream_that_breaks_off_goes_on(chat: Page, child: Scripted) -> None:
+    """An SSH forward that is cut for a moment loses nothing."""
+    asked: list[Route] = []
+
+    def cut(route: Route) -> None:
+        asked.append(route)
+        if len(asked) <= 2:
+            route.abort()
+        else:
+            route.continue_()
+
+    chat.route("**/console/chat/stream", cut)
+    child.script(tokens=40, rate=20)
+    question(chat, "Still there?")
+    expect_state(chat, "done")
+    expect(chat.locator("#chat-box")).to_contain_text("Still there?")
+    expect(chat.locator("#chat-box .chat-figures")).to_contain_text("answer 40 tokens")
+    assert len(asked) >= 3
+    assert len(child.requests()) == 1
 
 
 def test_again_edit_and_new(chat: Page, child: Scripted) -> None:

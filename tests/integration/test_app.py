@@ -46,7 +46,8 @@ def test_one_line_with_the_address_and_one_to_copy(console: Console) -> None:
     "path",
     [
         "/", "/config", "/gradio_api/startup-events", "/gradio_api/queue/data?session_hash=x", "/theme.css",
-        "/console/snapshot", "/console/texts.json", "/console/assets/js/console.js", "/gradio_api/file=/etc/passwd",
+        "/console/snapshot", "/console/chat/stream",
+        "/console/texts.json", "/console/assets/js/console.js", "/gradio_api/file=/etc/passwd",
         "/static/img/logo.svg", "/gradio_api/info", "/favicon.ico", "/docs", "/openapi.json",
     ],
 )  # fmt: skip
