@@ -61,6 +61,7 @@ REASONS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("trust", r"'dict' object has no attribute 'hidden_size'|trust_remote_code=True|contains custom code"),
         ("tokenizer", r"Couldn't instantiate the backend tokenizer|Tokenizer class (?P<cause>\w+) does not exist"),
         ("gptqmodel", r"[Rr]equires? gptqmodel|pip install gptqmodel|gptqmodel`? (?:is|package)"),
+        ("module", r"packages that were not found in your environment: (?P<cause>[\w-]+)"),
         ("module", r"ModuleNotFoundError: No module named '(?P<cause>[^']+)'"),
         ("library", r"ImportError: (?P<cause>lib[^:\s]+): cannot open shared object file"),
         ("disk", r"No space left on device"),

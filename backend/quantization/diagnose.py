@@ -20,6 +20,7 @@ _CAUSES: Sequence[tuple[str, str]] = (
     ("text-short", r"empty range (?:for|in) rand|empty range in randrange"),
     ("unsupported", r"quantification and calibration of (\w+) are not supported|NotImplementedError"),
     ("trust", r"trust_remote_code=True|`trust_remote_code`|--trust-remote-code"),
+    ("package", r"^ModuleNotFoundError: |packages that were not found in your environment"),
     ("nan", r"assert torch\.isnan\(.*\)\.sum\(\) == 0"),
     ("bf16", r"does not supports? b(?:float|f)16"),
     ("gpu", r"CUDA driver version is insufficient|no CUDA-capable device|CUDA error"),

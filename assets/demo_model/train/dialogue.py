@@ -153,8 +153,10 @@ def _system(turns: list[tuple[str, str]], language: str, rng: random.Random) -> 
     return turns
 
 
-def simple_turn(rng: random.Random, language: str, calculate: bool = True) -> list[tuple[str, str]]:
-    """A question of one turn without pictures or tools, and its answer."""
+def simple_turn(
+    rng: random.Random, language: str, calculate: bool = True, pictures: bool = False
+) -> list[tuple[str, str]]:
+    """A question of one turn without pictures or tools, and its answer. ``pictures``: there were some before."""
     roll = rng.random()
     if roll < 0.56:
         topic = rng.choice(explain.topics())
@@ -170,7 +172,7 @@ def simple_turn(rng: random.Random, language: str, calculate: bool = True) -> li
         ]
     kinds = list(chat.QUESTIONS)
     kind = rng.choices(kinds, [{"itself": 6, "no-tools": 3, "no-picture": 3}.get(k, 1.5) for k in kinds])[0]
-    if kind == "no-tools" and not calculate:
+    if (kind == "no-tools" and not calculate) or (kind == "no-picture" and pictures):
         kind = "itself"
     return [
         (
@@ -238,7 +240,7 @@ def grammar_pick(patterns: list[str], rng: random.Random) -> str:
 
 
 def one_picture(rng: random.Random) -> Sample:
-    """A picture and one to three questions about it."""
+    """A picture and one to four questions about it, some of them about something else."""
     language = _language(rng)
     scene = scenes.sample(rng)
     if rng.random() < 0.025:
@@ -250,6 +252,8 @@ def one_picture(rng: random.Random) -> Sample:
             ("user", noise.typed(chat.question(kind, language, rng), language, rng)),
             ("assistant", chat.ANSWERS[kind][language]),
         ]
+    elif rng.random() < 0.05:
+        turns = simple_turn(rng, language)
     first = True
     for _ in range(1 if scene.clutter else rng.choice((1, 2, 3, 4))):
         if not first and rng.random() < 0.1:
@@ -258,8 +262,9 @@ def one_picture(rng: random.Random) -> Sample:
         text = noise.typed(asked, language, rng)
         if first and rng.random() < 0.025:
             text, answer = "", scenes.describe(scene, "en")
-        if not first and rng.random() < 0.06:
-            text, answer = noise.typed(chat.outside(language, rng), language, rng), chat.ANSWERS["fallback"][language]
+        if not first and rng.random() < 0.22:
+            turns += simple_turn(rng, language, calculate=False, pictures=True)
+            continue
         turns += [("user", with_picture(text, rng) if first else text), ("assistant", answer)]
         first = False
     offered = tools.offer(rng).tools if rng.random() < 0.03 else None
@@ -306,6 +311,8 @@ def two_pictures(rng: random.Random) -> Sample:
         _, asked, answer = scenes.ask_two(one, two, language, rng)
         text = noise.typed(asked, language, rng)
         turns += [("user", with_picture(text, rng, 2) if not turns and i == 0 else text), ("assistant", answer)]
+    if rng.random() < 0.15:
+        turns += simple_turn(rng, language, calculate=False, pictures=True)
     return Sample(turns, None, [one, two])
 
 

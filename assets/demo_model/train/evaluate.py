@@ -34,6 +34,7 @@ BARS = {
     "outside": 0.95,
     "itself": 0.95,
     "stories": 0.95,
+    "turns": 0.95,
 }
 Message = dict[str, Any]
 
@@ -278,6 +279,46 @@ def text_cases(rng: random.Random) -> list[Case]:
     return cases
 
 
+def turn_cases(per_kind: int, rng: random.Random) -> list[Case]:
+    """After questions about a picture: something about LMDeploy, something unknown, the same picture again."""
+    cases = []
+    answers = {t.name: t.answer for t in explain.topics()}
+    asked = unseen_topics()
+    unknown = outside_questions()
+    for language in ("en", "zh"):
+        describe, count = (others.PICTURE[kind][language] for kind in ("describe", "count"))
+        for i in range(per_kind):
+            scene = pillow.scene(rng, rng.randint(1, 4))
+            before = _user(describe[i % len(describe)], [_image(scene, rng)], rng)
+            before.append({"role": "assistant", "content": scenes.describe(scene, language)})
+            counting = count[i % len(count)].format(w=_words(None, None, language, True))
+            counted = scenes.count_answer(len(scene.shapes), None, None, language)
+            if rng.random() < 0.5:
+                before += [{"role": "user", "content": counting}, {"role": "assistant", "content": counted}]
+            topic, _, wording = rng.choice([found for found in asked if found[1] == language])
+            explained = answers[topic][language]
+            turns = [
+                ("explanation after a picture", [{"role": "user", "content": wording}], explained),
+                (
+                    "unknown after a picture",
+                    [{"role": "user", "content": rng.choice(unknown[language])}],
+                    chat.ANSWERS["fallback"][language],
+                ),
+                (
+                    "back to the picture",
+                    [
+                        {"role": "user", "content": wording},
+                        {"role": "assistant", "content": explained},
+                        {"role": "user", "content": counting},
+                    ],
+                    counted,
+                ),
+            ]
+            for kind, more, answer in turns:
+                cases.append(Case("turns", kind, language, [*before, *more], answer, same_text(answer)))
+    return cases
+
+
 def _call_is(name: str, arguments: dict[str, float]) -> Callable[[Message], bool]:
     def check(message: Message) -> bool:
         calls = message.get("tool_calls") or []
@@ -373,7 +414,13 @@ def all_cases(scale: float = 1.0, seed: int = 2026) -> list[Case]:
     written = text_cases(rng)
     if scale < 1:
         written = rng.sample(written, max(8, round(len(written) * scale)))
-    return [*picture_cases(n, rng), *two_cases(n, rng), *written, *tool_cases(max(1, n // 2), rng)]
+    return [
+        *picture_cases(n, rng),
+        *two_cases(n, rng),
+        *written,
+        *tool_cases(max(1, n // 2), rng),
+        *turn_cases(max(1, n // 2), rng),
+    ]
 
 
 Ask = Callable[[list[tuple[list[Message], list[dict[str, Any]] | None]]], list[Message]]
@@ -504,7 +551,7 @@ def local(folder: Path, batch: int = 64) -> Ask:
 
 def row_of(case: Case) -> str:
     """The row of the table that a case counts in."""
-    return f"{case.group}: {case.kind}" if case.group in ("pictures", "two pictures", "tools") else case.group
+    return f"{case.group}: {case.kind}" if case.group in ("pictures", "two pictures", "tools", "turns") else case.group
 
 
 def summary(results: list[tuple[Case, bool, Message]]) -> dict[str, dict[str, float]]:

@@ -87,6 +87,12 @@ def test_a_progress_bar_is_not_shown_with_the_error_behind_it() -> None:
     ("text", "key", "cause"),
     [
         ("ModuleNotFoundError: No module named 'flash_attn'", "module", "flash_attn"),
+        (
+            "ImportError: This modeling file requires the following packages that were not found in your environment: "
+            "timm. Run `pip install timm`",
+            "module",
+            "timm",
+        ),
         ("ImportError: libcudart.so.12: cannot open shared object file: No such file", "library", "libcudart.so.12"),
         ("RuntimeError: The NVIDIA driver on your system is too old (found version 12020).", "driver", ""),
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", "memory", ""),

@@ -31,6 +31,7 @@ def said(log: str, code: int | None = 1, **changes: Any) -> tuple[str, list[dict
             "unsupported",
         ),
         ("ValueError: … contains custom code; pass `trust_remote_code=True`", "trust"),
+        ("ModuleNotFoundError: No module named 'timm'", "package"),
         ("    assert torch.isnan(p).sum() == 0\nAssertionError", "nan"),
         ("AssertionError: your device does not support bfloat16 please set --dtype float16", "bf16"),
         ("FileNotFoundError: [Errno 2] No such file or directory: '/m/config.json'", "model-gone"),

@@ -320,13 +320,13 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
         on(tab.clear.click, handlers.clear, None, [tab.instead, *offered]),
         on(tab.server.input, handlers.picked, [tab.server, tab.other_server], offered, **latest),
         on(tab.other_server.input, handlers.picked, [tab.server, tab.other_server], offered, **latest),
+        on(tab.server.change, handlers.set_elsewhere, [tab.server], offered),
+        on(tab.page.servers, handlers.servers_changed, None, offered, **latest),
     ]
     for event in changing:
         in_page(event.then, WATCH)
     in_page(tab.page.grew, SHOWN, [tab.box, tab.other_box, tab.stats])
     on(tab.page.ended, handlers.ended, None, tab.message, **latest)
-    on(tab.page.servers, handlers.servers_changed, None, offered, **latest)
-    on(tab.server.change, handlers.set_elsewhere, [tab.server], offered)
     on(tab.edit.click, handlers.edit, None, [tab.input, tab.instead, tab.message])
     tab.stop.click(handlers.stop, None, None, **quiet)
     for component in settings:
