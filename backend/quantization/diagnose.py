@@ -12,7 +12,9 @@ _KILLED = (137, -9)
 # What stands in the log of a failure that has a name; the first that fits counts.
 _CAUSES: Sequence[tuple[str, str]] = (
     ("gpu-memory", r"CUDA out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED"),
-    ("disk", r"No space left on device|os error 28|\[Errno 28\]|Disk quota exceeded"),
+    # torch.save on a full disk names no cause, only where it stood in the file.
+    ("disk", r"No space left on device|os error 28|\[Errno 28\]|Disk quota exceeded"
+             r"|inline_container\.cc:\d+\] \. unexpected pos|PytorchStreamWriter failed writing"),
     ("symmetric", r"zeros_like\(\): argument 'input' .* not NoneType"),
     ("dataset", r"Couldn't (?:find|reach)|LocalEntryNotFound|OfflineModeIsEnabled|MaxRetryError|ConnectTimeout"
                 r"|Name or service not known|Temporary failure in name resolution|DatasetNotFoundError"

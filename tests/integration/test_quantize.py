@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -384,3 +385,27 @@ def test_too_long_samples_for_the_demo_text_are_refused(quantized: tuple[Jobs, J
     with pytest.raises(InvalidInput) as error:
         jobs.manager.start(config)
     assert [message.key for message in error.value.messages] == ["quantize.demo.short"]
+
+
+def fill(file: Path) -> None:
+    """Write until nothing is left of the disk."""
+    with file.open("wb", buffering=0) as stream, suppress(OSError):
+        while stream.write(bytes(1 << 16)):
+            pass
+
+
+@pytest.mark.parametrize("tiny_disk", ["16m"], indirect=True)
+def test_a_disk_that_fills_up_while_it_runs(tiny_disk: Path, tiny_qwen2: Path, tmp_path: Path) -> None:
+    """The real auto_awq writes its statistics and the model to a disk that was large enough when it was started."""
+    jobs = Jobs(make_settings(tmp_path / "state"), real_environment())
+    try:
+        config = QuantConfig(model=str(tiny_qwen2), output=str(tiny_disk / "out"), samples=4, seqlen=64)
+        job_id = jobs.manager.start(config)
+        jobs.wait_for_log(job_id, "model.layers.0, samples")
+        fill(tiny_disk / "others")
+        failed = jobs.wait(job_id, JobState.FAILED)
+        assert failed.diagnosis is not None
+        assert failed.diagnosis.reason.key == "quantize.failed.disk"
+        assert names(tiny_disk) == {"others"}
+    finally:
+        jobs.close()

@@ -23,6 +23,7 @@ def said(log: str, code: int | None = 1, **changes: Any) -> tuple[str, list[dict
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", "gpu-memory"),
         ("OSError: [Errno 28] No space left on device", "disk"),
         ("safetensors_rust.SafetensorError: I/O error: No space left on device (os error 28)", "disk"),
+        ("RuntimeError: [enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0", "disk"),
         ("TypeError: zeros_like(): argument 'input' (position 1) must be Tensor, not NoneType", "symmetric"),
         ("ConnectionError: Couldn't reach 'wikitext' on the Hub (LocalEntryNotFoundError)", "dataset"),
         ("ValueError: empty range for randrange() (0, -1046, -1046)", "text-short"),
