@@ -20,6 +20,7 @@ import pytest
 from backend.engines.base import Environment, Machine
 from backend.errors import Conflict, ConsoleError, InvalidInput
 from backend.models.catalog import Catalog
+from backend.models.checkpoint import read_tensors
 from backend.processes import runner
 from backend.processes.supervisor import Supervisor
 from backend.quantization.base import QuantConfig
@@ -32,6 +33,7 @@ from tests.tiny_models import fake_model
 from tests.waiting import wait_for
 
 FAKE = Path(__file__).parents[1] / "children" / "fake_auto_awq.py"
+TEXT_TOWER = Path(__file__).parents[2] / "backend" / "quantization" / "children" / "text_tower.py"
 INDEPENDENT = Path(__file__).parents[1] / "children" / "awq_errors.py"
 DEADLINE_S = 240.0
 
@@ -385,6 +387,37 @@ def test_too_long_samples_for_the_demo_text_are_refused(quantized: tuple[Jobs, J
     with pytest.raises(InvalidInput) as error:
         jobs.manager.start(config)
     assert [message.key for message in error.value.messages] == ["quantize.demo.short"]
+
+
+IN_SMALL_SHARDS = """
+import runpy, sys, torch
+from pathlib import Path
+from safetensors.torch import load_file
+script, model, whole, parts = sys.argv[1:]
+tower = runpy.run_path(script)
+tower["main"](["extract", model, whole])
+tower["_save"].__globals__["_SHARD_BYTES"] = 100_000
+tower["main"](["extract", model, parts])
+def tensors(folder):
+    return {name: tensor for file in Path(folder).glob("*.safetensors") for name, tensor in load_file(file).items()}
+one, several = tensors(whole), tensors(parts)
+assert one.keys() == several.keys()
+assert all(torch.equal(one[name], several[name]) for name in one)
+"""
+
+
+def test_a_large_text_tower_is_written_in_several_files(tiny_internvl: Path, tmp_path: Path) -> None:
+    """Above 4 GiB; here above 100 kB."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    arguments = [str(TEXT_TOWER), str(tiny_internvl), str(whole), str(parts)]
+    child = subprocess.run(
+        [sys.executable, "-c", IN_SMALL_SHARDS, *arguments], capture_output=True, text=True, timeout=DEADLINE_S
+    )
+    assert child.returncode == 0, child.stderr
+    assert {file.name for file in whole.glob("*.safetensors")} == {"model.safetensors"}
+    assert len(list(parts.glob("model-0000*-of-*.safetensors"))) > 3
+    assert not list(parts.glob("shard-*"))
+    assert set(read_tensors(parts)) == set(read_tensors(whole))  # the index names every file
 
 
 def fill(file: Path) -> None:
