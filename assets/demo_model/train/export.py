@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from . import dialogue
 from .network import TINY, Sizes
@@ -142,6 +142,16 @@ def write_weights(state: dict[str, torch.Tensor], out: Path) -> None:
         )
 
 
+def mean_with(state: dict[str, torch.Tensor], folder: Path) -> dict[str, torch.Tensor]:
+    """Halfway between these weights and the checkpoint in ``folder`` that their training began with.
+
+    What a short further training teaches mostly stays; what it harms elsewhere mostly doesn't (Wortsman et al. 2022,
+    arXiv:2109.01903).
+    """
+    before = {k: v for file in folder.glob("*.safetensors") for k, v in load_file(file).items()}
+    return {name: (tensor + before[name].float()) / 2 for name, tensor in state.items()}
+
+
 def write_rest(sizes: Sizes, tokenizer: Path, out: Path) -> None:
     """Everything but the weights."""
     if tokenizer.resolve() != (out / "tokenizer.json").resolve():
@@ -219,12 +229,14 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--tokenizer", type=Path, default=HERE.parent / "tokenizer.json")
     parser.add_argument("--out", type=Path, default=HERE.parent)
+    parser.add_argument("--mean-with", type=Path, help="write the mean with the checkpoint in this folder")
     parser.add_argument("--tiny", action="store_true")
     a = parser.parse_args()
     sizes = TINY if a.tiny else Sizes()
     saved = torch.load(a.checkpoint, map_location="cpu", weights_only=False)
     a.out.mkdir(parents=True, exist_ok=True)
-    write_weights(saved["network"], a.out)
+    network = mean_with(saved["network"], a.mean_with) if a.mean_with else saved["network"]
+    write_weights(network, a.out)
     write_rest(sizes, a.tokenizer, a.out)
     print(
         f"step {saved['step']}: {sum(t.numel() for t in saved['network'].values()) / 1e6:.2f} M parameters, {sum(f.stat().st_size for f in a.out.iterdir() if f.is_file()) / 1e6:.1f} MB in {a.out}; {asdict(sizes)}"
