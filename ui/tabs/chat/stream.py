@@ -37,7 +37,7 @@ async def lines(services: Services, who: Visitor) -> AsyncIterator[str]:
                 "stats": render.stats(view, who.language, _context_length(services, view)),
                 "problem": view.problem is not None,
             }
-            yield json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+            yield json.dumps(line, separators=(",", ":")) + "\n"  # ASCII: a model may write half a surrogate pair
             before = now
 
 
