@@ -134,7 +134,8 @@ def names(folder: Path) -> set[str]:
 
 def members(jobs: Jobs, job_id: str) -> list[psutil.Process]:
     """Every process of the job's run: the worker and what it started."""
-    worker = psutil.Process(jobs.supervisor.get(jobs.job(job_id).run_id).pid)
+    run_id = jobs.job(job_id).run_id
+    worker = psutil.Process(wait_for("the worker's pid", lambda: jobs.supervisor.get(run_id).pid, DEADLINE_S))
     return [worker, *worker.children(recursive=True)]
 
 
