@@ -1,6 +1,6 @@
 /** The Chat tab: figures, the empty conversation, code, and what Gradio's chat components leave out. */
 
-const { register, onSnapshot, get, copy, copyButton, el, t } = window.lmConsole;
+const { register, onSnapshot, address, get, copy, copyButton, el, t } = window.lmConsole;
 
 const MAX_UPLOAD_BYTES = 64 * 2 ** 20; // what the console takes at all (ui/application.py)
 
@@ -146,7 +146,7 @@ async function watch() {
 
 /** Reads one stream of lines to its end. The first line is the whole conversation, the others what changed. */
 async function read(signal, came) {
-  const response = await fetch(new URL("./console/chat/stream", document.baseURI), { credentials: "same-origin", signal });
+  const response = await fetch(address("chat/stream"), { credentials: "same-origin", signal });
   if (!response.ok) throw new Error(`status ${response.status}`);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let boxes = [[], []];
@@ -213,9 +213,9 @@ register("chat-page", (element, { opened, servers, grew, ended }) => {
 // unclosed <svg> stands before the link. So links here lead to other pages or nowhere.
 const PROTOCOLS = ["http:", "https:", "mailto:"];
 
-function isSafe(address) {
+function isSafe(link) {
   try {
-    return PROTOCOLS.includes(new URL(address, document.baseURI).protocol);
+    return PROTOCOLS.includes(new URL(link, document.baseURI).protocol);
   } catch {
     return false;
   }

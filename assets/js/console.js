@@ -49,6 +49,7 @@ function append(element, children) {
 
 // ---------------------------------------------------------------------------------------------- requests
 
+/** The URL of console/`path`, wherever a proxy has put the console. */
 function address(path) {
   return new URL(`./console/${path.replace(/^\/+/, "").replace(/^console\//, "")}`, document.baseURI);
 }
@@ -427,7 +428,7 @@ function headerBar(element) {
 
 const queued = window.lmConsole?.queue ?? [];
 window.lmConsole = {
-  register, mount, onSnapshot, refresh, t, get, post, copy, copyButton, el, badge, link, format, presses, now, cardList,
+  register, mount, onSnapshot, refresh, t, address, get, post, copy, copyButton, el, badge, link, format, presses, now, cardList,
   setLanguage, language,
 };
 readClock();

@@ -100,7 +100,7 @@ async function loadEvents() {
 function loadPlotly() {
   plotly ??= new Promise((resolve, reject) => {
     if (window.Plotly) return resolve();
-    const script = el("script", { src: new URL("./console/assets/plotly/plotly.min.js", document.baseURI).href });
+    const script = el("script", { src: lm.address("assets/plotly/plotly.min.js").href });
     script.onload = () => resolve();
     script.onerror = () => {
       plotly = null;
@@ -487,7 +487,7 @@ lm.register("vram-chart", (element) => {
   parts.reset = el("button", { class: "button small", type: "button", id: "vram-reset", hidden: true, onclick: showAll }, t("vram.reset-zoom"));
   parts.csv = el("a", { class: "button small", id: "vram-csv", download: "vram.csv" }, t("vram.csv"));
   parts.csv.addEventListener("click", () => {
-    parts.csv.href = new URL(`./console/vram/samples.csv?window=${windowSeconds}`, document.baseURI).href;
+    parts.csv.href = lm.address(`vram/samples.csv?window=${windowSeconds}`).href;
   });
   parts.csv.href = "#";
   element.replaceChildren(

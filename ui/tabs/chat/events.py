@@ -22,6 +22,7 @@ from ui.tabs.chat import render
 from ui.tabs.chat.code import code_view
 from ui.tabs.chat.layout import ChatTab
 from ui.tabs.chat.samples import samples
+from ui.tabs.chat.servers import known, picks
 
 Updates = dict[Any, Any]
 Handler = Callable[..., Awaitable[Updates]]
@@ -119,9 +120,9 @@ class Handlers:
     async def set_elsewhere(self, request: gr.Request, server: Any) -> Updates:
         """The list changed, by hand or not: another tab sent the visitor here to talk to that server."""
         who = visitor(request)
-        picked, _ = await self._chat.picked(who.id)
+        chosen, _ = await picks(self._services, who)
         wanted = str(server or "")
-        if not wanted or wanted == render.choose_server(self._services.servers.snapshot(), picked):
+        if wanted in ("", chosen):
             return {}
         await self._chat.pick(who.id, wanted, 0)
         return await self._server_updates(who, await self._chat.view(who.id))
@@ -208,11 +209,8 @@ class Handlers:
 
     async def _server_updates(self, who: Visitor, view: View) -> Updates:
         """The servers that can be asked, and what the chosen one takes; a question to it may come soon."""
-        views = self._services.servers.snapshot()
-        choices = render.server_choices(views, who.language)
-        picked, other = await self._chat.picked(who.id)
-        chosen = render.choose_server(views, picked)
-        second = render.choose_second(views, chosen, other)
+        chosen, second = await picks(self._services, who)
+        choices = render.server_choices(self._services.servers.snapshot(), who.language)
         server = self._running(chosen)
         if server is not None:
             self._chat.prepare(chosen)
@@ -261,26 +259,20 @@ class Handlers:
     async def _servers(self, who: Visitor, form: Form) -> tuple[str, ...]:
         """The ids of the server, and of the other one to compare it with; a page that has just been opened may not
         have its list yet."""
-        picked, _ = await self._chat.picked(who.id)
-        server = str(form.server or "") or render.choose_server(self._services.servers.snapshot(), picked)
+        chosen, _ = await picks(self._services, who)
+        server = str(form.server or "") or chosen
         return (server, str(form.other)) if form.other and form.other != server else (server,)
 
     def _settings(self, view: View) -> tuple[Any, ...]:
         sampling = view.conversation.sampling
         return sampling.system, sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.tools
 
-    def _known(self, server_id: str) -> ServerView | None:
-        try:
-            return self._services.servers.get(server_id)
-        except NotFound:
-            return None
-
     def _running(self, server_id: str) -> ServerView | None:
-        view = self._known(server_id) if server_id else None
+        view = known(self._services, server_id)
         return view if view is not None and view.state is ServerState.RUNNING else None
 
     def _takes_images(self, server_id: str) -> bool:
-        view = self._known(server_id)
+        view = known(self._services, server_id)
         return view is not None and view.takes_images
 
 

@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from backend.chat.room import View
-from backend.errors import NotFound
 from backend.services import Services
 from ui.access import Visitor
 from ui.tabs.chat import render
 from ui.tabs.chat.render import Shown
+from ui.tabs.chat.servers import known, picks
 
 LANES = 2
 
@@ -25,16 +24,18 @@ async def lines(services: Services, who: Visitor) -> AsyncIterator[str]:
     ``problem``: whether there is something to say of it (why it isn't kept across a restart).
     """
     before: list[Shown] = [[] for _ in range(LANES)]
+    _, second = await picks(services, who)  # the page asks anew when that changes
     async with aclosing(services.chat.watch(who.id)) as views:
         async for view in views:
-            two = len(view.answers) > 1 or bool(await second_picked(services, who))
+            two = len(view.answers) > 1 or bool(second)
+            server = known(services, view.answers[0].server_id) if view.answers else None
             now = [
                 render.messages(view, lane, who.language, who.role) if lane == 0 or two else [] for lane in range(LANES)
             ]
             line = {
                 "boxes": [changes(old, new) for old, new in zip(before, now, strict=True)],
                 "two": two,
-                "stats": render.stats(view, who.language, _context_length(services, view)),
+                "stats": render.stats(view, who.language, server.context_length if server else 0),
                 "problem": view.problem is not None,
             }
             yield json.dumps(line, separators=(",", ":")) + "\n"  # ASCII: a model may write half a surrogate pair
@@ -59,18 +60,3 @@ def _grown(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         return ""
     same = {**before, "content": [new, *before["content"][1:]]} == {**now}
     return str(new["text"])[len(old["text"]) :] if same else ""
-
-
-async def second_picked(services: Services, who: Visitor) -> str:
-    """The server that the visitor compares the first one with, if both can be asked."""
-    picked, other = await services.chat.picked(who.id)
-    return render.choose_second(
-        services.servers.snapshot(), render.choose_server(services.servers.snapshot(), picked), other
-    )
-
-
-def _context_length(services: Services, view: View) -> int:
-    try:
-        return services.servers.get(view.answers[0].server_id).context_length if view.answers else 0
-    except NotFound:
-        return 0
