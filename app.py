@@ -1,44 +1,61 @@
 """LMDeploy Console: arguments → Settings → Services → the ASGI application → uvicorn."""
 
+import os
+import sys
+from importlib.machinery import PathFinder
+
+if __name__ == "__main__":  # nothing that PYTHONPATH names comes before what is the console's own
+    _here, _library = os.path.dirname(os.path.abspath(__file__)), os.path.dirname(os.__file__)
+    _others = {os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
+    _own = (_library, os.path.join(sys.prefix, "lib"))
+    _path = [_here, *(entry for entry in sys.path if entry not in _others or entry.startswith(_own))]
+    if PathFinder.find_spec("uvicorn", _path) is not None:  # else its packages came by PYTHONPATH
+        sys.path[:] = _path
+
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
-import sys
 import threading
-import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 import uvicorn
 
+from backend.console.browser import BrowserOpener, browsers_folders
+from backend.console.environment import find_home, keep_files_private, prepare_environment
+from backend.console.instance_lock import InstanceLock, RunningInstance
+from backend.console.terminal import log_to, outlive_terminal
+from backend.console.tokens import keep_token
 from backend.errors import ConsoleError, InvalidInput, Unavailable
 from backend.errors import Message as Sentence
-from backend.memory.nvml import Nvml
-from backend.processes.instance import InstanceLock, RunningInstance
+from backend.machine.network import is_loopback
+from backend.machine.nvml import Nvml
+from backend.private_folders import make_private
 from backend.services import build_services, find_environments
 from backend.settings import Settings
-from backend.terminal import log_to, outlive_terminal
-from backend.tokens import keep_token
-from ui.access import Role
-from ui.cli import CommandLine, check_text, page_address, parse_command_line, ssh_line
-from ui.guard import is_loopback
+from ui.cli import CommandLine, check_text, class_address, page_address, parse_command_line, ssh_line
 from ui.i18n import Language, say, t
-from ui.ssh import SshLogin
-from ui.ssh_login import load_login
+from ui.ssh import SshLogin, load_login
+from ui.web.connections import protocol_for, raise_file_limit
+from ui.web.visitor import Role
 
 PORTS_TRIED = 50
 CHECK_SECONDS = 60.0
 END_SECONDS = 1.2  # from the signal to the end, whatever still runs
+BACKLOG = 2048
+FEW_BACKLOG = 128  # accepted at one go: with few descriptors, no more than can be open
+FEW_CONNECTIONS = 4096
 GRACE_SECONDS = 0.4  # of it, for requests that are under way; event streams never end by themselves
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the console until a signal ends it. Returns the exit code: 0, or 1 where it couldn't start."""
-    command_line = parse_command_line(sys.argv[1:] if arguments is None else arguments)
     outlive_terminal()
+    find_home(os.environ)
+    keep_files_private()
+    command_line = parse_command_line(sys.argv[1:] if arguments is None else arguments)
     try:
         return run(command_line)
     except ConsoleError as error:
@@ -51,10 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(command_line: CommandLine) -> int:
     """The console's life, from an empty process to its last line."""
     settings, language = command_line.settings, command_line.language
+    for message in prepare_environment(settings.uploads_dir):
+        print(say(message, language), flush=True)
     make_state_folders(settings)
     if command_line.check:
         return check(settings, language)
-    prepare_environment(settings)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal may go; the console and its servers stay
     lock = InstanceLock(settings.state_dir)
     running = lock.acquire()
@@ -65,28 +83,35 @@ def run(command_line: CommandLine) -> int:
         Role.OPERATOR: keep_token(settings.state_dir / "token"),
         Role.CLASS: keep_token(settings.state_dir / "class-token"),
     }
+    most = raise_file_limit()
+    opener = BrowserOpener(browsers_folders(settings.state_dir)) if settings.open_browser else None
     listener = listen(settings)
     port = listener.getsockname()[1]
     # Only now: Gradio reads its environment when it is imported, and takes seconds.
     from ui.application import create_app
 
-    services = build_services(settings)
+    services = build_services(settings, {role.value: token for role, token in tokens.items()})
     try:
         server = ConsoleServer(
             uvicorn.Config(
                 create_app(services, tokens),
-                http="h11",
+                http=protocol_for(most),
+                backlog=BACKLOG if most > FEW_CONNECTIONS else FEW_BACKLOG,
                 ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                forwarded_allow_ips="",
+                workers=1,
                 timeout_graceful_shutdown=GRACE_SECONDS,  # type: ignore[arg-type]  # a float serves as well
             ),
-            lambda: announce(settings, language, port, tokens, lock, load_login(services.store)),
+            lambda: announce(settings, language, port, tokens, lock, load_login(services.store), opener),
         )
         asyncio.run(server.serve(sockets=[listener]))
     finally:
+        if opener is not None:
+            opener.close()
         services.close()
         listener.close()
         lock.release()
@@ -110,7 +135,7 @@ def make_state_folders(settings: Settings) -> None:
     """Makes the state directory and its folders, readable by their owner alone."""
     try:
         for folder in (settings.state_dir, settings.runs_dir, settings.keys_dir, settings.uploads_dir):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(folder)
             folder.chmod(0o700)
         probe = settings.state_dir / f".write-{os.getpid()}"
         probe.touch()
@@ -118,20 +143,6 @@ def make_state_folders(settings: Settings) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise Unavailable(Sentence("cli.state_unusable", {"path": str(settings.state_dir), "reason": reason})) from None
-
-
-def prepare_environment(settings: Settings) -> None:
-    """What Gradio and the Hugging Face libraries read from the environment: nothing leaves this machine."""
-    os.environ.update(
-        GRADIO_ANALYTICS_ENABLED="False",
-        GRADIO_ANALYTICS_CACHE_FREQUENCY="1000000000",  # no summary of usage at every event
-        GRADIO_TEMP_DIR=str(settings.uploads_dir),
-        HF_HUB_OFFLINE="1",
-        HF_HUB_DISABLE_TELEMETRY="1",
-    )
-    for name in ("no_proxy", "NO_PROXY"):
-        known = [host for host in os.environ.get(name, "").split(",") if host]
-        os.environ[name] = ",".join(dict.fromkeys([*known, "localhost", "127.0.0.1", "::1"]))
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -145,7 +156,8 @@ def listen(settings: Settings) -> socket.socket:
             family, _, _, _, address = socket.getaddrinfo(
                 settings.host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
-            listener = socket.socket(family, socket.SOCK_STREAM)
+            # Named as TCP, so that asyncio turns Nagle's delay off: a first token would come 40 ms late.
+            listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind(address)
@@ -177,6 +189,7 @@ def announce(
     tokens: dict[Role, str],
     lock: InstanceLock,
     login: SshLogin | None,
+    opener: BrowserOpener | None,
 ) -> None:
     """Says where the page is, once it answers; to a second start too."""
     address = page_address(settings, port, tokens[Role.OPERATOR])
@@ -186,11 +199,11 @@ def announce(
     if not is_loopback(settings.host):
         print(t("cli.network_warning", language, {"host": settings.host}))
     print(t("cli.address", language, {"address": address}))
-    print(t("cli.class_address", language, {"address": page_address(settings, port, tokens[Role.CLASS])}))
+    print(t("cli.class_address", language, {"address": class_address(settings, port, tokens[Role.CLASS])}))
     print(t("cli.ssh", language, {"line": ssh_line(login, port)}))
     print(t("cli.stop_hint", language), flush=True)
-    if settings.open_browser:
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    if opener is not None:
+        opener.open(address)
 
 
 def say_running(running: RunningInstance, language: Language) -> int:

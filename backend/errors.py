@@ -20,8 +20,8 @@ Value = str | int | float
 class Message:
     """One sentence for a person. ``key`` stands in ui/locales/*.json with an English and a Chinese text.
 
-    ``params`` fill the text's ``{placeholders}``. ``field`` is the elem_id of the control it is about ("deploy-tp") or
-    "". A text names the field, the value and the remedy.
+    ``params`` fill the text's ``{placeholders}``. ``field`` is the settings' field that it is about ("tp" of a
+    ServeConfig) or ""; each tab knows which control shows it. A text names the field, the value and the remedy.
     """
 
     key: str

@@ -1,23 +1,30 @@
 """Everything with a life of its own, made once by app.py and handed to the page."""
 
+import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backend.chat.service import Chat
-from backend.engines.base import Gpu
-from backend.engines.environments import EnvironmentFinder
-from backend.errors import NotFound
-from backend.memory.nvml import Nvml
-from backend.memory.planner import Planner
+from backend.classroom.people import People
+from backend.classroom.visitors import Visitors
+from backend.console import storage
+from backend.errors import Message, NotFound
+from backend.gateway.keys import KeyRing
+from backend.gateway.service import Gateway
+from backend.machine.environments import EnvironmentFinder
+from backend.machine.fit import model_capabilities
+from backend.machine.machine import Gpu
+from backend.machine.nvml import Nvml
+from backend.memory.live_source import JobProcess, LiveSource
 from backend.memory.readings import Sample
-from backend.memory.reconcile import Reconciler, Records
 from backend.memory.sampler import Sampler
-from backend.memory.source import JobProcess, LiveSource
+from backend.memory_plan.planner import Planner
+from backend.memory_plan.reconcile import Measurements, Reconciler
 from backend.models.catalog import Catalog, default_roots
 from backend.processes.supervisor import Supervisor
 from backend.quantization.base import GpuUser
-from backend.quantization.jobs import JobManager
+from backend.quantization.manager import JobManager
 from backend.servers.manager import ServerManager
 from backend.settings import Settings
 from backend.store import Store
@@ -25,7 +32,8 @@ from backend.store import Store
 
 @dataclass(frozen=True)
 class Services:
-    """The console's parts. Each is safe to call from any thread, save ``chat``, which belongs to the page's loop."""
+    """The console's parts. Each is safe to call from any thread, save ``chat`` and ``gateway``, which belong to the
+    page's loop."""
 
     settings: Settings
     store: Store
@@ -35,29 +43,53 @@ class Services:
     catalog: Catalog
     servers: ServerManager
     sampler: Sampler
-    records: Records
+    measurements: Measurements
     planner: Planner
     jobs: JobManager
     chat: Chat
+    gateway: Gateway
     started_at: float = field(default_factory=time.time)  # seconds since the epoch
+    visitors: Visitors = field(default_factory=Visitors)
+
+    def answering(self, server_id: str = "", without: str = "") -> int:
+        """How many answers are under way, of that server or of all: in chats, and for programs at the console's
+        address. ``without``: a visitor (and the operator's own programs) whose answers don't count."""
+        return self.chat.answering(server_id, without) + self.gateway.answering(server_id, bool(without))
+
+    def notices(self, operator: bool = True) -> tuple[Message, ...]:
+        """What the operator, or everyone else, must know wherever they are."""
+        if operator:
+            return tuple(message for message in (self.store.problem, self.store.unsaved) if message is not None)
+        return (Message("servers.store.lost", level="warning"),) if self.store.problem is not None else ()
+
+    def kept(self) -> Mapping[str, tuple[storage.Entry, ...]]:
+        """What the state folder keeps, by kind: for storage.table and storage.clear. Raises Unavailable."""
+        jobs = [view.job for view in self.jobs.snapshot()]
+        in_use = storage.in_use_of(self.supervisor.all(), jobs, self.chat.archive.pictures())
+        return storage.look(self.settings.state_dir, in_use, time.time())
 
     def close(self) -> None:
         """Ends the console's own threads; servers and jobs go on."""
         self.sampler.close()
         self.servers.close()
+        self.jobs.close()
         self.finder.close()
         self.supervisor.close()
         self.nvml.close()
         self.store.close()
 
 
-def build_services(settings: Settings) -> Services:
-    """Wires the parts together and starts their threads. The state directory is this process's alone by now."""
+def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) -> Services:
+    """Wires the parts together and starts their threads. The state directory is this process's alone by now.
+
+    ``tokens`` are the console's by role ("operator", "class"); random ones where nobody is let in.
+    """
+    tokens = tokens or {role: secrets.token_hex(24) for role in ("operator", "class")}
     store = Store(settings.state_dir)
     supervisor = Supervisor(settings, store)
     nvml = Nvml()
     finder = find_environments(settings, nvml)
-    catalog = Catalog(default_roots(settings))
+    catalog = Catalog(default_roots(settings), lambda: model_capabilities(finder.machine(0.0)))
     servers = ServerManager(settings, store, supervisor, catalog, finder.machine)
 
     def address(server_id: str) -> tuple[str, str]:
@@ -70,11 +102,20 @@ def build_services(settings: Settings) -> Services:
     jobs = JobManager(settings, store, supervisor, catalog, finder.machine, gpu_users=gpu_users)
     source = LiveSource(nvml, servers.snapshot, lambda: job_processes(jobs, supervisor), address)
     sampler = Sampler(source)
-    records = Records(store)
-    planner = Planner(catalog.find, nvml.gpus, records.learned)
-    sampler.add_listener(Reconciler(records, planner, servers.snapshot, sampler.facts).listen)
+    measurements = Measurements(store)
+    planner = Planner(catalog.find, nvml.gpus, measurements.learned)
+    sampler.add_listener(Reconciler(measurements, planner, servers.snapshot, sampler.facts).listen)
     sampler.add_listener(lambda _, sample: jobs.note_gpu_memory(held_by_owner(sample)))
     sampler.start()
+    visitors = Visitors()
+    chat = Chat(
+        servers,
+        store,
+        settings.state_dir / "pictures",
+        people=People(store),
+        on_picture=sampler.mark_picture,
+        is_here=visitors.is_here,
+    )
     return Services(
         settings=settings,
         store=store,
@@ -84,10 +125,12 @@ def build_services(settings: Settings) -> Services:
         catalog=catalog,
         servers=servers,
         sampler=sampler,
-        records=records,
+        measurements=measurements,
         planner=planner,
         jobs=jobs,
-        chat=Chat(servers, store, settings.state_dir / "pictures", on_picture=sampler.mark_picture),
+        chat=chat,
+        gateway=Gateway(servers, store, KeyRing(store, tokens), chat.pictures),
+        visitors=visitors,
     )
 
 
@@ -132,5 +175,5 @@ def job_processes(jobs: JobManager, supervisor: Supervisor) -> tuple[JobProcess,
             pid = 0
         gpus = (job.config.gpu,) if job.config.gpu else ()
         stage = f"quantize.stage.{job.progress.stage}"
-        found.append(JobProcess(job.id, job.model_name, job.state.value, pid, stage, gpus))
+        found.append(JobProcess(job.id, job.title, job.state.value, pid, stage, gpus))
     return tuple(found)

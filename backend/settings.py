@@ -22,6 +22,7 @@ class Settings:
     language: str  # "en" or "zh": the first visit's, where the browser names neither
     root_path: str
     open_browser: bool
+    api_origins: tuple[str, ...] = ()  # web pages elsewhere that may use /v1 (given with --api-origin)
 
     @property
     def runs_dir(self) -> Path:

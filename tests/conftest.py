@@ -18,9 +18,10 @@ os.environ.update(
 )
 
 from backend.settings import Settings
-from tests.tiny_models import make_model
-from ui.access import STATE_KEY, Role, Visitor
+from tests.support.flag_cache import collect, lend
+from tests.support.tiny_models import make_model
 from ui.i18n import Language
+from ui.web.visitor import STATE_KEY, Role, Visitor
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -63,9 +64,10 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path) -> Iterator[Settings]:
     """Settings on a state folder of the test's own."""
-    return make_settings(tmp_path / "state")
+    yield make_settings(tmp_path / "state")
+    collect(tmp_path / "state")
 
 
 def make_settings(state_dir: Path, **changes: object) -> Settings:
@@ -75,6 +77,7 @@ def make_settings(state_dir: Path, **changes: object) -> Settings:
         "language": "en", "root_path": "", "open_browser": False,
     }  # fmt: skip
     made = Settings(**(values | changes))  # type: ignore[arg-type]
+    lend(state_dir)
     for folder in (made.state_dir, made.runs_dir, made.keys_dir, made.uploads_dir):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return made
@@ -100,11 +103,11 @@ def ask() -> "Callable[..., gr.Request]":
 
 @pytest.fixture(scope="session")
 def tiny_qwen2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real Qwen2 with random weights (tests/tiny_models.py), made once."""
+    """A real Qwen2 with random weights (tests/support/tiny_models.py), made once."""
     return make_model("qwen2", tmp_path_factory.getbasetemp() / "tiny" / "qwen2")
 
 
 @pytest.fixture(scope="session")
 def tiny_internvl(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real InternVL in transformers' own layout with random weights (tests/tiny_models.py), made once."""
+    """A real InternVL in transformers' own layout with random weights (tests/support/tiny_models.py), made once."""
     return make_model("internvl", tmp_path_factory.getbasetemp() / "tiny" / "internvl")

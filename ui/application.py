@@ -1,28 +1,31 @@
-"""The ASGI application: guard, page rewriting, asset cache, then the console's routes and Gradio."""
+"""The ASGI application: guard, asset cache, page rewriting, then the console's routes and Gradio."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import quote, urlsplit
 
-import gradio as gr
 from fastapi import FastAPI
 from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from backend.services import Services
-from ui.access import Role
-from ui.asset_cache import AssetCache
 from ui.blocks import create_blocks, theme
-from ui.guard import Guard
-from ui.html_head import ASSETS, HtmlHead
-from ui.i18n import gradio_i18n
-from ui.routes import console_routes
+from ui.first_files import first_files
+from ui.gradio_compat import mount
+from ui.i18n import page_i18n
+from ui.page.storage_panel import storage_routes
 from ui.tabs import TABS
-from ui.uploads import OwnUploads
-
-ASSET_FOLDERS = ("js", "css", "icons", "pictures")
-MAX_UPLOAD = "64mb"
+from ui.web.asset_cache import AssetCache
+from ui.web.asset_files import asset_files, asset_route, gradio_styles_route
+from ui.web.gateway import GatewayRoutes
+from ui.web.going_on import GoesOn
+from ui.web.guard import Guard
+from ui.web.html_head import HtmlHead
+from ui.web.places import BelowBase
+from ui.web.routes import console_routes
+from ui.web.share import share_routes
+from ui.web.upload_shelf import Shelf
+from ui.web.uploads import MAX_UPLOAD, OwnUploads
+from ui.web.visitor import Role
 
 
 def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
@@ -30,46 +33,31 @@ def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        services.chat.begin_sweeping()
         yield
         await services.chat.close()
+        await services.gateway.close()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    routes = console_routes(services)
+    routes = [*console_routes(services), *share_routes(services, tokens), *storage_routes(services)]
     for tab in TABS:
         routes += tab.routes(services)
-    files = [Mount(f"/assets/{name}", StaticFiles(directory=ASSETS / name, check_dir=False)) for name in ASSET_FOLDERS]
-    app.mount("/console", Mount("/", routes=[*routes, *files]))
-    gr.mount_gradio_app(
+    files = asset_files(tab.name for tab in TABS)
+    page = create_blocks(services)  # before page_i18n, which has the texts that the page was built with
+    first = first_files(page.kinds())
+    app.mount("/console", Mount("/", routes=[*routes, gradio_styles_route(first), asset_route(files)]))
+    shelf = Shelf(services.settings.uploads_dir)
+    services.chat.library.on_deleted = shelf.forget
+    mount(
         app,
-        create_blocks(services),
-        path="/",
-        root_path=services.settings.root_path or None,
-        footer_links=["settings"],
-        run_history=False,
-        enable_monitoring=False,
-        ssr_mode=False,
-        mcp_server=False,
-        show_error=False,
+        page,
+        lambda gradio: GoesOn(OwnUploads(gradio, shelf)),
         max_file_size=MAX_UPLOAD,
-        favicon_path=str(ASSETS / "icons" / "favicon.png"),
-        i18n=gradio_i18n(),
+        favicon_path=str(files["icons/favicon.png"]),
+        i18n=page_i18n(path.read_text(encoding="utf-8") for path in files.values() if path.suffix == ".js"),
         theme=theme(),
     )
-    page = OwnUploads(app, services.settings.uploads_dir)
-    guarded = Guard(AssetCache(HtmlHead(page, [tab.name for tab in TABS])), tokens, services.settings)
-    return without_prefix(guarded, urlsplit(services.settings.root_path).path)
-
-
-def without_prefix(app: ASGIApp, prefix: str) -> ASGIApp:
-    """The same application where a proxy leaves its prefix in the path, and where the page is opened without the proxy:
-    either way Gradio's page asks under the prefix that it was told of."""
-    if not prefix:
-        return app
-
-    async def stripped(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket") and scope["path"].startswith(f"{prefix}/"):
-            path = scope["path"].removeprefix(prefix)
-            scope = {**scope, "path": path, "raw_path": quote(path).encode()}
-        await app(scope, receive, send)
-
-    return stripped
+    below = BelowBase(app, services.settings.root_path)
+    shown = {role: [tab.name for tab in TABS if tab.for_class or role is Role.OPERATOR] for role in Role}
+    guarded = Guard(AssetCache(HtmlHead(below, shown, first)), tokens, services.settings)
+    return GatewayRoutes(guarded, services.gateway, services.settings)

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import platformdirs
 
-from backend.engines.base import Machine
-from backend.engines.choice import check_report
+from backend.machine.fit import check_report
+from backend.machine.machine import Machine
+from backend.machine.network import outward_addresses
 from backend.settings import Settings
 from ui.i18n import LANGUAGES, Language, parse_language, say, t
 from ui.ssh import SshLogin, forward_line
+from ui.web.host_rules import ORIGIN
 
 DEFAULT_HOST = "127.0.0.1"
+ANY_ADDRESS = ("0.0.0.0", "::", "")
 DEFAULT_PORT = 8300  # beside LMDeploy's 23333, Gradio's 7860, Jupyter's 8888 and vLLM's 8000
 LANGUAGE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
@@ -52,6 +55,7 @@ def parse_command_line(arguments: Sequence[str]) -> CommandLine:
         lmdeploy=tuple(given.lmdeploy),
         language=given.language or language,
         root_path=given.root_path,
+        api_origins=tuple(given.api_origin),
         open_browser=given.open,
     )
     return CommandLine(settings, language, given.check)
@@ -102,6 +106,11 @@ def _parser(language: Language) -> argparse.ArgumentParser:
             raise bad("cli.bad_host", value)
         return value
 
+    def origin(value: str) -> str:
+        if not ORIGIN.fullmatch(value.rstrip("/")):
+            raise bad("cli.bad_origin", value)
+        return value.rstrip("/")
+
     parser = argparse.ArgumentParser(
         prog="app.py", description=t("cli.description", language), add_help=False, allow_abbrev=False
     )
@@ -118,6 +127,7 @@ def _parser(language: Language) -> argparse.ArgumentParser:
     add("--state-dir", "DIR", type=state)
     add("--language", "|".join(LANGUAGES), type=spoken)
     add("--root-path", "PATH", type=root, default="")
+    add("--api-origin", "ORIGIN", type=origin, action="append", default=[])
     add("--open", action="store_true")
     add("--lmdeploy", "PYTHON", type=python, nargs="+", action="extend", default=[])
     add("--check", action="store_true")
@@ -145,14 +155,35 @@ def base_address(settings: Settings, port: int) -> str:
     if settings.root_path.startswith("http"):
         return settings.root_path
     host = settings.host
-    if host in ("0.0.0.0", "::", ""):
+    if host in ANY_ADDRESS:
         host = DEFAULT_HOST
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
     return f"http://{host}:{port}"
 
 
-def ssh_line(login: SshLogin | None, port: int) -> str:
+def class_address(settings: Settings, port: int, token: str) -> str:
+    """The address for a class: this machine's own on the network, where the console listens there."""
+    return f"{shared_addresses(settings, port)[0]}/?token={token}"
+
+
+def shared_addresses(settings: Settings, port: int) -> list[str]:
+    """Where others may find the page, the likeliest first; with the console on loopback, its own address alone."""
+    if settings.root_path.startswith("http") or settings.host not in ANY_ADDRESS:
+        return [base_address(settings, port)]
+    hosts = [f"[{host}]" if ":" in host else host for host in outward_addresses()]
+    return [f"http://{host}:{port}" for host in hosts] or [base_address(settings, port)]
+
+
+def ssh_line(login: SshLogin | None, port: int, local_port: int | None = None) -> str:
     """What a person runs on their own computer to reach the page: with the login remembered on the Deploy tab, or else
     with the names that this machine has for itself."""
-    return forward_line(login or SshLogin(f"{getpass.getuser()}@{socket.gethostname()}"), port)
+    return forward_line(login or SshLogin(f"{_account()}@{socket.gethostname()}"), port, local_port)
+
+
+def _account() -> str:
+    """This account's name; its number where it has none, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

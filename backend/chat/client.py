@@ -5,68 +5,46 @@ has been passed on by then.
 """
 
 import asyncio
-import contextlib
-import importlib
-import ipaddress
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from html.parser import HTMLParser
+from typing import Any
 
+import httpx
+
+from backend.chat.answer_reader import AnswerReader, BrokeOff, NotAnAnswer, text_of
+from backend.chat.completion import Event
+from backend.chat.completion_values import ServerSaid, json_values, words
+from backend.chat.event_stream import TooLong
 from backend.errors import ConsoleError, InvalidInput, Message, Unavailable
-
-if TYPE_CHECKING:  # importing openai takes most of a second: it is done at the first question, or just before
-    from openai import AsyncOpenAI
+from backend.machine.clients import client_options
+from backend.outside_text import clean
 
 DETAIL_LIMIT = 300  # characters of a server's own error text
-NO_KEY = "none"  # the openai client insists on a key, servers without one ignore it
-DONE = "[DONE]"  # the API's own word for the end
-CONTEXT_WORDS = ("context length", "context_length", "maximum context", "session length", "session_len", "too long")
+ERROR_BYTES = 256 * 1024  # of an error's body
+NO_KEY = "none"  # some servers want the header, whatever stands in it
+CONTEXT_WORDS = (
+    "context length", "context_length", "context window", "maximum context", "max_model_len", "session length",
+    "session_len", "too long", "too many tokens", "input length", "prompt is longer", "maximum input length",
+    "exceeds the maximum number of tokens", "exceed context",
+)  # fmt: skip
+PICTURE_WORDS = (
+    "image input", "image_url", "images are not supported", "does not support image", "not a multimodal",
+    "not multimodal", "does not support vision", "no vision", "mmproj",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Deadlines:
     """How long to wait for a server, in seconds. ``first_token_s`` is generous: a long prompt on a CPU takes
-    minutes.
+    minutes. ``end_s``: for the rest of the stream once the answer's end was seen.
     """
 
     connect_s: float = 5.0
     first_token_s: float = 600.0
     silence_s: float = 120.0
-
-
-@dataclass(frozen=True)
-class Delta:
-    """A piece of the answer, or of what a reasoning model thinks first."""
-
-    text: str = ""
-    thinking: str = ""
-
-
-@dataclass(frozen=True)
-class CallDelta:
-    """A piece of a tool call: the index tells calls apart, names and arguments come in parts."""
-
-    index: int
-    id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True)
-class End:
-    """The server ended the answer: its finish_reason ("stop", "length", "tool_calls") and its usage, None where not
-    sent.
-    """
-
-    reason: str
-    prompt_tokens: int | None
-    answer_tokens: int | None
-
-
-Event = Delta | CallDelta | End
+    end_s: float = 3.0
 
 
 class Client:
@@ -74,167 +52,173 @@ class Client:
 
     def __init__(self, deadlines: Deadlines | None = None) -> None:
         self.deadlines = deadlines or Deadlines()
-        self._clients: dict[tuple[str, str], AsyncOpenAI] = {}
+        self._clients: dict[tuple[str, str], httpx.AsyncClient] = {}
 
     async def prepare(self, base_url: str, api_key: str) -> None:
-        """Do what takes time once, so that no answer waits for it: imports, the connection pool."""
+        """Do what takes time once, so that no answer waits for it: the certificates, the connection pool."""
         if (base_url, api_key) not in self._clients:
-            await asyncio.to_thread(warm_up)
-            self._client(base_url, api_key)
+            client = await asyncio.to_thread(self._make, base_url, api_key)
+            if self._clients.setdefault((base_url, api_key), client) is not client:
+                await client.aclose()
 
     async def stream(self, base_url: str, api_key: str, request: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
         """Send the request (the body of a chat completion) and yield what comes, ending with an End.
 
         Closing the iterator closes the connection at once, which frees the server. Raises Unavailable or InvalidInput.
         """
-        reason, prompt_tokens, answer_tokens = "", None, None
-        started = empty = False
+        await self.prepare(base_url, api_key)
+        reader = AnswerReader()
+        patience = self.deadlines.first_token_s
         try:
             async with AsyncExitStack() as stack:
-                async with asyncio.timeout(self.deadlines.first_token_s):
+                async with asyncio.timeout(patience):
                     response = await stack.enter_async_context(
-                        self._client(base_url, api_key).chat.completions.with_streaming_response.create(
-                            **request, stream=True, stream_options={"include_usage": True}
+                        self._clients[base_url, api_key].stream(
+                            "POST",
+                            f"{base_url.rstrip('/')}/chat/completions",
+                            json={**request, "stream": True, "stream_options": {"include_usage": True}},
                         )
                     )
-                started = empty = True
-                patience = self.deadlines.first_token_s
-                chunks = server_sent(response.iter_lines())
-                while True:
-                    async with asyncio.timeout(patience):
-                        data = await anext(chunks, DONE)
-                    if data == DONE:
-                        break
-                    empty = False
-                    chunk = json.loads(data)
-                    if error := chunk.get("error"):
-                        raise explain_status(0, detail(error), "", base_url)
-                    if usage := chunk.get("usage"):
-                        prompt_tokens, answer_tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
-                    for event in read_chunk(chunk):
-                        patience = self.deadlines.silence_s
-                        yield event
-                    for choice in chunk.get("choices") or ():
-                        reason = choice.get("finish_reason") or reason
-            if empty:
-                raise Unavailable(Message("chat.error.garbage", {"address": base_url}))
-            if not reason:
-                raise Unavailable(Message("chat.end.gone"))
-            yield End(reason, prompt_tokens, answer_tokens)
+                    if not response.is_success:
+                        raise await refusal(response, base_url)
+                pieces = response.aiter_bytes()
+                try:
+                    while not reader.done:
+                        async with asyncio.timeout(patience):
+                            data = await anext(pieces, None)
+                        if data is None:
+                            break
+                        for event in reader.feed(data):
+                            patience = self.deadlines.silence_s
+                            yield event
+                        if reader.completion.ended:
+                            patience = min(patience, self.deadlines.end_s)
+                except (TimeoutError, httpx.HTTPError):
+                    if not reader.completion.ended:
+                        raise
+                    # the answer was whole: only the connection's end is missing
+            for event in reader.conclusion() if reader.done else reader.end():
+                yield event
         except Exception as error:
-            raise explain(error, base_url, self.deadlines, started=started) from error
+            raise explain(error, base_url, patience) from error
 
     async def close(self) -> None:
         """Close all connections."""
         clients, self._clients = list(self._clients.values()), {}
         for client in clients:
-            await client.close()
+            await client.aclose()
 
-    def _client(self, base_url: str, api_key: str) -> "AsyncOpenAI":
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
-
-        key = (base_url, api_key)
-        if key not in self._clients:
-            timeout = Timeout(None, connect=self.deadlines.connect_s)
-            http = DefaultAsyncHttpxClient(trust_env=not is_loopback(base_url), follow_redirects=False, timeout=timeout)
-            self._clients[key] = AsyncOpenAI(
-                base_url=base_url, api_key=api_key or NO_KEY, max_retries=0, timeout=timeout, http_client=http
-            )
-        return self._clients[key]
+    def _make(self, base_url: str, api_key: str) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            **client_options(base_url, with_key=bool(api_key)),
+            timeout=httpx.Timeout(None, connect=self.deadlines.connect_s),
+            headers={"Authorization": f"Bearer {api_key or NO_KEY}", "Accept": "text/event-stream, application/json"},
+        )
 
 
-def warm_up() -> None:
-    """Import what the first question needs."""
-    importlib.import_module("openai.resources.chat")
+async def refusal(response: httpx.Response, base_url: str) -> ConsoleError:
+    """The error of an answer whose status says that it is none."""
+    data = b""
+    try:
+        async for piece in response.aiter_bytes():
+            data += piece
+            if len(data) > ERROR_BYTES:
+                break
+    except httpx.HTTPError:
+        pass  # what came of it is shown
+    return explain_status(response.status_code, said_by(data), response.headers.get("location", ""), base_url)
 
 
-def is_loopback(url: str) -> bool:
-    """Whether the address is this machine's own: proxy settings don't apply to it."""
-    host = urlsplit(url).hostname or ""
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost" or host.endswith(".localhost")
+def said_by(data: bytes) -> str:
+    """The words of an error's body: JSON of any shape, an event stream, a web page, plain text, in any encoding."""
+    text = text_of(data).strip()
+    if text[:1] in ("{", "[", '"'):
+        values, rest = json_values(text)
+        if values and not rest:
+            return words(values[0] if len(values) == 1 else values)
+    reader = AnswerReader()
+    try:
+        for _ in reader.feed(text.encode("utf-8", "replace")):
+            pass
+        for _ in reader.end():
+            pass
+    except ServerSaid as error:
+        return error.text
+    except (NotAnAnswer, BrokeOff, TooLong):
+        pass
+    return plain(text)
 
 
-async def server_sent(lines: AsyncIterator[str]) -> AsyncGenerator[str, None]:
-    """The data of server-sent events; one that isn't ended by an empty line was cut off, and is left out.
-
-    https://html.spec.whatwg.org/multipage/server-sent-events.html, as far as the OpenAI API uses it. The openai client
-    would make an object of several layers of every event, which takes six times the time.
-    """
-    data: list[str] = []
-    async for line in lines:
-        if line.startswith("data:"):
-            data.append(line[5:].strip())
-        elif not line and data:
-            yield "\n".join(data)
-            data = []
-
-
-def read_chunk(chunk: Mapping[str, Any]) -> Sequence[Event]:
-    """What a chunk brings; servers send empty ones too, and leave out what they don't have."""
-    events: list[Event] = []
-    for choice in chunk.get("choices") or ():
-        delta = choice.get("delta") or {}
-        text, thinking = _text(delta.get("content")), _text(delta.get("reasoning_content") or delta.get("reasoning"))
-        if text or thinking:
-            events.append(Delta(text, thinking))
-        for position, call in enumerate(delta.get("tool_calls") or ()):
-            function = call.get("function") or {}
-            index = call.get("index")
-            events.append(
-                CallDelta(
-                    index if isinstance(index, int) else position,
-                    _text(call.get("id")),
-                    _text(function.get("name")),
-                    _text(function.get("arguments")),
-                )
-            )
-    return events
-
-
-def explain(error: Exception, base_url: str, deadlines: Deadlines, *, started: bool) -> ConsoleError:
-    """The error as a person reads it. ``started``: the server had accepted the request."""
-    import openai
-
+def explain(error: Exception, base_url: str, patience: float) -> ConsoleError:
+    """The error as a person reads it. ``patience``: how long the server was waited for."""
     if isinstance(error, ConsoleError):
         return error
     if isinstance(error, TimeoutError):
-        seconds = deadlines.silence_s if started else deadlines.first_token_s
-        return Unavailable(Message("chat.end.silent", {"seconds": round(seconds)}))
-    if isinstance(error, openai.APIStatusError):
-        location = error.response.headers.get("location", "")
-        return explain_status(error.status_code, detail(error.body), location, base_url)
-    if isinstance(error, openai.APIConnectionError):
+        return Unavailable(Message("chat.end.silent", {"seconds": round(patience)}))
+    if isinstance(error, ServerSaid):
+        return explain_status(error.status, error.text, "", base_url)
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError | httpx.UnsupportedProtocol):
         return Unavailable(Message("chat.error.unreachable", {"address": base_url}))
-    if isinstance(error, ValueError | TypeError | AttributeError):  # no JSON, or not in the form of a chunk
-        return Unavailable(Message("chat.error.garbage", {"address": base_url}))
+    if isinstance(error, NotAnAnswer):
+        shown = shortened(plain(error.text)) or "-"
+        return Unavailable(Message("chat.error.garbage", {"address": base_url, "detail": shown}))
+    if isinstance(error, BrokeOff) and error.text.strip():
+        return Unavailable(Message("chat.end.gone_said", {"detail": shortened(plain(error.text))}))
+    if isinstance(error, TooLong | UnicodeError | httpx.InvalidURL):
+        return Unavailable(Message("chat.error.garbage", {"address": base_url, "detail": "-"}))
     return Unavailable(Message("chat.end.gone"))
 
 
 def explain_status(status: int, text: str, location: str, base_url: str) -> ConsoleError:
     """An HTTP error (0: an error inside the stream) as a person reads it; ``text`` is the server's own."""
+    text = shortened(text)
+    lower = text.lower()
     if status in (401, 403):
-        return Unavailable(Message("chat.error.key", {"address": base_url, "status": status}))
+        return Unavailable(Message("chat.error.key", {"address": base_url, "status": status, "detail": text or "-"}))
     if 300 <= status < 400:
-        return Unavailable(Message("chat.error.redirect", {"address": base_url, "location": location or "?"}))
+        return Unavailable(
+            Message("chat.error.redirect", {"address": base_url, "location": shortened(location) or "?"})
+        )
+    if any(word in lower for word in CONTEXT_WORDS):
+        return InvalidInput(Message("chat.error.context", {"detail": text}, field="question"))
+    if any(word in lower for word in PICTURE_WORDS):
+        return InvalidInput(Message("chat.error.pictures_refused", {"detail": text}, field="question"))
     if status == 404:
         return Unavailable(Message("chat.error.not_found", {"address": base_url, "detail": text or "404"}))
-    if any(word in text.lower() for word in CONTEXT_WORDS):
-        return InvalidInput(Message("chat.error.context", {"detail": text}, field="chat-input"))
-    return Unavailable(Message("chat.error.status", {"status": status or "", "detail": text or "-"}))
+    if status == 0:
+        return Unavailable(Message("chat.error.said", {"detail": text or "-"}))
+    return Unavailable(Message("chat.error.status", {"status": status, "detail": text or "-"}))
 
 
-def detail(body: object) -> str:
-    """The server's own words out of an error's body, cut short."""
-    if isinstance(body, Mapping):
-        inner = body.get("error", body)
-        if isinstance(inner, Mapping):
-            inner = inner.get("message") or inner.get("detail") or json.dumps(inner, default=str)
-        body = inner
-    text = " ".join(str(body or "").split())
-    return text if len(text) <= DETAIL_LIMIT else text[:DETAIL_LIMIT] + "…"
+class PageWords(HTMLParser):
+    """What a web page says to a person."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self._silent = 0
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self._silent += tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent = max(0, self._silent - (tag in ("script", "style")))
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.words.append(data)
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def plain(text: str) -> str:
+    """The words of a web page, or the text as it is."""
+    if text.lstrip()[:1] != "<":
+        return text
+    page = PageWords()
+    page.feed(text)
+    page.close()
+    return " ".join(" ".join(page.words).split()) or text
+
+
+def shortened(text: str) -> str:
+    """On one line, cut short, with what can't be seen made visible."""
+    return clean(" ".join(text.split()), DETAIL_LIMIT)

@@ -11,6 +11,8 @@ from backend.errors import InvalidInput, Message
 
 SYSTEM_LIMIT = 100_000  # characters
 QUESTION_LIMIT = 1_000_000  # characters; what a model takes is far less, and said by its context length
+CONVERSATION_LIMIT = 4_000_000  # characters of all questions and answers
+EXCHANGES_LIMIT = 2_000
 MAX_TOKENS_LIMIT = 1_000_000
 
 
@@ -24,14 +26,17 @@ class AnswerState(StrEnum):
     FAILED = "failed"
 
 
+# Ends after which an answer can go on; the others would only come again.
+GOES_ON = frozenset(
+    {"chat.end.length", "chat.end.stopped", "chat.end.left", "chat.end.console", "chat.end.gone", "chat.end.gone_said",
+     "chat.end.silent"}
+)  # fmt: skip
 ENDED = frozenset({AnswerState.DONE, AnswerState.STOPPED, AnswerState.FAILED})
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A checked picture in its visitor's own folder. ``id`` is its file's name there, ``name`` what the visitor
-    called it.
-    """
+    """A checked picture in its visitor's own folder: ``id`` is its file there, ``name`` what the visitor calls it."""
 
     id: str
     name: str
@@ -67,9 +72,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Answer:
-    """One server's answer. ``end`` says why it ended early: the length, a stop, the server gone; None where it is
-    whole.
-    """
+    """One server's answer. ``end`` says why it ended early (length, stop, server gone); None where it is whole."""
 
     server_id: str
     server_name: str
@@ -81,13 +84,43 @@ class Answer:
     stats: AnswerStats = field(default_factory=AnswerStats)
     end: Message | None = None
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether it ended early with something to go on from: its length, Stop, a server or console that was gone."""
+        return self.state in ENDED and self.end is not None and bool(self.text.strip()) and self.end.key in GOES_ON
+
+    @property
+    def characters(self) -> int:
+        """How long it is, with what was thought and called on the way."""
+        rounds = sum(
+            len(step.text) + sum(len(use.arguments) + len(use.result) for use in step.calls) for step in self.rounds
+        )
+        return len(self.text) + len(self.thinking) + rounds
+
 
 @dataclass(frozen=True)
 class Exchange:
-    """A question and its answers, one a lane: the first server's, and the second's when two are compared."""
+    """A question and its answers, one a lane: the first server's, and the second's when two are compared.
+
+    ``id`` counts a conversation's exchanges from 1 on, in the order in which they were asked.
+    """
 
     question: Question
     answers: tuple[Answer, ...] = ()
+    id: int = 0
+
+    @property
+    def characters(self) -> int:
+        """How long it is: all that was asked, thought, called and answered."""
+        return len(self.question.text) + sum(answer.characters for answer in self.answers)
+
+
+@dataclass(frozen=True)
+class Aside:
+    """Exchanges that were asked anew or otherwise: they follow on the exchange ``after``, 0 = on nothing."""
+
+    after: int
+    exchanges: tuple[Exchange, ...]
 
 
 @dataclass(frozen=True)
@@ -104,27 +137,33 @@ class Sampling:
         wrong = []
         if len(self.system) > SYSTEM_LIMIT:
             limit = {"value": len(self.system), "limit": SYSTEM_LIMIT}
-            wrong.append(Message("chat.error.system_long", limit, field="chat-system"))
+            wrong.append(Message("chat.error.system_long", limit, field="system"))
         if not 0 <= self.temperature <= 2:
-            wrong.append(Message("chat.error.temperature", {"value": self.temperature}, field="chat-temperature"))
+            wrong.append(Message("chat.error.temperature", {"value": self.temperature}, field="temperature"))
         if not 0 < self.top_p <= 1:
-            wrong.append(Message("chat.error.top_p", {"value": self.top_p}, field="chat-top-p"))
+            wrong.append(Message("chat.error.top_p", {"value": self.top_p}, field="top_p"))
         if self.max_tokens is not None and not 1 <= self.max_tokens <= MAX_TOKENS_LIMIT:
-            wrong.append(Message("chat.error.max_tokens", {"value": self.max_tokens}, field="chat-max-tokens"))
+            wrong.append(Message("chat.error.max_tokens", {"value": self.max_tokens}, field="max_tokens"))
         if wrong:
             raise InvalidInput(*wrong)
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """All that was said, oldest first, and the settings last used."""
+    """What is shown of all that was said, oldest first; the settings last used; the branches that aren't shown."""
 
     exchanges: tuple[Exchange, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
+    asides: tuple[Aside, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(not exchange.id for exchange in self.exchanges):  # from before they were counted
+            object.__setattr__(self, "exchanges", _counted(self.exchanges, self._last_id))
 
     def asked(self, question: Question, answers: tuple[Answer, ...], sampling: Sampling) -> "Conversation":
         """With one more question, its answers still to come."""
-        return Conversation((*self.exchanges, Exchange(question, answers)), sampling)
+        asked = Exchange(question, answers, self._last_id + 1)
+        return replace(self, exchanges=(*self.exchanges, asked), sampling=sampling)
 
     def without_last(self) -> "Conversation":
         """Without the last question and its answers."""
@@ -134,12 +173,45 @@ class Conversation:
         """With the last question's answer in that lane replaced."""
         last = self.exchanges[-1]
         answers = (*last.answers[:lane], answer, *last.answers[lane + 1 :])
-        return replace(self, exchanges=(*self.exchanges[:-1], Exchange(last.question, answers)))
+        return replace(self, exchanges=(*self.exchanges[:-1], replace(last, answers=answers)))
+
+    def with_picture(self, picture_id: str, new: Picture | None) -> "Conversation":
+        """With another picture in the place of that one, or none."""
+
+        def changed(exchange: Exchange) -> Exchange:
+            pictures = (new if picture.id == picture_id else picture for picture in exchange.question.pictures)
+            question = replace(exchange.question, pictures=tuple(filter(None, pictures)))
+            return replace(exchange, question=question)
+
+        asides = tuple(replace(aside, exchanges=tuple(map(changed, aside.exchanges))) for aside in self.asides)
+        return replace(self, exchanges=tuple(map(changed, self.exchanges)), asides=asides)
+
+    @property
+    def everything(self) -> tuple[Exchange, ...]:
+        """All exchanges, those of other branches too."""
+        return (*self.exchanges, *(exchange for aside in self.asides for exchange in aside.exchanges))
+
+    @property
+    def _last_id(self) -> int:
+        return max((exchange.id for exchange in self.everything), default=0)
+
+    @property
+    def characters(self) -> int:
+        """How long it is with all its branches."""
+        return sum(exchange.characters for exchange in self.everything)
 
     @property
     def pictures(self) -> frozenset[str]:
         """The ids of all pictures in it."""
-        return frozenset(picture.id for exchange in self.exchanges for picture in exchange.question.pictures)
+        return frozenset(picture.id for exchange in self.everything for picture in exchange.question.pictures)
+
+
+def _counted(exchanges: tuple[Exchange, ...], last: int) -> tuple[Exchange, ...]:
+    counted = []
+    for exchange in exchanges:
+        last = last if exchange.id else last + 1
+        counted.append(exchange if exchange.id else replace(exchange, id=last))
+    return tuple(counted)
 
 
 def split_thinking(text: str) -> tuple[str, str, bool]:
@@ -159,10 +231,12 @@ def to_json(conversation: Conversation) -> dict[str, Any]:
 def from_json(data: Mapping[str, Any]) -> Conversation:
     """From the store; ValueError where it isn't one. An answer that was under way then has been cut off."""
     conversation: Conversation = _adapter().validate_python(data)
-    return replace(
-        conversation,
-        exchanges=tuple(replace(e, answers=tuple(map(_settled, e.answers))) for e in conversation.exchanges),
-    )
+    asides = tuple(replace(aside, exchanges=_all_settled(aside.exchanges)) for aside in conversation.asides)
+    return replace(conversation, exchanges=_all_settled(conversation.exchanges), asides=asides)
+
+
+def _all_settled(exchanges: tuple[Exchange, ...]) -> tuple[Exchange, ...]:
+    return tuple(replace(exchange, answers=tuple(map(_settled, exchange.answers))) for exchange in exchanges)
 
 
 def _settled(answer: Answer) -> Answer:

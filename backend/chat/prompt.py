@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from backend.chat.conversation import Answer, Conversation, Picture, Question, Sampling, split_thinking
@@ -11,12 +12,18 @@ PictureUrl = Callable[[Picture], str]
 
 
 def chat_request(
-    conversation: Conversation, lane: int, model_id: str, takes_images: bool, picture_url: PictureUrl
+    conversation: Conversation,
+    lane: int,
+    model_id: str,
+    takes_images: bool,
+    picture_url: PictureUrl,
+    go_on: tuple[Answer, str] | None = None,
 ) -> dict[str, Any]:
     """The request for the last question's answer in that lane, without ``stream``.
 
     An earlier question that nobody answered is left out with its answer: chat templates want turns to alternate.
-    Earlier pictures are left out where the model takes none.
+    Earlier pictures are left out where the model takes none. ``go_on``: an answer that was cut off, and the words that
+    ask for its rest; every template takes these, while one that goes on with an unfinished turn is rare.
     """
     sampling = conversation.sampling
     messages: list[dict[str, Any]] = []
@@ -29,7 +36,13 @@ def chat_request(
             messages.extend(answer_messages(answer))
     last = conversation.exchanges[-1]
     messages.append(question_message(last.question, takes_images, picture_url))
-    if len(last.answers) > lane:
+    if go_on is not None:
+        begun, words = go_on
+        messages.extend(answer_messages(begun))
+        messages.append({"role": "user", "content": words})
+        done = len(begun.rounds)
+        messages.extend(round_messages(replace(last.answers[lane], rounds=last.answers[lane].rounds[done:])))
+    elif len(last.answers) > lane:
         messages.extend(round_messages(last.answers[lane]))
     return {"model": model_id, "messages": messages, **sampling_fields(sampling)}
 

@@ -12,11 +12,13 @@ MAX_CALLS = 16  # a round
 
 @dataclass(frozen=True)
 class Tool:
-    """One function: what the model is told of it, and what it does with two numbers."""
+    """One function: what the model is told of it, what it does with two numbers, and that as a Python expression of a
+    and b, for the code that the page shows."""
 
     name: str
     description: str
     run: Callable[[float, float], float]
+    expression: str
 
     def schema(self) -> dict[str, Any]:
         """As the request's ``tools`` has it."""
@@ -31,8 +33,8 @@ class Tool:
 TOOLS: Mapping[str, Tool] = {
     tool.name: tool
     for tool in (
-        Tool("add", "Compute the sum of two numbers", lambda a, b: a + b),
-        Tool("mul", "Compute the product of two numbers", lambda a, b: a * b),
+        Tool("add", "Compute the sum of two numbers", lambda a, b: a + b, "a + b"),
+        Tool("mul", "Compute the product of two numbers", lambda a, b: a * b, "a * b"),
     )
 }
 

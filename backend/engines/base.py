@@ -5,53 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from backend.engines.flags import Capabilities
 from backend.errors import Message
+from backend.machine.machine import Environment, Machine
 from backend.models.checkpoint import ModelInfo
 from backend.processes.command import CommandSpec
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """One GPU (or MIG device), as NVML names it. ``id`` is what CUDA_VISIBLE_DEVICES takes: index, or a MIG's UUID."""
-
-    id: str
-    uuid: str
-    name: str
-    total_bytes: int
-    free_bytes: int | None
-
-
-@dataclass(frozen=True)
-class Environment:
-    """A Python that has LMDeploy or transformers. ``id`` is the path of its python, ``label`` what a person reads.
-
-    Versions are "" where the package is absent. ``torch_cuda`` and ``turbomind_cuda`` are the CUDA versions ("13.0",
-    "12") they were built for. ``capabilities`` are empty until its command lines have been asked. ``problem`` says why
-    it can't be used at all, with the remedy; whether it fits the GPUs' driver is environments.gpu_problem's answer.
-    """
-
-    id: str
-    label: str
-    python: Path
-    kind: str  # "console", "internlm2", "found"
-    lmdeploy: str = ""
-    transformers: str = ""
-    torch: str = ""
-    torch_cuda: str = ""
-    turbomind_cuda: str = ""
-    capabilities: Capabilities = field(default=Capabilities(), repr=False)
-    problem: Message | None = None
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the console runs on: GPUs, driver and the CUDA it supports ("" without one), and the Pythons found."""
-
-    gpus: tuple[Gpu, ...]
-    driver: str
-    driver_cuda: str
-    environments: tuple[Environment, ...]
 
 
 @dataclass(frozen=True)
@@ -61,7 +18,8 @@ class ServeConfig:
     ``model`` is a folder, a hub id, or, for the external engine, unused beside ``address``. ``environment`` "" lets
     the console choose. ``gpus`` () means the first one. ``port`` None means a free one. ``model_name`` "" means the
     folder's name. ``extra`` is further flags as a shell would split them (flags.split_extra). ``api_key`` is for the
-    external engine only; it is never stored with the rest nor logged.
+    external engine and a proxy's new nodes; it is never stored with the rest nor logged. ``nodes`` are the addresses of
+    the servers behind a proxy.
     """
 
     engine: str
@@ -80,6 +38,7 @@ class ServeConfig:
     extra: tuple[str, ...] = ()
     address: str = ""
     api_key: str = field(default="", repr=False)
+    nodes: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

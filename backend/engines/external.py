@@ -1,14 +1,37 @@
 """A server that runs already, here or elsewhere, with an OpenAI-compatible address. Pure."""
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from backend.engines import checks
-from backend.engines.base import Environment, Machine, ServeConfig
+from backend.engines.base import ServeConfig
 from backend.errors import Message
+from backend.machine.machine import Environment, Machine
+from backend.machine.network import connectable, is_loopback, numeric
 from backend.models.checkpoint import ModelInfo
+
+BACKSLASH = "\\"
+MOST_SHOWN = 200  # characters of an address in a message
+# What people copy along with the API's address: an endpoint of it, or a page beside it.
+ENDS = ("/chat/completions", "/completions", "/models", "/embeddings", "/responses", "/docs", "/redoc", "/openapi.json")
+_VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?", re.IGNORECASE)
+_DOTS = str.maketrans("。．｡", "...")
+_QUOTES = r"\s\"'`“”‘’「」『』《》<>"
+_AROUND = re.compile(rf"^[{_QUOTES}(]+|[{_QUOTES}),;，；。、]+$")
+# OPENAI_BASE_URL=…, export X=…, set X=…, $env:X = …, "base_url": …, --base-url …, 地址：…
+_ASSIGNED = re.compile(
+    r"^(?:(?:export|set|setx|env)\s+|\$env:)?[\"']?(?!https?\b)\w[\w.]*[\"']?\s*(?:=\s*|:\s+|:(?=[\"'`]|https?:))"
+    r"|^--?[A-Za-z][\w-]*(?:\s*=\s*|\s+)",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(r"(https?)\s*[:;]?\s*[/\\]+\s*", re.IGNORECASE)
+_BARE_IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.:]*(?:%\w+)?")
+_INNER = (".local", ".lan", ".internal", ".home", ".intranet", ".localdomain", ".home.arpa", ".cluster.local")
+_BLANK = re.compile(r"\s")
 
 
 @dataclass(frozen=True)
@@ -32,9 +55,9 @@ class External:
 
     def check(self, config: ServeConfig, model: ModelInfo | None, machine: Machine) -> tuple[Message, ...]:
         """The address, and the key, which goes into a header."""
-        messages = list(checks.check_address(config.address))
+        messages = list(check_address(config.address))
         if checks.CONTROL.search(config.api_key) or not config.api_key.isascii():
-            messages.append(Message("engines.external.bad-key", field="deploy-api-key"))
+            messages.append(Message("engines.external.bad-key", field="api_key"))
         return tuple(messages)
 
     def command(
@@ -48,17 +71,111 @@ class External:
         return config.model_name
 
 
-def base_url(address: str) -> str:
-    """The address up to and with "/v1": "http://gpu:23333" and "http://gpu:23333/v1/" → "http://gpu:23333/v1".
+def check_address(address: str) -> tuple[Message, ...]:
+    """What is wrong with an address that ``clean_address`` has put right, and what of it is left out."""
+    text = address.strip()
+    if not text:
+        return (Message("engines.external.no-address", field="address"),)
+    try:
+        parts = _parts(text)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        netloc = parts.netloc
+        if "@" not in netloc:
+            connectable(parts.hostname or "")
+    except ValueError:
+        good, netloc = False, text.partition("://")[2].partition("/")[0]
+    if "@" in netloc:
+        return (Message("engines.external.credentials", field="address"),)
+    if not good or checks.CONTROL.search(text) or _BLANK.search(text):
+        return (Message("engines.external.bad-address", {"value": shown(text)}, "address"),)
+    if parts.query or parts.fragment:
+        return (
+            Message("engines.external.query-left-out", {"value": origin(parts) + parts.path}, "address", "warning"),
+        )
+    return ()
 
-    Raises ValueError for an address that checks.check_address refuses.
+
+def clean_address(text: str) -> str:
+    """The address in what a person pasted: without what stood around it, with a scheme. Nothing is judged here.
+
+    ``OPENAI_BASE_URL="http://gpu:8000/v1"`` → ``http://gpu:8000/v1``; ``127.0.0.1:23333`` → ``http://127.0.0.1:23333``.
     """
-    if checks.check_address(address):
+    address = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    before = None
+    while address != before:  # quotes around an assignment, and around its value
+        before = address
+        address = _AROUND.sub("", address)
+        address = _ASSIGNED.sub("", address, count=1)
+    if not address:
+        return ""
+    if slashes := _SCHEME.match(address):
+        rest = address[slashes.end() :]
+        address = f"{slashes[1].lower()}://{rest.replace(BACKSLASH, '/') if BACKSLASH in slashes[0] else rest}"
+    elif "://" not in address:
+        address = _with_scheme(address)
+    scheme, _, rest = address.partition("://")
+    netloc, slash, path = rest.partition("/")
+    return f"{scheme}://{netloc.translate(_DOTS)}{slash}{path}"
+
+
+def base_url(address: str) -> str:
+    """What an OpenAI client takes, by custom: the API's path as given where it names a version, else with /v1.
+
+    "http://gpu:23333" → "http://gpu:23333/v1"; "http://gpu/api/paas/v4/models" → "http://gpu/api/paas/v4". Raises
+    ValueError for an address that ``check_address`` refuses.
+    """
+    given, *others = candidates(address)
+    return next((other for other in others if other == f"{given}/v1"), given)
+
+
+def candidates(address: str) -> tuple[str, ...]:
+    """The base URLs to try: as given first, then where such APIs usually lie. Raises ValueError as ``base_url``."""
+    if any(message.level == "error" for message in check_address(address)):
         raise ValueError(address)
-    parts = urlsplit(address.strip())
-    path = parts.path.rstrip("/")
-    for end in ("/chat/completions", "/models"):
-        path = path.removesuffix(end)
-    if not path.endswith("/v1"):
-        path += "/v1"
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+    parts = _parts(address.strip())
+    path = re.sub("/{2,}", "/", parts.path).rstrip("/")
+    while end := next((end for end in ENDS if path.endswith(end)), ""):
+        path = path.removesuffix(end).rstrip("/")
+    path = quote(path, safe="/%:@!$&'()*+,;=~-._")
+    more: tuple[str, ...] = ("/v1",)
+    last = path.rpartition("/")[2]
+    if _VERSION.fullmatch(last):
+        more = ("/openai",) if "beta" in last else ()
+    elif last == "openai" and any(_VERSION.fullmatch(part) for part in path.split("/")):
+        more = ()
+    elif not path:
+        more = ("/v1", "/api/v1", "/openai/v1")
+    return tuple(origin(parts) + path + end for end in ("", *more))
+
+
+def origin(parts: SplitResult) -> str:
+    """Scheme, host and port, the host so that a client can go there."""
+    host = connectable(parts.hostname or "")
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
+
+
+def shown(address: str) -> str:
+    """The address for a message: bounded, control characters visible."""
+    return "".join(c if c.isprintable() else "�" for c in address[:MOST_SHOWN])
+
+
+def _parts(address: str) -> SplitResult:
+    """Raises ValueError for what is no address, a port that is none included."""
+    parts = urlsplit(address)
+    _ = parts.port
+    if parts.netloc.endswith(":"):  # "http://gpu:" says nothing of a port
+        parts = parts._replace(netloc=parts.netloc.rstrip(":"))
+    return parts
+
+
+def _with_scheme(address: str) -> str:
+    """http, save for a public name without a port: its key must not go there in plain."""
+    address = address.lstrip("/\\")
+    if re.fullmatch(r":?\d{1,5}", address):  # a port of this machine, as the course writes it
+        return f"http://127.0.0.1:{address.lstrip(':')}"
+    if _BARE_IPV6.fullmatch(address) and numeric(address) is not None:
+        return f"http://[{address}]"
+    host = address.partition("/")[0]
+    public = ":" not in host and "." in host.strip(".") and numeric(host) is None and not is_loopback(host)
+    return f"{'https' if public and not host.endswith(_INNER) else 'http'}://{address}"

@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.engines import checks
-from backend.engines.base import Environment, Machine, ServeConfig
-from backend.engines.choice import (
-    capabilities_known,
-    capabilities_of,
-    choose_environment,
-    gpu_problem,
-    lmdeploy_unavailable,
-)
-from backend.engines.flags import LMDEPLOY_OWNED, Flag, check_extra, find
-from backend.engines.flags import choices as flag_choices
+from backend.engines.base import ServeConfig
+from backend.engines.choice import choose_environment
+from backend.engines.conditions import check_conditions, flag_names
 from backend.errors import ConsoleError, Message
+from backend.machine import programs
+from backend.machine.fit import capabilities_known, capabilities_of, gpu_problem, lmdeploy_unavailable
+from backend.machine.flags import LMDEPLOY_OWNED, Flag, check_extra, find
+from backend.machine.flags import choices as flag_choices
+from backend.machine.machine import Environment, Machine
 from backend.models.checkpoint import ModelInfo
 from backend.processes.command import Argument, CommandSpec, SecretFile
 
@@ -70,7 +68,7 @@ class LMDeployEngine(ABC):
     def refuses(self, model: ModelInfo) -> Message | None:
         """A broken folder, or an architecture that the engine doesn't know."""
         if model.problem is not None:
-            return Message(model.problem.key, model.problem.params, "deploy-model")
+            return Message(model.problem.key, model.problem.params, "model")
         return None if self.knows(model, None) else self.unknown_architecture(model, None)
 
     def unknown_architecture(self, model: ModelInfo, environment: Environment | None) -> Message:
@@ -80,7 +78,7 @@ class LMDeployEngine(ABC):
         name = model.architecture
         if model.text_architecture != name:
             name += f" ({model.text_architecture})"
-        return Message(key, {"engine": self.name, "architecture": name}, "deploy-model")
+        return Message(key, {"engine": self.name, "architecture": name}, "model")
 
     def check(self, config: ServeConfig, model: ModelInfo | None, machine: Machine) -> tuple[Message, ...]:
         """Everything wrong or worth knowing."""
@@ -98,10 +96,11 @@ class LMDeployEngine(ABC):
                 messages.append(self.unknown_architecture(model, environment))
             messages += self._model_traps(config, model, capabilities_of(environment).serve)
             messages += self.traps(config, model)
+            messages += check_conditions(config, model, environment, machine)
         choices = self.choices(environment)
-        messages += checks.check_choice(config.model_format, choices["model_format"], "deploy-model-format")
-        messages += checks.check_choice(str(config.quant_policy), choices["quant_policy"], "deploy-quant-policy")
-        messages += checks.check_choice(config.dtype, choices["dtype"], "deploy-dtype")
+        messages += checks.check_choice(config.model_format, choices["model_format"], "model_format")
+        messages += checks.check_choice(str(config.quant_policy), choices["quant_policy"], "quant_policy")
+        messages += checks.check_choice(config.dtype, choices["dtype"], "dtype")
         messages += checks.check_gpus(config, model, machine)
         messages += checks.check_ratio(config)
         messages += checks.check_session_len(config, model)
@@ -114,16 +113,16 @@ class LMDeployEngine(ABC):
         self, config: ServeConfig, model: ModelInfo | None, environment: Environment, port: int, key_file: Path
     ) -> CommandSpec:
         """`lmdeploy serve api_server MODEL …`; flags that this LMDeploy's parser doesn't have are left out."""
-        known = capabilities_of(environment).serve
+        parser = capabilities_of(environment).serve
         path = str(model.path) if model is not None else config.model
-        argv: list[Argument] = [*_program(environment), "serve", "api_server", path]
+        argv: list[Argument] = [*programs.lmdeploy(environment), "serve", "api_server", path]
         argv += ["--server-name", HOST, "--server-port", str(port)]
-        if self.name != _default(known, "--backend", "turbomind"):
+        if self.name != _default(parser, "--backend", "turbomind"):
             argv += ["--backend", self.name]
         name = self.model_id(config, model)
         # A name that begins with a dash would be read as a flag.
         argv += [f"--model-name={name}"] if name.startswith("-") else ["--model-name", name]
-        if config.model_format != "auto":
+        if config.model_format != "auto" and not self._left_out(config, model):
             argv += ["--model-format", config.model_format]
         if config.quant_policy:
             argv += ["--quant-policy", str(config.quant_policy)]
@@ -134,16 +133,16 @@ class LMDeployEngine(ABC):
         if config.session_len is not None:
             argv += ["--session-len", str(config.session_len)]
         dtype = needed_dtype(config, model)
-        if dtype != "auto" and find(known, "--dtype"):
+        if dtype != "auto" and find(parser, "--dtype"):
             argv += ["--dtype", dtype]
-        if config.trust_remote_code and find(known, "--trust-remote-code"):
+        if config.trust_remote_code and find(parser, "--trust-remote-code"):
             argv.append("--trust-remote-code")
-        if find(known, "--api-keys"):
+        if find(parser, "--api-keys"):
             argv += ["--api-keys", SecretFile(key_file)]
         for flag in ("--allow-origins", "--allowed-media-domains"):
-            if find(known, flag):
+            if find(parser, flag):
                 argv += [flag, NOBODY]
-        argv += self.reporting(config, known)
+        argv += self.reporting(config, parser)
         argv += config.extra
         secret_entry = (str(environment.python), str(ENTRY))
         return CommandSpec(tuple(argv), _variables(config, model), secret_entry=secret_entry)
@@ -156,6 +155,10 @@ class LMDeployEngine(ABC):
         """The given name, else the folder's or the hub repository's."""
         return config.model_name or (model.name if model is not None else config.model)
 
+    def _left_out(self, config: ServeConfig, model: ModelInfo | None) -> bool:
+        """The tutorials' `--model-format hf` says "not quantized"; newer PyTorch engines take it for a quantization."""
+        return self.name == "pytorch" and config.model_format == "hf" and (model is None or not model.quantization)
+
     def _model_traps(self, config: ServeConfig, model: ModelInfo, known: Sequence[Flag]) -> tuple[Message, ...]:
         """What both engines stumble over in this model with these settings. An LMDeploy that has no flag for trust runs
         a model's own code always."""
@@ -163,14 +166,20 @@ class LMDeployEngine(ABC):
         if config.model_format in {"awq", "gptq"} and not model.quantization:
             # LMDeploy ignores the format then and serves in 16 bits, silently.
             params = {"format": config.model_format, "model": model.name}
-            messages.append(Message("engines.format-unquantized", params, "deploy-model-format"))
+            messages.append(Message("engines.format-unquantized", params, "model_format"))
         elif config.model_format not in {"auto", model.quantization} and model.quantization:
             params = {"format": config.model_format, "quantization": model.quantization, "model": model.name}
-            messages.append(Message("engines.format-mismatch", params, "deploy-model-format"))
+            messages.append(Message("engines.format-mismatch", params, "model_format"))
+        elif config.model_format == "auto" and model.quantization_source in {"file", "tensors"}:
+            # LMDeploy goes by config.json alone and would look for plain weights.
+            params = {"quantization": model.quantization, "model": model.name}
+            offered = model.quantization in flag_choices(known, "--model-format")
+            key = "engines.format-undeclared" if offered else "engines.format-unknown"
+            messages.append(Message(key, params, "model_format" if offered else "model"))
         if model.needs_remote_code and not config.trust_remote_code and find(known, "--trust-remote-code"):
             # Without it the original InternVL2 dies while loading, and so does a model with a tokenizer of its own.
             params = {"model": model.name, "architecture": model.architecture}
-            field = "deploy-trust-remote-code"
+            field = "trust_remote_code"
             if model.architecture == "InternVLChatModel" or model.own_tokenizer:
                 messages.append(Message("engines.needs-trust", params, field))
             else:
@@ -178,26 +187,27 @@ class LMDeployEngine(ABC):
         dtype = needed_dtype(config, model)
         if dtype != config.dtype and find(known, "--dtype"):
             params = {"model": model.name, "dtype": dtype}
-            messages.append(Message("engines.dtype-added", params, "deploy-dtype", "info"))
+            messages.append(Message("engines.dtype-added", params, "dtype", "info"))
         return tuple(messages)
 
     def _check_flags(
         self, config: ServeConfig, model: ModelInfo | None, environment: Environment | None
     ) -> tuple[Message, ...]:
         """Further flags against the environment's parser, and the safety flags that it lacks."""
-        known = capabilities_of(environment).serve
+        parser = capabilities_of(environment).serve
         if environment is not None and not capabilities_known(environment):
             params = {"environment": environment.label, "version": environment.lmdeploy}
-            return (Message("engines.parser-unread", params, "deploy-lmdeploy"),)
-        messages = list(check_extra(config.extra, known, LMDEPLOY_OWNED))
-        lacking = [flag for flag in SAFETY_FLAGS if not find(known, flag)]
+            return (Message("engines.parser-unread", params, "environment"),)
+        messages = list(check_extra(config.extra, parser, LMDEPLOY_OWNED))
+        messages += flag_names(config, environment)
+        lacking = [flag for flag in SAFETY_FLAGS if not find(parser, flag)]
         if environment is not None and lacking:
             params = {"version": environment.lmdeploy, "flags": ", ".join(lacking)}
-            messages.append(Message("engines.safety-lacking", params, "deploy-lmdeploy", "warning"))
+            messages.append(Message("engines.safety-lacking", params, "environment", "warning"))
         own_code = config.trust_remote_code or (model is not None and model.needs_remote_code)
-        if own_code and environment is not None and not find(known, "--trust-remote-code"):
+        if own_code and environment is not None and not find(parser, "--trust-remote-code"):
             params = {"version": environment.lmdeploy}
-            messages.append(Message("engines.always-trusts", params, "deploy-trust-remote-code", "warning"))
+            messages.append(Message("engines.always-trusts", params, "trust_remote_code", "warning"))
         return tuple(messages)
 
 
@@ -213,12 +223,6 @@ def needed_dtype(config: ServeConfig, model: ModelInfo | None) -> str:
         if model.dtype == "float32":
             return "bfloat16"
     return config.dtype
-
-
-def _program(environment: Environment) -> tuple[str, ...]:
-    """The lmdeploy of that environment, by its full path; its Python where there is no such script."""
-    script = environment.python.parent / "lmdeploy"
-    return (str(script),) if script.exists() else (str(environment.python), "-m", "lmdeploy")
 
 
 def _default(flags: Sequence[Flag], name: str, otherwise: str) -> str:

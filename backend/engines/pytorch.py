@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.engines.base import Environment, ServeConfig
-from backend.engines.choice import capabilities_of
+from backend.engines.base import ServeConfig
 from backend.engines.lmdeploy import LMDeployEngine
 from backend.errors import Message
+from backend.machine.fit import capabilities_of
+from backend.machine.machine import Environment
 from backend.models.checkpoint import ModelInfo
 
 
@@ -18,8 +19,8 @@ class PyTorch(LMDeployEngine):
 
     def knows(self, model: ModelInfo, environment: Environment | None) -> bool:
         """By its list of models. An old version that lists none is asked nothing."""
-        known = capabilities_of(environment).pytorch_architectures
-        return not known or model.architecture in known
+        architectures = capabilities_of(environment).pytorch_architectures
+        return not architectures or model.architecture in architectures
 
     def quant_policies(self, offered: Sequence[str]) -> tuple[str, ...]:
         """All that the parser takes."""
@@ -28,5 +29,5 @@ class PyTorch(LMDeployEngine):
     def traps(self, config: ServeConfig, model: ModelInfo) -> tuple[Message, ...]:
         """A natively laid out InternVL that was quantized stops with a KeyError for its unquantized projector."""
         if model.architecture == "InternVLForConditionalGeneration" and model.quantization == "awq":
-            return (Message("engines.pytorch-internvl-awq", {"model": model.name}, "deploy-engine", "warning"),)
+            return (Message("engines.pytorch-internvl-awq", {"model": model.name}, "engine", "warning"),)
         return ()

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.engines import checks
-from backend.engines.base import Environment, Machine, ServeConfig
-from backend.engines.choice import capabilities_of, choose_environment, needs_transformers4
-from backend.engines.flags import TRANSFORMERS_OWNED, check_extra
+from backend.engines.base import ServeConfig
+from backend.engines.choice import choose_environment
 from backend.errors import ConsoleError, Message
+from backend.machine import programs
+from backend.machine.fit import capabilities_of, needs_transformers4
+from backend.machine.flags import TRANSFORMERS_OWNED, check_extra
+from backend.machine.machine import Environment, Machine
 from backend.models.checkpoint import ModelInfo
 from backend.processes.command import CommandSpec
 
@@ -32,18 +35,18 @@ class Transformers:
         """Some environment must have transformers 5: the older `transformers serve` blocks and hangs."""
         if any(_good(environment) for environment in machine.environments):
             return None
-        return Message("environments.no-transformers", field="deploy-engine")
+        return Message("environments.no-transformers", field="engine")
 
     def refuses(self, model: ModelInfo) -> Message | None:
         """AWQ and GPTQ weights don't load on the CPU; the original InternVL2's and InternLM2's own code doesn't run in
         transformers 5."""
         params = {"model": model.name, "quantization": model.quantization, "architecture": model.architecture}
         if model.problem is not None:
-            return Message(model.problem.key, model.problem.params, "deploy-model")
+            return Message(model.problem.key, model.problem.params, "model")
         if model.quantization in NEEDS_PACKAGES:
-            return Message("engines.cpu-quantized", params, "deploy-model")
+            return Message("engines.cpu-quantized", params, "model")
         if model.architecture == "InternVLChatModel" or needs_transformers4(model):
-            return Message("engines.cpu-own-code", params, "deploy-model")
+            return Message("engines.cpu-own-code", params, "model")
         return None
 
     def check(self, config: ServeConfig, model: ModelInfo | None, machine: Machine) -> tuple[Message, ...]:
@@ -56,7 +59,7 @@ class Transformers:
                 messages.append(environment.problem)
             elif not _good(environment):
                 params = {"environment": environment.label, "version": environment.transformers or "–"}
-                messages.append(Message("environments.old-transformers", params, "deploy-lmdeploy"))
+                messages.append(Message("environments.old-transformers", params, "environment"))
         except ConsoleError as error:
             messages += error.messages
         messages += checks.check_model(config, model)
@@ -65,16 +68,16 @@ class Transformers:
             messages += [refusal] if refusal is not None else []
             if refusal is None and model.needs_remote_code and not config.trust_remote_code:
                 params = {"model": model.name, "architecture": model.architecture}
-                messages.append(Message("engines.needs-trust", params, "deploy-trust-remote-code"))
+                messages.append(Message("engines.needs-trust", params, "trust_remote_code"))
             if "@" in str(model.path):
-                messages.append(Message("engines.cpu-at-sign", {"path": str(model.path)}, "deploy-model"))
+                messages.append(Message("engines.cpu-at-sign", {"path": str(model.path)}, "model"))
             if refusal is None and model.quantization:
                 params = {"model": model.name, "quantization": model.quantization}
-                messages.append(Message("engines.cpu-may-not-load", params, "deploy-model", "warning"))
-        messages += checks.check_choice(config.dtype, DTYPES, "deploy-dtype")
+                messages.append(Message("engines.cpu-may-not-load", params, "model", "warning"))
+        messages += checks.check_choice(config.dtype, DTYPES, "dtype")
         messages += checks.check_port(config)
         messages += check_extra(config.extra, capabilities_of(environment).transformers_serve, TRANSFORMERS_OWNED)
-        messages.append(Message("engines.open-server", field="deploy-engine", level="info"))
+        messages.append(Message("engines.open-server", field="engine", level="info"))
         return tuple(messages)
 
     def command(
@@ -86,11 +89,17 @@ class Transformers:
         model list answers 500 where that folder doesn't exist.
         """
         path = self.model_id(config, model)
-        script = environment.python.parent / "transformers"
-        program = (
-            (str(script),) if script.exists() else (str(environment.python), "-m", "transformers.cli.transformers")
-        )
-        argv = [*program, "serve", path, "--device", "cpu", "--host", HOST, "--port", str(port)]
+        argv = [
+            *programs.transformers(environment),
+            "serve",
+            path,
+            "--device",
+            "cpu",
+            "--host",
+            HOST,
+            "--port",
+            str(port),
+        ]
         if config.dtype != "auto":
             argv += ["--dtype", config.dtype]
         if config.trust_remote_code:

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.engines.base import Environment, ServeConfig
-from backend.engines.choice import capabilities_of
-from backend.engines.flags import Flag, choices
+from backend.engines.base import ServeConfig
 from backend.engines.lmdeploy import LMDeployEngine
 from backend.errors import Message, Value
+from backend.machine.fit import capabilities_of
+from backend.machine.flags import Flag, choices
+from backend.machine.machine import Environment
 from backend.models.checkpoint import ModelInfo
 
-GROUP_SIZES = {"awq": (128,), "gptq": (128,)}  # lmdeploy/turbomind/converter.py
 INTERNVL = frozenset({"InternVLChatModel", "InternVLForConditionalGeneration", "InternS1ForConditionalGeneration"})
 QUANT_POLICIES = frozenset(
     {"0", "4", "8"}
@@ -25,12 +25,12 @@ class TurboMind(LMDeployEngine):
 
     def knows(self, model: ModelInfo, environment: Environment | None) -> bool:
         """InternVL's text model must be one of TurboMind's too. An old version that lists none is asked nothing."""
-        known = capabilities_of(environment).turbomind_architectures
-        if not known:
+        architectures = capabilities_of(environment).turbomind_architectures
+        if not architectures:
             return True
-        if model.architecture in INTERNVL and model.text_architecture not in known:
+        if model.architecture in INTERNVL and model.text_architecture not in architectures:
             return False
-        return model.architecture in known
+        return model.architecture in architectures
 
     def reporting(self, config: ServeConfig, known: Sequence[Flag]) -> tuple[str, ...]:
         """At INFO it prints the size of its KV cache, at 0.4% of its tokens/s (tests/gpu/log_level_cost.py).
@@ -49,15 +49,7 @@ class TurboMind(LMDeployEngine):
         messages: list[Message] = []
         params: dict[str, Value] = {"bits": config.quant_policy, "head_dim": model.head_dim, "model": model.name}
         if config.quant_policy == 4 and model.head_dim == 64:
-            messages.append(Message("engines.kv-int4-head-dim-64", params, "deploy-quant-policy"))
+            messages.append(Message("engines.kv-int4-head-dim-64", params, "quant_policy"))
         elif config.quant_policy in {4, 8} and model.head_dim not in {0, 128}:
-            messages.append(Message("engines.kv-head-dim", params, "deploy-quant-policy", "warning"))
-        sizes = GROUP_SIZES.get(model.quantization, ())
-        if sizes and model.group_size and model.group_size not in sizes:
-            about: dict[str, Value] = {
-                "model": model.name,
-                "group_size": model.group_size,
-                "sizes": ", ".join(map(str, sizes)),
-            }
-            messages.append(Message("engines.group-size", about, "deploy-model"))
+            messages.append(Message("engines.kv-head-dim", params, "quant_policy", "warning"))
         return tuple(messages)

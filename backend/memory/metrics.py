@@ -1,11 +1,12 @@
 """An LMDeploy server's /metrics: how full its KV cache is and how busy it is."""
 
 import contextlib
-import http.client
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+from backend.machine.fetch import Fetcher
 
 TIMEOUT_SECONDS = 0.25
 EVERY_SECONDS = 2.0
@@ -31,24 +32,26 @@ class Metrics:
 
 def parse(text: str) -> Metrics | None:
     """LMDeploy's lines of a Prometheus page, summed over its engines (usage: the fullest); None without them."""
-    found: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
     for name, value in _LINE.findall(text):
         with contextlib.suppress(ValueError):
-            found.setdefault(name, []).append(float(value))
-    if "gpu_cache_usage_perc" not in found:
+            number = float(value)
+            if math.isfinite(number):  # "1e999" is no number of requests
+                values.setdefault(name, []).append(number)
+    if "gpu_cache_usage_perc" not in values:
         return None
     return Metrics(
-        usage=min(1.0, max(0.0, *found["gpu_cache_usage_perc"], 0.0)),
-        running=round(sum(found.get("num_requests_running", ()))),
-        waiting=round(sum(found.get("num_requests_waiting", ()))),
-        generated=sum(found.get("generation_tokens_total", ())),
+        usage=min(1.0, max(0.0, *values["gpu_cache_usage_perc"], 0.0)),
+        running=round(sum(values.get("num_requests_running", ()))),
+        waiting=round(sum(values.get("num_requests_waiting", ()))),
+        generated=sum(values.get("generation_tokens_total", ())),
     )
 
 
 @dataclass
 class _Server:
-    connection: http.client.HTTPConnection
-    headers: dict[str, str]
+    url: str
+    key: str
     next_at: float = 0.0
     last: Metrics | None = None
     last_at: float = 0.0
@@ -56,7 +59,7 @@ class _Server:
 
 
 class MetricsReader:
-    """Asks servers now and then over connections kept open. For the sampler's thread only.
+    """Asks servers now and then. For the sampler's thread only.
 
     A server that doesn't answer at once is left alone for a while, so that it never holds up the samples.
     """
@@ -64,6 +67,7 @@ class MetricsReader:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._servers: dict[str, _Server] = {}
+        self._fetcher = Fetcher(keep=False)
 
     def read(self, server: str, base_url: str, key: str) -> tuple[Metrics, float | None] | None:
         """The newest figures and tokens per second between the last two scrapes; None where there are none.
@@ -71,20 +75,17 @@ class MetricsReader:
         ``key`` is the server's API key: LMDeploy guards /metrics with it too.
         """
         now = self._clock()
-        known = self._servers.get(server)
-        if known is None:
-            address = urlsplit(base_url)
-            connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
-            known = _Server(connection, {"Authorization": f"Bearer {key}"} if key else {})
-            self._servers[server] = known
-        if now >= known.next_at:
-            self._scrape(known, now)
-        return (known.last, known.tokens_per_second) if known.last is not None else None
+        page = self._servers.get(server)
+        if page is None:
+            page = self._servers[server] = _Server(base_url.removesuffix("/v1") + "/metrics", key)
+        if now >= page.next_at:
+            self._scrape(page, now)
+        return (page.last, page.tokens_per_second) if page.last is not None else None
 
     def keep(self, servers: set[str]) -> None:
         """Forgets all others."""
         for gone in set(self._servers) - servers:
-            self._servers.pop(gone).connection.close()
+            del self._servers[gone]
 
     def _scrape(self, server: _Server, now: float) -> None:
         metrics = self._get(server)
@@ -98,14 +99,5 @@ class MetricsReader:
         server.last, server.last_at = metrics, now
 
     def _get(self, server: _Server) -> Metrics | None:
-        try:
-            server.connection.request("GET", "/metrics", headers=server.headers)
-            response = server.connection.getresponse()
-            body = response.read(_MOST_BYTES)
-            if response.status != 200 or len(body) == _MOST_BYTES:
-                server.connection.close()
-                return None
-            return parse(body.decode("utf-8", "replace"))
-        except (OSError, http.client.HTTPException):
-            server.connection.close()
-            return None
+        page = self._fetcher.get(server.url, server.key, deadline_s=TIMEOUT_SECONDS, most_bytes=_MOST_BYTES)
+        return parse(page.content.decode("utf-8", "replace")) if page.status == 200 else None

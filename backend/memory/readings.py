@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backend.memory.host import HostReading
-from backend.memory.nvml import GpuReading
+from backend.machine.host import HostReading
+from backend.machine.nvml import GpuReading
 
 
 @dataclass(frozen=True, slots=True)

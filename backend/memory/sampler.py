@@ -3,16 +3,15 @@
 import logging
 import threading
 import time
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from backend.memory.live_source import Source, boot_seconds
 from backend.memory.load_log import LoadFacts
 from backend.memory.readings import Event, GpuSample, Owner, Reading, Sample
 from backend.memory.shares import Ledger, by_process
-from backend.memory.source import Source, boot_seconds
 
 MIN_INTERVAL, MAX_INTERVAL, DEFAULT_INTERVAL = 0.2, 5.0, 1.0
 HOUR, DAY, MINUTE = 3600.0, 86400.0, 60.0
@@ -96,8 +95,8 @@ class Sampler:
             if server in self._pictured:
                 return
             self._pictured.add(server)
-            known = self._owners.get(server)
-            name = known.name if known else server
+            owner = self._owners.get(server)
+            name = owner.name if owner else server
             self._marks.append(Event(self._clock(), "vram.event.picture", server, name))
 
     def facts(self, server: str) -> LoadFacts:
@@ -120,11 +119,11 @@ class Sampler:
             newer = ring[-1].number - number if ring else 0
             # The hour's numbers have no gaps, so that a page that is up to date costs next to nothing.
             skip = max(0, len(ring) - newer) if ring is self._hour else 0
-            found = [s for s in islice(ring, skip, None) if s.number > number and s.at >= now - window]
+            samples = [s for s in islice(ring, skip, None) if s.number > number and s.at >= now - window]
         if step > self._interval:
-            found = [sample for sample in found if sample.at // step < now // step]
-        upto = found[-1].number if found else number
-        return Batch(thin(found, step) if step > self._interval else tuple(found), upto)
+            samples = [sample for sample in samples if sample.at // step < now // step]
+        upto = samples[-1].number if samples else number
+        return Batch(thin(samples, step) if step > self._interval else tuple(samples), upto)
 
     def events(self, window: float = HOUR) -> tuple[Event, ...]:
         """What happened in the last ``window`` seconds, oldest first."""
@@ -209,10 +208,3 @@ def _used(sample: Sample) -> int:
 def _drop(ring: deque[Sample], before: float) -> None:
     while ring and ring[0].at < before:
         ring.popleft()
-
-
-def nearest_before(samples: Iterable[Sample], at: float) -> Sample | None:
-    """The last sample not after that time."""
-    ordered = list(samples)
-    index = bisect_right([sample.at for sample in ordered], at)
-    return ordered[index - 1] if index else None

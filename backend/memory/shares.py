@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from backend.memory.nvml import GpuReading
+from backend.machine.nvml import GpuReading
 from backend.memory.readings import GpuSample, Owner
 
 

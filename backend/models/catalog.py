@@ -1,134 +1,218 @@
-"""The models on this machine: folders below a few roots, and the Hugging Face cache."""
+"""The models on this machine: folders below a few roots, and the caches of both hubs."""
 
 import os
-import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from backend.errors import InvalidInput, Message
-from backend.models.checkpoint import ModelInfo, read_model
+from backend.machine.flags import Capabilities, snapshot
+from backend.models.checkpoint import ModelInfo, broken_model, read_model
+from backend.models.hubs import (
+    HUB_ID,
+    copied_name,
+    hub_cache,
+    hub_id,
+    hub_snapshot,
+    hugging_face_caches,
+    is_downloading,
+    modelscope_caches,
+    modelscope_name,
+    repository_name,
+)
+from backend.models.kinds import HUB_PREFIX, is_model_folder, is_odd_folder
+from backend.models.listing import MOST_ENTRIES, Signature, list_folder, names_in
+from backend.outside_text import cause_of, clean, encodable
 from backend.settings import Settings
 
-DEMO_MODEL = Path(__file__).resolve().parents[2] / "assets" / "demo_model"
-HUB_PREFIX = "models--"
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-MOST_ENTRIES = 2000  # of one root: a home folder given by mistake must not stall the page
+__all__ = ["DEMO_MODEL", "HUB_ID", "Catalog", "default_roots", "hub_cache", "looks_like_path"]
 
-Signature = tuple[tuple[str, int, int], ...]
+DEMO_MODEL = Path(__file__).resolve().parents[2] / "assets" / "demo_model"
+NO_MODELS = frozenset({"lost+found"})
+
+# A folder to read: its path, its name, and why it can't be read where that is known already.
+Found = tuple[Path, str, Message | None]
+# What of the capabilities a model's facts depend on.
+Facts = tuple[object, ...]
 
 
 def default_roots(settings: Settings) -> tuple[Path, ...]:
-    """Where models are looked for: ``--models``, ~/models, /root/models, the Hugging Face cache, the bundled model."""
-    return (*settings.models, Path.home() / "models", Path("/root/models"), hub_cache(), DEMO_MODEL)
-
-
-def hub_cache() -> Path:
-    """The Hugging Face cache, by huggingface_hub's rules: HF_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME/huggingface/hub."""
-    if cache := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
-        return Path(cache).expanduser()
-    if home := os.environ.get("HF_HOME"):
-        return Path(home).expanduser() / "hub"
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface" / "hub"
+    """Where models are looked for: ``--models``, ~/models, /root/models, the hubs' caches, the bundled model."""
+    own = (*settings.models, Path.home() / "models", Path("/root/models"))
+    return (*own, *hugging_face_caches(), *modelscope_caches(), DEMO_MODEL)
 
 
 class Catalog:
-    """What the roots hold. A folder is read again only when its files changed. Safe to call from any thread."""
+    """What the roots hold. A folder is read again only when its files changed. Safe to call from any thread.
 
-    def __init__(self, roots: Sequence[Path]) -> None:
+    ``known`` gives what this machine's LMDeploy says of architectures.
+    """
+
+    def __init__(self, roots: Sequence[Path], known: Callable[[], Capabilities] = snapshot) -> None:
         self.roots = tuple(roots)
-        self._known: dict[Path, tuple[Signature, ModelInfo]] = {}
-        self._lock = threading.Lock()
+        self._capabilities = known
+        self._known: dict[Path, tuple[Signature, Facts, ModelInfo]] = {}
+        self._lock = threading.Lock()  # of the dict alone: no disk is waited for under it
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Every model folder of the roots, one or two levels deep (``name`` or ``org/name``), each once, by name.
 
         Roots that don't exist or may not be read are left out; broken model folders are in it, with their ``problem``.
         """
-        found: dict[str, tuple[Path, str]] = {}
+        folders: dict[str, Found] = {}
+        scope = frozenset(modelscope_caches())
         for root in self.roots:
-            for path, name in _folders(root):
-                found.setdefault(os.path.realpath(path), (path, name))
+            for item in _folders(root, root in scope):
+                folders.setdefault(_real(item[0]), item)
+        capabilities = self._capabilities()
+        models = [self._read(item, capabilities) for item in folders.values()]
+        kept = {path for path, _, _ in folders.values()}
         with self._lock:
-            models = [self._read(path, name) for path, name in found.values()]
-            kept = {path for path, _ in found.values()}
             self._known = {path: known for path, known in self._known.items() if path in kept}
         return tuple(sorted(models, key=lambda model: (model.name.casefold(), str(model.path))))
 
     def find(self, text: str) -> ModelInfo:
         """The model that a typed folder, a listed name or a hub id names.
 
-        Raises InvalidInput (field deploy-model) for nothing typed, a folder that is missing, unreadable or broken, and
-        a name that is neither listed nor in the Hugging Face cache.
+        Raises InvalidInput (field model) for nothing typed, a folder that is missing, unreadable or broken, and a name
+        that is neither listed nor in a hub's cache.
         """
         model = self.find_or_hub(text)
         if model is None:
-            raise InvalidInput(Message("models.not-here", {"model": text.strip()}, "deploy-model"))
+            raise InvalidInput(Message("models.not-here", {"model": hub_id(text.strip())}, "model"))
         return model
 
     def find_or_hub(self, text: str) -> ModelInfo | None:
         """As ``find``, but None for a hub id (``org/name``) that isn't on this machine: the engine downloads it."""
         typed = text.strip()
         if not typed:
-            raise InvalidInput(Message("models.nothing-chosen", field="deploy-model"))
+            raise InvalidInput(Message("models.nothing-chosen", field="model"))
         if "\0" in typed:
-            raise InvalidInput(Message("models.not-found", {"model": typed.replace("\0", "␀")}, "deploy-model"))
-        listed = {model.name: model for model in reversed(self.models())}
-        if typed in listed:
-            model = listed[typed]
-        elif looks_like_path(typed) or os.path.isdir(typed):
-            model = self._at(Path(os.path.abspath(os.path.expanduser(typed))))
-        elif HUB_ID.fullmatch(typed):
-            return None
-        else:
-            raise InvalidInput(Message("models.not-found", {"model": typed}, "deploy-model"))
+            raise InvalidInput(Message("models.not-found", {"model": clean(typed)}, "model"))
+        models = self.models()
+        model = _listed(models, typed)
+        if model is None:
+            if not encodable(typed):  # no path on this machine's disks, and no name
+                raise InvalidInput(Message("models.not-found", {"model": clean(typed)}, "model"))
+            if looks_like_path(typed) or _is_folder(typed):
+                model = self._at(Path(os.path.abspath(os.path.expanduser(typed))))
+            elif hub_id(typed):
+                return None
+            else:
+                raise InvalidInput(Message("models.not-found", {"model": _typed(typed)}, "model"))
         if model.problem is not None:
-            raise InvalidInput(Message(model.problem.key, model.problem.params, "deploy-model"))
+            raise InvalidInput(Message(model.problem.key, model.problem.params, "model"))
         return model
 
     def _at(self, path: Path) -> ModelInfo:
+        shown = _typed(str(path))
         try:
             if not path.exists():
-                raise InvalidInput(Message("models.missing-folder", {"path": str(path)}, "deploy-model"))
+                raise InvalidInput(Message("models.missing-folder", {"path": shown}, "model"))
             if not path.is_dir():
-                raise InvalidInput(Message("models.not-a-folder", {"path": str(path)}, "deploy-model"))
-        except OSError as error:
-            params = {"path": str(path), "cause": error.strerror or str(error)}
-            raise InvalidInput(Message("models.unreadable", params, "deploy-model")) from error
-        name = next((name for root in self.roots for folder, name in _folders(root) if folder == path), path.name)
-        with self._lock:
-            return self._read(path, name)
+                raise InvalidInput(Message("models.not-a-folder", {"path": shown}, "model"))
+        except (OSError, ValueError) as error:
+            params = {"path": shown, "cause": cause_of(error)}
+            raise InvalidInput(Message("models.unreadable", params, "model")) from error
+        if path.name.startswith(HUB_PREFIX):  # a cached repository: people copy the folder that has the name
+            snapshot = hub_snapshot(path, is_model_folder)
+            return self._read((snapshot or path, repository_name(path.name), None), self._capabilities())
+        scope = frozenset(modelscope_caches())
+        listed = (item for root in self.roots for item in _folders(root, root in scope))
+        name = next((name for folder, name, _ in listed if folder == path), path.name)
+        return self._read((path, name, None), self._capabilities())
 
-    def _read(self, path: Path, name: str) -> ModelInfo:
-        signature = _signature(path)
-        known = self._known.get(path)
-        if known is not None and known[0] == signature and known[1].name == name:
-            return known[1]
-        model = read_model(path, name)
-        self._known[path] = (signature, model)
+    def _read(self, item: Found, capabilities: Capabilities) -> ModelInfo:
+        path, name, problem = item
+        if problem is not None:
+            return broken_model(path, name, problem)
+        try:
+            signature = list_folder(path).signature
+        except (OSError, ValueError):
+            signature = ()
+        facts = (capabilities.vision, capabilities.turbomind_architectures, capabilities.pytorch_architectures)
+        with self._lock:
+            cached = self._known.get(path)
+        if cached is not None and signature and (cached[0], cached[1]) == (signature, facts):
+            return cached[2] if cached[2].name == clean(name) else replace(cached[2], name=clean(name))
+        model = read_model(path, name, capabilities)
+        with self._lock:
+            self._known[path] = (signature, facts, model)
         return model
 
 
 def looks_like_path(text: str) -> bool:
-    """Whether it can only be meant as a folder, not as a hub id (``org/name``)."""
-    return text.startswith(("/", "~", ".")) or text.count("/") > 1
+    """Whether it can only be meant as a folder, not as a hub id (``org/name``) or the address of a page."""
+    return text.startswith(("/", "~", ".")) or (text.count("/") > 1 and not hub_id(text))
 
 
-def _folders(root: Path) -> Iterator[tuple[Path, str]]:
-    """Model folders below a root with their names; the root itself where it is one."""
-    if _is_model(root):
-        yield root, root.name
+def _typed(text: str) -> str:
+    """What a person typed, as they typed it, wherever that can be sent back."""
+    return text if encodable(text) else clean(text)
+
+
+def _listed(models: Sequence[ModelInfo], typed: str) -> ModelInfo | None:
+    """The listed model of that name, path or page; hubs don't tell capitals apart."""
+    name = hub_id(typed) or typed
+    for same in (
+        lambda model: model.name == typed,
+        lambda model: str(model.path) == typed and model.problem is not None,
+        lambda model: model.name == modelscope_name(name),
+        lambda model: "/" in name and model.name.casefold() == modelscope_name(name).casefold(),
+    ):
+        if found := next(filter(same, models), None):
+            return found
+    return None
+
+
+def _folders(root: Path, scope: bool) -> Iterator[Found]:
+    """Model folders below a root with their names; the root itself where it is one.
+
+    ``scope``: it is ModelScope's, which writes dots in another way.
+    """
+    name_of = modelscope_name if scope else copied_name
+    names = names_in(root)
+    if is_model_folder(names):
+        yield root, root.name, None
         return
     for entry in _subfolders(root):
         path = root / entry
         if entry.startswith(HUB_PREFIX):
-            snapshot = _hub_snapshot(path)
-            if snapshot is not None:
-                yield snapshot, entry.removeprefix(HUB_PREFIX).replace("--", "/")
-        elif _is_model(path):
-            yield path, entry
-        elif inner := [name for name in _subfolders(path) if _is_model(path / name)]:
-            yield from ((path / name, f"{entry}/{name}") for name in inner)
+            yield from _repository(path, entry)
+            continue
+        problem, inside = _names(path)
+        if problem is not None:
+            yield path, name_of(entry), problem
+        elif is_model_folder(inside):
+            yield path, name_of(entry), None
+        else:
+            yield from ((found, name_of(name), None) for found, name in _inner(root, entry, inside))
+
+
+def _inner(root: Path, entry: str, inside: list[str]) -> Iterator[tuple[Path, str]]:
+    """``org/name`` below a root; else the folder itself, where its files tell of something like a model."""
+    path = root / entry
+    if "model_index.json" in inside:  # diffusers: the folders in it are its parts
+        yield path, entry
+        return
+    nested = False
+    for name in _subfolders(path):
+        names = names_in(path / name)
+        if is_model_folder(names) or is_odd_folder(names):
+            nested = True
+            yield path / name, f"{entry}/{name}"
+    if not nested and is_odd_folder(inside):
+        yield path, entry
+
+
+def _repository(path: Path, entry: str) -> Iterator[Found]:
+    """A repository of a Hugging Face cache."""
+    snapshot = hub_snapshot(path, is_model_folder) or hub_snapshot(path, is_odd_folder)
+    if snapshot is not None:
+        yield snapshot, repository_name(entry), None
+    elif is_downloading(path):
+        yield path, repository_name(entry), None
 
 
 def _subfolders(folder: Path) -> list[str]:
@@ -138,47 +222,39 @@ def _subfolders(folder: Path) -> list[str]:
             return sorted(
                 e.name
                 for _, e in zip(range(MOST_ENTRIES), entries, strict=False)
-                if not e.name.startswith(".") and e.is_dir()
+                if not e.name.startswith(".") and e.name not in NO_MODELS and _is_dir(e)
             )
-    except OSError:
+    except (OSError, ValueError):
         return []
 
 
-def _is_model(folder: Path) -> bool:
-    """A config.json or weights make a folder a model, complete or broken."""
+def _is_dir(entry: os.DirEntry[str]) -> bool:
     try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for _, entry in zip(range(MOST_ENTRIES), entries, strict=False)]
+        return entry.is_dir()
     except OSError:
         return False
-    return "config.json" in names or any(name.endswith((".safetensors", ".safetensors.index.json")) for name in names)
 
 
-def _hub_snapshot(repository: Path) -> Path | None:
-    """The snapshot of a cached hub repository that ``main`` names, else the newest that holds a model."""
-    snapshots = repository / "snapshots"
-    try:
-        commit = (repository / "refs" / "main").read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        commit = ""
-    if commit and os.path.basename(commit) == commit and _is_model(snapshots / commit):
-        return snapshots / commit
-    held = [snapshots / name for name in _subfolders(snapshots) if _is_model(snapshots / name)]
-    return max(held, key=_modified, default=None)
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _signature(path: Path) -> Signature:
-    """Name, size and mtime of the folder's files: the same signature means the same model."""
+def _names(path: Path) -> tuple[Message | None, list[str]]:
+    """The names in a folder; or why it may not be looked into, which a person can change."""
     try:
         with os.scandir(path) as entries:
-            stats = ((entry.name, entry.stat()) for entry in entries)
-            return tuple(sorted((name, status.st_size, status.st_mtime_ns) for name, status in stats))
-    except OSError:
-        return ()
+            return None, [entry.name for _, entry in zip(range(MOST_ENTRIES), entries, strict=False)]
+    except PermissionError as error:
+        return Message("models.unreadable", {"path": clean(str(path)), "cause": cause_of(error)}), []
+    except (OSError, ValueError):
+        return None, []
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return os.path.isdir(text)
+    except ValueError:
+        return False
+
+
+def _real(path: Path) -> str:
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return str(path)

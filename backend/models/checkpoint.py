@@ -1,23 +1,34 @@
-"""A checkpoint on disk, read from config.json and the safetensors headers without torch.
+"""A checkpoint on disk: what it is and whether it is whole, from config.json and the weights' headers, without torch.
 
-The header of a safetensors file is 8 bytes (its length, little-endian) and that many bytes of JSON: name → dtype, shape
-and the offsets of the data, which begins after the header (https://github.com/huggingface/safetensors, "Format").
+The parts: listing.py looks into the folder, weights.py picks and reads the headers, spellings.py and quantized.py know
+what authors call things, kinds.py what is no checkpoint at all.
 """
 
-import json
-import math
-import os
-import stat
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from backend.errors import InvalidInput, Message, Value
+from backend.errors import InvalidInput, Message
+from backend.machine.flags import Capabilities, snapshot
+from backend.models import kinds, spellings
+from backend.models.listing import Listing, list_folder
+from backend.models.quantized import FILES, Quantization, count_parameters, read_quantization
+from backend.models.spellings import architecture, text_config
+from backend.models.weights import (
+    ELEMENT_BYTES,
+    INDEX,
+    Headers,
+    TensorInfo,
+    WeightFiles,
+    find_weights,
+    read_headers,
+    unreadable,
+    unusable,
+)
+from backend.outside_text import UTF8, Unusable, clean, encodable, mark_of, read_json
 
-HEADER_LIMIT_BYTES = 100_000_000  # safetensors' own limit
-JSON_LIMIT_BYTES = 64_000_000
+__all__ = ["ModelInfo", "TensorInfo", "broken_model", "count_parameters", "read_model", "read_tensors", "text_config"]
 
 # Architectures whose repositories carry their own code (auto_map) although transformers has a class for them.
 NATIVE_WITH_AUTO_MAP = frozenset({
@@ -26,40 +37,26 @@ NATIVE_WITH_AUTO_MAP = frozenset({
     "Olmo2ForCausalLM", "OlmoForCausalLM", "Phi3ForCausalLM", "PhiForCausalLM", "PhimoeForCausalLM",
     "Qwen2ForCausalLM", "StableLmForCausalLM", "Starcoder2ForCausalLM",
 })  # fmt: skip
-# Where a vision model's config.json keeps its text model.
-TEXT_CONFIGS = ("text_config", "llm_config", "language_config")
-CONTEXT_KEYS = ("max_position_embeddings", "seq_length", "n_positions", "max_sequence_length", "model_max_length")
 DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"}
-ELEMENT_BYTES = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "BF16": 2, "F16": 2, "I16": 2, "U16": 2}
-MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
-# Beside a quantized layer's packed weights: how to unpack them. They are no parameters of the model.
-UNPACKING = (
-    ".qzeros", ".scales", ".g_idx", ".weight_scale", ".weight_scale_inv", ".weight_zero_point", ".weight_shape",
-    ".weight_g_idx", ".input_scale", ".absmax", ".nested_absmax", ".quant_map", ".nested_quant_map",
-    ".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """One tensor, as its header says. ``dtype`` is safetensors' name: BF16, F16, I32, …"""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    size_bytes: int
+SMALL_FILE_BYTES = 2_000_000
+# Read by LMDeploy and transformers as UTF-8 without a mark; anything else ends the server as it starts.
+PLAIN_TEXTS = ("generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "preprocessor_config.json",
+               "tokenizer.json", INDEX)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ModelInfo:
     """What a model folder holds. ``problem`` is set for a broken folder, and what could be read stands beside it.
 
-    ``path`` is the folder as it was found (symlinks kept), ``name`` the folder's or the hub repository's name.
-    ``quantization`` is "" or the method's name in config.json ("awq", "gptq", "fp8" …), ``group_size`` 0 where it has
-    none. ``size_bytes`` is all files of the folder. ``parameters`` counts packed weights as what they stand for; 0 =
+    ``path`` is the folder as it was found (symlinks kept), ``name`` the folder's or the hub repository's name, both as
+    text that can be shown. ``quantization`` is "" or the method's name ("awq", "gptq", "fp8" …), ``group_size`` 0 where
+    it has none; ``quantization_source`` says where it stands: "config" (config.json), "file" (another file beside it),
+    "tensors"; ``packed_as`` is what the tensors themselves are, "" for plain ones. ``size_bytes`` is all files of the
+    folder, ``weight_bytes`` those that are loaded. ``parameters`` counts packed weights as what they stand for; 0 =
     unknown (no safetensors). ``context_length`` in tokens. ``text`` is the text model's part of config.json (the whole
-    of it for a text-only model). ``head_dim`` 0 = unknown. ``needs_remote_code``: the classes are the repository's own;
-    ``own_tokenizer``: so is its tokenizer, and there is no tokenizer.json to use in its place.
+    of it for a text-only model), its sizes under transformers' names. ``head_dim`` 0 = unknown. ``needs_remote_code``:
+    the classes are the repository's own; ``own_tokenizer``: so is its tokenizer, and there is no tokenizer.json to use
+    in its place.
     """
 
     path: Path
@@ -79,274 +76,230 @@ class ModelInfo:
     text: Mapping[str, Any]
     problem: Message | None = None
     own_tokenizer: bool = False
+    weight_bytes: int = 0
+    quantization_source: str = ""
+    packed_as: str = ""
 
 
-def read_model(path: Path, name: str = "") -> ModelInfo:
-    """What the folder holds; never raises: what is wrong with it stands in ``problem``."""
-    config: dict[str, Any] = {}
-    size_bytes = parameters = 0
-    sizes: Counter[str] = Counter()
+@dataclass
+class _Reading:
+    """What has been found so far: a broken folder keeps what could be read before it broke."""
+
+    size_bytes: int = 0
+    config: dict[str, Any] = field(default_factory=dict)
+    weights: WeightFiles = field(default_factory=lambda: WeightFiles((), 0, False))
+    headers: Headers = field(default_factory=Headers)
+    quantization: Quantization = field(default_factory=Quantization)
+    parameters: int = 0
+    own_tokenizer: bool = False
+
+
+def read_model(path: Path, name: str = "", known: Capabilities | None = None) -> ModelInfo:
+    """What the folder holds; never raises: what is wrong with it stands in ``problem``.
+
+    ``known`` is what the LMDeploy of this machine says of architectures; without it the built-in answer of 0.18.0.
+    """
+    reading = _Reading()
     problem: Message | None = None
     try:
-        size_bytes = _folder_bytes(path)
-        config = _read_config(path)
-        parameters, sizes = _summarize(path, _quantization(config))
+        _read(path, reading, known or snapshot())
     except InvalidInput as error:
         problem = error.messages[0]
-    text = text_config(config)
-    architecture = _architecture(config)
-    quantization = _quantization(config)
+    except Exception as error:  # one folder, whatever is in it, must not take the others from the list
+        problem = Message("models.unexpected", {"path": clean(str(path)), "cause": _told(error)})
+    try:
+        return _made(path, name, reading, known or snapshot(), problem)
+    except Exception as error:
+        cause = problem or Message("models.unexpected", {"path": clean(str(path)), "cause": _told(error)})
+        return broken_model(path, name, cause, reading.size_bytes)
+
+
+def broken_model(path: Path, name: str, problem: Message, size_bytes: int = 0) -> ModelInfo:
+    """A folder of which nothing but its problem is known."""
     return ModelInfo(
-        path=path,
-        name=name or path.name,
-        architecture=architecture,
-        text_architecture=_architecture(text) or architecture,
-        parameters=parameters,
-        dtype=_dtype(config, text, sizes),
-        quantization=str(quantization.get("quant_method", "")),
-        group_size=_group_size(quantization),
-        size_bytes=size_bytes,
-        context_length=next((n for key in CONTEXT_KEYS if (n := _whole(text.get(key)))), 0),
-        takes_images=isinstance(config.get("vision_config"), dict) or "visual" in config,
-        needs_remote_code=_needs_remote_code(config, architecture),
-        head_dim=_head_dim(text),
-        config=config,
-        text=text,
-        problem=problem,
-        own_tokenizer=_needs_remote_code(config, architecture) and _own_tokenizer(path),
-    )
+        path=_shown(path), name=clean(name or path.name), architecture="", text_architecture="", parameters=0, dtype="",
+        quantization="", group_size=0, size_bytes=size_bytes, context_length=0, takes_images=False,
+        needs_remote_code=False, head_dim=0, config={}, text={}, problem=problem,
+    )  # fmt: skip
 
 
 def read_tensors(path: Path) -> tuple[TensorInfo, ...]:
-    """Every tensor of the folder's safetensors files, from their headers.
+    """Every tensor of the weights that are loaded, from the safetensors headers.
 
     A folder with only ``*.bin`` weights gives (). Raises InvalidInput for missing weights, a missing or truncated
     shard, a header that isn't one, and a file that can't be read.
     """
-    tensors: list[TensorInfo] = []
-    for file in _weight_files(path):
-        try:
-            for name, entry in _read_header(file).items():
-                begin, end = entry["data_offsets"]
-                shape = tuple(int(length) for length in entry["shape"])
-                tensors.append(TensorInfo(name, str(entry["dtype"]), shape, int(end) - int(begin)))
-        except MALFORMED as error:
-            raise _bad_header(file, error) from error
-    return tuple(tensors)
+    return read_headers(find_weights(_listing(path))).tensors
 
 
-def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The text model's part of a vision model's config.json; a text model's config is returned whole."""
-    return next((config[key] for key in TEXT_CONFIGS if isinstance(config.get(key), dict)), config)
-
-
-def count_parameters(tensors: Iterable[TensorInfo], quantization: Mapping[str, Any]) -> int:
-    """How many weights the tensors stand for: packed ones as many as they unpack to, scales and zero points none.
-
-    AWQ, GPTQ and compressed-tensors pack 32 ÷ bits weights into an int32, bitsandbytes two into a byte.
-    """
-    bits = _bits(quantization)
-    total = 0
-    for tensor in tensors:
-        if tensor.name.endswith(UNPACKING) and quantization:
-            continue
-        count = math.prod(tensor.shape)
-        if tensor.name.endswith((".qweight", ".weight_packed")) and tensor.dtype == "I32":
-            count = count * 32 // bits
-        elif tensor.dtype == "U8" and bits == 4:
-            count *= 2
-        total += count
-    return total
-
-
-def _folder_bytes(path: Path) -> int:
-    """The bytes of the folder's own files, symlinks followed. Raises InvalidInput where the folder can't be listed."""
+def _read(path: Path, found: _Reading, known: Capabilities) -> None:
+    if not encodable(str(path)):
+        raise InvalidInput(Message("models.path-encoding", {"path": clean(str(path))}))
+    listing = _listing(path)
+    found.size_bytes = listing.size_bytes
+    found.config, encoding = _read_config(listing)
+    if found.config and (message := kinds.wrong_architecture(listing, architecture(found.config), _known(known))):
+        raise InvalidInput(message)
     try:
-        with os.scandir(path) as entries:
-            return sum(entry.stat().st_size for entry in entries if entry.is_file())
-    except OSError as error:
-        raise _unreadable(path, error) from error
+        found.weights = find_weights(listing)
+    except InvalidInput as error:
+        if error.messages[0].key == "models.no-weights" and (message := kinds.without_weights(listing)):
+            raise InvalidInput(message) from error
+        raise
+    found.headers = read_headers(found.weights)
+    found.quantization = read_quantization(found.config, _beside(listing), found.headers)
+    if found.quantization.packed == "mlx":
+        raise InvalidInput(Message("models.mlx", {"path": str(path)}))
+    found.parameters = _parameters(found)
+    found.own_tokenizer = _needs_remote_code(found.config, architecture(found.config)) and _own_tokenizer(listing)
+    if not found.weights.headers and (message := kinds.stands_for_another(listing)):
+        raise InvalidInput(message)
+    _check_texts(listing, encoding)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    file = path / "config.json"
-    if not file.exists():
-        raise InvalidInput(Message("models.no-config", {"path": str(path)}))
-    config = _read_json(file)
-    if not _architecture(config):
+def _made(path: Path, name: str, found: _Reading, known: Capabilities, problem: Message | None) -> ModelInfo:
+    config, text = found.config, text_config(found.config)
+    own = architecture(config)
+    return ModelInfo(
+        path=_shown(path),
+        name=clean(name or path.name),
+        architecture=own,
+        text_architecture=architecture(text) or own,
+        parameters=found.parameters,
+        dtype=spellings.dtype(config) or _most(found.headers),
+        quantization=found.quantization.method,
+        group_size=found.quantization.group_size,
+        size_bytes=found.size_bytes,
+        context_length=spellings.context_length(text) or spellings.context_length(config),
+        takes_images=_takes_images(config, own, known, found.headers),
+        needs_remote_code=_needs_remote_code(config, own),
+        head_dim=spellings.head_dim(text),
+        config=config,
+        text=text,
+        problem=problem,
+        own_tokenizer=found.own_tokenizer,
+        weight_bytes=found.weights.size_bytes,
+        quantization_source=found.quantization.source,
+        packed_as=found.quantization.packed,
+    )
+
+
+def _listing(path: Path) -> Listing:
+    try:
+        return list_folder(path)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error if isinstance(error, OSError) else OSError(str(error))) from error
+
+
+def _read_config(listing: Listing) -> tuple[dict[str, Any], str]:
+    """config.json and its encoding. Raises InvalidInput where there is none, with what the folder is instead."""
+    file = listing.path / "config.json"
+    if not listing.has("config.json"):
+        raise InvalidInput(
+            kinds.without_weights(listing)
+            or kinds.stands_for_another(listing)
+            or Message("models.no-config", {"path": str(listing.path)})
+        )
+    if "config.json" in listing.of_kind("dangling"):
+        raise InvalidInput(kinds.dangling_links(listing, listing.of_kind("dangling")))
+    try:
+        document = read_json(file)
+    except Unusable as error:
+        raise unusable(file, error) from error
+    if not isinstance(document.value, dict):
+        cause = type(document.value).__name__
+        raise InvalidInput(Message("models.bad-json", {"file": str(file), "cause": cause}))
+    if not architecture(document.value):
+        if listing.has("adapter_config.json") or listing.has("model_index.json"):
+            raise InvalidInput(kinds.without_weights(listing) or Message("models.no-architecture", {"file": str(file)}))
         raise InvalidInput(Message("models.no-architecture", {"file": str(file)}))
-    return config
+    return document.value, document.encoding
 
 
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        with _open(file) as stream:
-            value = json.loads(stream.read(JSON_LIMIT_BYTES))
-    except OSError as error:
-        raise _unreadable(file, error) from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(Message("models.bad-json", {"file": str(file), "cause": str(error)})) from error
-    if not isinstance(value, dict):
-        raise InvalidInput(Message("models.bad-json", {"file": str(file), "cause": type(value).__name__}))
-    return value
+def _check_texts(listing: Listing, config_encoding: str) -> None:
+    """Texts that LMDeploy reads as plain UTF-8 and that aren't: it would end with an error that names no file."""
+    if config_encoding != UTF8:
+        raise _encoded(listing.path / "config.json", config_encoding)
+    for name in PLAIN_TEXTS:
+        if listing.is_file(name):
+            file = listing.path / name
+            try:
+                mark = mark_of(file)
+            except Unusable as error:
+                raise unusable(file, error) from error
+            if mark:
+                raise _encoded(file, mark)
 
 
-def _open(file: Path) -> BinaryIO:
-    """The file, opened for reading bytes. A pipe or device in a model folder would block or never end."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError("not a regular file")
-    return os.fdopen(descriptor, "rb")
+def _encoded(file: Path, encoding: str) -> InvalidInput:
+    source = "GB18030" if encoding == "lines" else encoding.upper()
+    command = f"iconv -f {source} -t UTF-8 {file.name} > new.json"
+    if encoding == "utf-8-sig":
+        source, command = "UTF-8, BOM", f"sed -i '1s/^\\xEF\\xBB\\xBF//' {file.name}"
+    return InvalidInput(Message("models.encoding", {"file": str(file), "encoding": source, "command": command}))
 
 
-def _weight_files(path: Path) -> tuple[Path, ...]:
-    index = path / "model.safetensors.index.json"
-    if index.exists():
-        files = _read_json(index).get("weight_map")
-        names = sorted({str(name) for name in files.values()}) if isinstance(files, dict) else []
-        # An index names files beside it; anything else is not followed.
-        missing = [name for name in names if os.path.basename(name) != name or not (path / name).exists()]
-        if missing or not names:
-            params: dict[str, Value] = {"path": str(path), "count": len(missing), "total": len(names)}
-            raise InvalidInput(Message("models.missing-shards", {**params, "files": ", ".join(missing[:3])}))
-        return tuple(path / name for name in names)
-    try:
-        files_here = sorted(p for p in path.iterdir() if p.suffix in {".safetensors", ".bin"} and p.is_file())
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    safetensors = tuple(p for p in files_here if p.suffix == ".safetensors")
-    if not safetensors and not any(p.name.startswith("pytorch_model") for p in files_here):
-        raise InvalidInput(Message("models.no-weights", {"path": str(path)}))
-    return safetensors
+def _beside(listing: Listing) -> dict[str, Any]:
+    """The small files in which tools say how they quantized; one that can't be read says nothing."""
+    files: dict[str, Any] = {}
+    for name in FILES:
+        if listing.is_file(name):
+            try:
+                files[name] = read_json(listing.path / name, SMALL_FILE_BYTES).value
+            except Unusable:
+                continue
+    return files
 
 
-def _read_header(file: Path) -> dict[str, dict[str, Any]]:
-    """The tensors' entries of a file's header (dtype, shape, data_offsets); the file is as long as they say."""
-    try:
-        with _open(file) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            length = int.from_bytes(stream.read(8), "little")
-            if size < 8 + length:
-                raise _truncated(file, size, 8 + length if length <= HEADER_LIMIT_BYTES else 8)
-            if not 2 <= length <= HEADER_LIMIT_BYTES:
-                raise InvalidInput(Message("models.bad-header", {"file": str(file), "cause": f"{length} B"}))
-            header: dict[str, dict[str, Any]] = json.loads(stream.read(length))
-        header.pop("__metadata__", None)
-        expected = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
-        if size < expected:
-            raise _truncated(file, size, expected)
-    except OSError as error:
-        raise _unreadable(file, error) from error
-    except MALFORMED as error:
-        raise _bad_header(file, error) from error
-    return header
+def _parameters(found: _Reading) -> int:
+    """Without packed weights the bytes tell the parameters, which is much faster than to look at every tensor: a
+    catalogue of 50 models has tens of thousands."""
+    if found.quantization:
+        return count_parameters(found.headers.tensors, found.quantization)
+    return sum(size // ELEMENT_BYTES.get(dtype, 1) for dtype, size in found.headers.sizes.items())
 
 
-def _summarize(path: Path, quantization: Mapping[str, Any]) -> tuple[int, Counter[str]]:
-    """Parameters, and bytes by dtype. Without packed weights the bytes tell the parameters, which is much faster than
-    to look at every tensor: a catalogue of 50 models has tens of thousands."""
-    sizes: Counter[str] = Counter()
-    if quantization:
-        tensors = read_tensors(path)
-        for tensor in tensors:
-            sizes[tensor.dtype] += tensor.size_bytes
-        return count_parameters(tensors, quantization), sizes
-    for file in _weight_files(path):
-        try:
-            for entry in _read_header(file).values():
-                begin, end = entry["data_offsets"]
-                sizes[entry["dtype"]] += end - begin
-        except MALFORMED as error:
-            raise _bad_header(file, error) from error
-    return sum(size // ELEMENT_BYTES.get(dtype, 1) for dtype, size in sizes.items()), sizes
+def _takes_images(config: Mapping[str, Any], name: str, known: Capabilities, headers: Headers) -> bool:
+    """What LMDeploy says of the architecture; a vision tower in config.json or among the tensors."""
+    needed = next((keys for listed, keys in known.vision or snapshot().vision if listed == name), None)
+    if (needed is not None and all(key in config for key in needed)) or spellings.has_vision_part(config):
+        return True
+    # LMDeploy's engines know it, and not as one that sees; the names of the others' tensors tell.
+    return name not in (*known.turbomind_architectures, *known.pytorch_architectures) and headers.show_vision()
 
 
-def _truncated(file: Path, size: int, expected: int) -> InvalidInput:
-    return InvalidInput(Message("models.truncated", {"file": str(file), "size": size, "expected": expected}))
+def _known(known: Capabilities) -> frozenset[str]:
+    """The architectures that one of LMDeploy's engines lists."""
+    return frozenset((*known.turbomind_architectures, *known.pytorch_architectures))
 
 
-def _bad_header(file: Path, error: Exception) -> InvalidInput:
-    cause = f"{type(error).__name__}: {error}"
-    return InvalidInput(Message("models.bad-header", {"file": str(file), "cause": cause}))
-
-
-def _unreadable(path: Path, error: OSError) -> InvalidInput:
-    return InvalidInput(Message("models.unreadable", {"path": str(path), "cause": error.strerror or str(error)}))
-
-
-def _architecture(config: Mapping[str, Any]) -> str:
-    """The class the config names, as LMDeploy finds it: ``architectures``, or the causal model of ``auto_map``."""
-    names = config.get("architectures")
-    if isinstance(names, list) and names and isinstance(names[0], str):
-        return names[0]
-    auto_map = config.get("auto_map")
-    own = auto_map.get("AutoModelForCausalLM") if isinstance(auto_map, dict) else None
-    if isinstance(own, str):
-        return own.rsplit(".", 1)[-1]
-    return ""
-
-
-def _needs_remote_code(config: Mapping[str, Any], architecture: str) -> bool:
+def _needs_remote_code(config: Mapping[str, Any], name: str) -> bool:
     auto_map = config.get("auto_map")
     own_classes = isinstance(auto_map, dict) and any(str(key).startswith("AutoModel") for key in auto_map)
-    return (own_classes and architecture not in NATIVE_WITH_AUTO_MAP) or architecture == "InternVLChatModel"
+    return (own_classes and name not in NATIVE_WITH_AUTO_MAP) or name == "InternVLChatModel"
 
 
-def _own_tokenizer(path: Path) -> bool:
-    if (path / "tokenizer.json").exists():
+def _own_tokenizer(listing: Listing) -> bool:
+    if listing.has("tokenizer.json") or not listing.is_file("tokenizer_config.json"):
         return False
     try:
-        auto_map = _read_json(path / "tokenizer_config.json").get("auto_map")
-    except InvalidInput:
+        value = read_json(listing.path / "tokenizer_config.json").value
+    except Unusable:
         return False
+    auto_map = value.get("auto_map") if isinstance(value, dict) else None
     return isinstance(auto_map, dict) and "AutoTokenizer" in auto_map
 
 
-def _quantization(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    for part in (config, text_config(config)):
-        for key in ("quantization_config", "compression_config"):
-            if isinstance(value := part.get(key), dict) and value.get("quant_method"):
-                return value
-    return {}
-
-
-def _bits(quantization: Mapping[str, Any]) -> int:
-    """Bits of a packed weight; 4 where the config doesn't say (bitsandbytes says ``load_in_4bit``)."""
-    if quantization.get("load_in_8bit"):
-        return 8
-    weights = _first_group(quantization).get("weights")
-    named = weights.get("num_bits") if isinstance(weights, dict) else None
-    return _whole(quantization.get("bits")) or _whole(quantization.get("w_bit")) or _whole(named) or 4
-
-
-def _group_size(quantization: Mapping[str, Any]) -> int:
-    weights = _first_group(quantization).get("weights")
-    named = weights.get("group_size") if isinstance(weights, dict) else None
-    return _whole(quantization.get("group_size")) or _whole(quantization.get("q_group_size")) or _whole(named)
-
-
-def _first_group(quantization: Mapping[str, Any]) -> Mapping[str, Any]:
-    """compressed-tensors' first group of layers, {} for the other methods."""
-    groups = quantization.get("config_groups")
-    first = next(iter(groups.values()), None) if isinstance(groups, dict) else None
-    return first if isinstance(first, dict) else {}
-
-
-def _dtype(config: Mapping[str, Any], text: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
-    """The dtype LMDeploy's "auto" goes by: the text model's, then the whole one's; else what most bytes are in."""
-    for part in (text, config):
-        for key in ("dtype", "torch_dtype"):
-            if isinstance(value := part.get(key), str) and value:
-                return value.removeprefix("torch.")
+def _most(headers: Headers) -> str:
+    """The dtype that most bytes are in."""
+    sizes = headers.sizes
     return DTYPES.get(max(sizes, key=lambda dtype: sizes[dtype] if dtype in DTYPES else -1, default=""), "")
 
 
-def _head_dim(text: Mapping[str, Any]) -> int:
-    heads = _whole(text.get("num_attention_heads"))
-    return _whole(text.get("head_dim")) or (_whole(text.get("hidden_size")) // heads if heads else 0)
+def _shown(path: Path) -> Path:
+    """The path; of a name that is no text, which nothing can be started with, as it is shown."""
+    return path if encodable(str(path)) else Path(clean(str(path)))
 
 
-def _whole(value: object) -> int:
-    """A positive whole number, or 0 for anything else that a config.json may hold there."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+def _told(error: Exception) -> str:
+    return clean(f"{type(error).__name__}: {error}", 200)

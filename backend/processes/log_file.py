@@ -4,6 +4,7 @@ Logs are UTF-8 with whatever else a program may write: bytes that aren't text be
 characters, never inside one.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,15 +12,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from backend.errors import Message, NotFound
+from backend.outside_text import without_escapes
 
 CHUNK_BYTES = 64 * 1024
 SEARCH_BYTES = 8 * 1024 * 1024
 _BLOCK_BYTES = 64 * 1024
 _TAIL_BYTES = 1024 * 1024
 _LINE_SHOWN_BYTES = 2000
+_LONGEST = 4  # bytes of a character
 
 _LINE_END = re.compile(rb"[\r\n]")
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 
 
 @dataclass(frozen=True)
@@ -54,27 +56,70 @@ class SearchResult:
 
 
 def read_chunk(path: Path, offset: int, limit: int = CHUNK_BYTES) -> LogChunk:
-    """At most ``limit`` bytes from ``offset`` on. A negative offset counts from the end and begins with a whole line.
+    """At most ``limit`` bytes from ``offset`` on. A negative offset counts from the end and begins with a whole line,
+    if there is one.
 
-    An offset inside a character begins behind it; one behind the end gives an empty chunk at the end. Raises NotFound
-    where there is no log.
+    An offset inside a character begins behind it; one behind the end gives an empty chunk at the end. Bytes that are no
+    text are counted like any others: what begins where another chunk ended goes on without a gap. Raises NotFound where
+    there is no log.
     """
-    limit = max(limit, 4)  # the longest character
+    limit = max(limit, _LONGEST)
     with _open(path) as file:
         size = file.seek(0, 2)
         from_end = offset < 0
         offset = max(size + offset, 0) if from_end else min(offset, size)
-        file.seek(offset)
-        data = file.read(min(limit, size - offset))
-    if offset > 0:
-        line_end = _LINE_END.search(data) if from_end else None
-        skipped = line_end.end() if line_end else _half_character_before(data)
-        offset, data = offset + skipped, data[skipped:]
+        before, data = _read_with_before(file, offset, min(limit + _LONGEST, size - offset))
+    skipped = _beginning(before, data) if from_end else _rest_of_character(before, data)
+    offset, data = offset + skipped, data[skipped : skipped + limit]
     rest = _half_character_after(data)
     if offset + len(data) == size:
         size -= rest
     data = data[: len(data) - rest]
     return LogChunk(data.decode("utf-8", "replace"), offset, offset + len(data), size)
+
+
+def read_whole(path: Path, limit: int = CHUNK_BYTES) -> tuple[int, Iterator[bytes]]:
+    """How many bytes there are now, and just these, piece by piece. Raises NotFound where there is no log."""
+    file = _open(path)
+    size = os.fstat(file.fileno()).st_size
+
+    def parts() -> Iterator[bytes]:
+        left = size
+        with file:
+            while left and (data := file.read(min(limit, left))):
+                left -= len(data)
+                yield data
+
+    return size, parts()
+
+
+def read_before(path: Path, end: int, limit: int = CHUNK_BYTES) -> LogChunk:
+    """At most ``limit`` bytes up to ``end``, beginning with a whole line where there is one; else with the part of one
+    that a carriage return left, else with a character. Nothing at the beginning of the log. Raises NotFound.
+
+    Chunk after chunk, each up to where the one before began, they make the whole log: no byte is missing or there
+    twice.
+    """
+    limit = max(limit, _LONGEST)
+    with _open(path) as file:
+        size = file.seek(0, 2)
+        end = min(max(end, 0), size)
+        start = max(end - limit, 0)
+        before, data = _read_with_before(file, start, end - start)
+    skipped = _beginning(before, data)
+    data = data[skipped:]
+    return LogChunk(data.decode("utf-8", "replace"), start + skipped, end, size)
+
+
+def line_starts(chunk: LogChunk, path: Path) -> tuple[int, ...]:
+    """Where each line of the chunk's text (between line feeds) begins in the log, in bytes.
+
+    The text doesn't tell: a byte that is no text is one character of three bytes there. Raises NotFound.
+    """
+    with _open(path) as file:
+        file.seek(chunk.offset)
+        data = file.read(chunk.next_offset - chunk.offset)
+    return (chunk.offset, *(chunk.offset + found.end() for found in re.finditer(rb"\n", data)))
 
 
 def tail_text(path: Path, max_bytes: int = CHUNK_BYTES) -> str:
@@ -105,7 +150,7 @@ def tail_lines(path: Path, n: int) -> tuple[str, ...]:
 
 def as_shown(text: str) -> str:
     """The text as a terminal leaves it: without what a carriage return overwrote, without colours and cursor moves."""
-    lines = _ESCAPE.sub("", text).replace("\r\n", "\n").split("\n")
+    lines = without_escapes(text).replace("\r\n", "\n").split("\n")
     return "\n".join(_last_written(line) for line in lines)
 
 
@@ -162,6 +207,50 @@ def _last_written(line: str) -> str:
     return next((part for part in reversed(line.split("\r")) if part.strip()), "") if "\r" in line else line
 
 
+def _read_with_before(file: BinaryIO, offset: int, count: int) -> tuple[bytes, bytes]:
+    """The bytes from ``offset`` on, and up to three before them, which tell whether it lies inside a character."""
+    start = max(offset - _LONGEST + 1, 0)
+    file.seek(start)
+    data = file.read(offset - start + count)
+    return data[: offset - start], data[offset - start :]
+
+
+def _beginning(before: bytes, data: bytes) -> int:
+    """Where the first whole line of the data begins; where there is none, behind a carriage return, or behind the rest
+    of a character."""
+    if not before:
+        return 0
+    for end in (b"\n", b"\r"):
+        at = data.find(end) + 1
+        if 0 < at < len(data):
+            return at
+    return _rest_of_character(before, data)
+
+
+def _rest_of_character(before: bytes, data: bytes) -> int:
+    """How many bytes at the data's beginning belong to a character that began before it (0…3). Bytes that only look
+    like it, as those of other encodings do, belong to none."""
+    for back in range(1, min(_LONGEST, len(before) + 1)):
+        lead = before[-back]
+        if lead & 0xC0 == 0x80:
+            continue
+        needed = _length_of(lead)
+        whole = before[-back:] + data[: needed - back]
+        if needed <= back or len(whole) < needed:
+            return 0
+        try:
+            whole.decode("utf-8")
+        except UnicodeDecodeError:
+            return 0
+        return needed - back
+    return 0
+
+
+def _length_of(lead: int) -> int:
+    """How many bytes the character has that begins with this one."""
+    return 2 if lead & 0xE0 == 0xC0 else 3 if lead & 0xF0 == 0xE0 else 4 if lead & 0xF8 == 0xF0 else 1
+
+
 def _half_character_before(data: bytes) -> int:
     """How many bytes at the beginning are the rest of a character that began earlier (0…3)."""
     return next((i for i, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), 0)
@@ -173,6 +262,5 @@ def _half_character_after(data: bytes) -> int:
         byte = data[-back]
         if byte & 0xC0 == 0x80:
             continue
-        needed = 2 if byte & 0xE0 == 0xC0 else 3 if byte & 0xF0 == 0xE0 else 4 if byte & 0xF8 == 0xF0 else 1
-        return back if needed > back else 0
+        return back if _length_of(byte) > back else 0
     return 0

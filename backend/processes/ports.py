@@ -1,6 +1,7 @@
 """TCP ports: which are free, and whose a listening one is."""
 
 import errno
+import os
 import socket
 from collections.abc import Collection
 from contextlib import suppress
@@ -50,14 +51,23 @@ def listens(pid: int, port: int) -> bool | None:
         family = [root, *root.children(recursive=True)]
     except psutil.Error:
         return False
-    known = False
+    readable = False
     for process in family:
         with suppress(psutil.NoSuchProcess):
             try:
                 connections = process.net_connections(kind="tcp")
             except psutil.AccessDenied:
                 continue
-            known = True
+            readable = True
             if any(c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port for c in connections):
                 return True
-    return False if known else None
+    return False if readable else None
+
+
+def is_ours(port: int) -> bool:
+    """Whether this very process listens on the TCP port; its children don't count."""
+    try:
+        connections = psutil.Process(os.getpid()).net_connections(kind="tcp")
+    except psutil.Error:
+        return False
+    return any(c.status == psutil.CONN_LISTEN and c.laddr and c.laddr.port == port for c in connections)

@@ -5,8 +5,9 @@ log. It outlives the console, so that the exit status is known even when nobody 
 as little of it as possible: one of these lives beside every model server.
 
 The run folder holds ``spec.json`` (written by the supervisor), ``process.json`` (who is running), ``status.json`` (how
-it ended) and ``log.txt`` (what the command wrote). The room for the two results is taken before the command starts, so
-that a disk that fills up meanwhile doesn't lose them.
+it ended), ``stop.json`` (that a person wanted it to end; written by the supervisor) and ``log.txt`` (what the command
+wrote). The room for all of them is taken before the command starts, so that a disk that fills up meanwhile doesn't lose
+them.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ from typing import Any
 SPEC = "spec.json"
 PROCESS = "process.json"
 STATUS = "status.json"
+STOP = "stop.json"
 LOG = "log.txt"
 RUN_MARK = "LMDEPLOY_CONSOLE_RUN"  # in the environment of everything that belongs to a run: its id
 
@@ -31,7 +33,9 @@ RUN_MARK = "LMDEPLOY_CONSOLE_RUN"  # in the environment of everything that belon
 NEEDED = {
     SPEC: ("id", "kind", "name", "started_at", "boot_id", "about", "argv", "env", "cwd", "leftovers_grace_s"),
     PROCESS: ("boot_id", "runner_pid", "runner_start", "pid", "start"),
+    # And, unless it couldn't start or an older runner wrote it, "seconds" it ran and "free_bytes" of the log's disk.
     STATUS: ("exit_code", "ended_at"),
+    STOP: ("kill_at",),
 }
 
 # As a shell says it: the command was found but can't be executed; it wasn't found.
@@ -108,6 +112,7 @@ def main(folder: Path) -> None:
     # What the command leaves behind, even in other sessions, becomes a child of this process instead of init's.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     spec = json.loads((folder / SPEC).read_bytes())
+    began = time.monotonic()
     try:
         command = _launch(spec)
     except (OSError, ValueError) as error:
@@ -118,9 +123,19 @@ def main(folder: Path) -> None:
     try:
         write_result(folder, PROCESS, _identity(command.pid))
         exit_code = _wait_for(command)
-        write_result(folder, STATUS, {"exit_code": exit_code, "ended_at": time.time()})
+        status = {"exit_code": exit_code, "ended_at": time.time(), "seconds": time.monotonic() - began}
+        write_result(folder, STATUS, {**status, "free_bytes": _free_bytes(folder)})
     finally:
         _end_leftovers(spec["leftovers_grace_s"])
+
+
+def _free_bytes(folder: Path) -> int | None:
+    """What the disk has left now: whoever reads it may come when there is room again."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return None
+    return disk.f_bavail * disk.f_frsize
 
 
 def _identity(pid: int) -> dict[str, Any]:

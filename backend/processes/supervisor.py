@@ -6,12 +6,9 @@ watches them. Processes outlive the console: ``close()`` leaves them running.
 
 import errno
 import logging
-import os
 import secrets
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,8 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from backend.errors import Conflict, Message, NotFound, Unavailable
-from backend.processes import marked, runner
+from backend import disk
+from backend.errors import Conflict, Message, NotFound
+from backend.private_folders import make_private
+from backend.processes import control, orphans, runner
 from backend.processes.command import CommandSpec
 from backend.settings import Settings
 from backend.store import ProcessRow, Store
@@ -38,9 +37,10 @@ class Run:
 
     Times are seconds since the epoch; ``ended_at`` is None while it (or anything it left behind) runs. ``pid`` is 0
     until the runner has started it. ``exit_code`` is negative for a signal, as subprocess has it; None while it runs,
-    and after its end where nobody could see it (``problem`` says so). ``rung`` is the hardest signal that a stop had to
+    and after its end where nobody could see it (``problem`` says so). ``stop_signal`` is the hardest that a stop had to
     send: "", "SIGTERM" or "SIGKILL". ``interrupted``: the machine was restarted while it ran. ``problem`` says why it
     couldn't be started, or why its exit code isn't known. ``about`` is what the starter gave to keep with it.
+    ``command_ended``: the command itself is gone; what it left behind may take some seconds more to end.
     """
 
     id: str
@@ -50,13 +50,14 @@ class Run:
     started_at: float
     ended_at: float | None
     exit_code: int | None
-    rung: str
+    stop_signal: str
     stop_requested: bool
     interrupted: bool
     problem: Message | None
     log_path: Path
     folder: Path
     about: Mapping[str, Any] = field(default_factory=dict)
+    command_ended: bool = False
 
     @property
     def ended(self) -> bool:
@@ -75,20 +76,24 @@ class Supervisor:
         self._store = store
         self._poll_s = poll_s
         self._boot = runner.boot_id()
-        self._lock = threading.RLock()
+        # Guards what is in memory. Nothing that waits (a disk, a process, a listener) is done while it is held.
+        self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closed = False
         self._callbacks: list[Callable[[Run], None]] = []
         self._leftovers_since: dict[str, float] = {}
+        self._command_ended: set[str] = set()  # runs whose command is gone
+        self._starting: set[str] = set()
         try:
-            self._runs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._runs_dir)
         except OSError as error:
-            raise Unavailable(_no_folder(self._runs_dir, error)) from error
+            raise disk.cannot_write(self._runs_dir, error) from error
         self._rows = {row.id: row for row in store.processes()}
         self._find_unknown_runs()
         for row in list(self._rows.values()):
             if row.ended_at is None:
-                self._look_at(row)
+                self._rows[row.id] = self._with_stored_stop(row)
+                self._look_at(row.id)
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._thread.start()
 
@@ -105,36 +110,44 @@ class Supervisor:
 
         ``about`` (JSON) is kept with the run, also where the database gets lost. A command that can't be started gives
         a run that ends with a ``problem``. Raises Unavailable where the run's folder can't be written (a full disk) or
-        the machine can't start any process, Conflict where the id is taken.
+        the machine can't start any process, Conflict where the id is taken. The database isn't needed: the folder says
+        everything that a restarted console must know.
         """
         run_id = run_id or secrets.token_hex(6)
         with self._lock:
-            if run_id in self._rows:
+            if run_id in self._rows or run_id in self._starting:
                 raise Conflict(Message("servers.process.id-taken", {"id": run_id}))
-            row = ProcessRow(run_id, kind, name, time.time(), self._boot, about=dict(about or {}))
-            folder = self._folder(run_id)
-            try:
-                self._make_folder(folder, spec, row)
-                self._store.save_process(row)
-                pid = _start_runner(folder)
-            except (OSError, Unavailable) as error:
-                shutil.rmtree(folder, ignore_errors=True)
-                with suppress(Unavailable):
-                    self._store.delete_process(run_id)
-                if isinstance(error, Unavailable):
-                    raise
-                raise Unavailable(_no_folder(folder, error)) from error
-            # Nobody has waited for it yet, so there is an entry, if only a zombie's.
-            fields = runner.stat_fields(pid)
-            row = replace(row, runner_pid=pid, runner_start=0 if fields is None else int(fields[runner.START]))
-            self._save(row)
+            self._starting.add(run_id)
+        try:
+            row = self._started(ProcessRow(run_id, kind, name, time.time(), self._boot, about=dict(about or {})), spec)
+            with self._lock:
+                self._rows[run_id] = row
+                self._store.keep_process(row)
+        finally:
+            with self._lock:
+                self._starting.discard(run_id)
         self._wake.set()
         self._announce(row)
         return self._run(row)
 
+    def _started(self, row: ProcessRow, spec: CommandSpec) -> ProcessRow:
+        """The row with its runner, which is running by now."""
+        folder = self._folder(row.id)
+        try:
+            self._make_folder(folder, spec, row)
+            pid = control.start_runner(folder)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise disk.cannot_write(folder, error) from error
+        # Nobody has waited for it yet, so there is an entry, if only a zombie's.
+        fields = runner.stat_fields(pid)
+        return replace(row, runner_pid=pid, runner_start=0 if fields is None else int(fields[runner.START]))
+
     def get(self, run_id: str) -> Run:
         """The run as it is now. Raises NotFound."""
-        return self._run(self._row(run_id))
+        with self._lock:
+            row = self._row(run_id)
+        return self._run(row)
 
     def all(self, kind: str | None = None) -> tuple[Run, ...]:
         """Every run (of that kind), oldest first."""
@@ -146,18 +159,21 @@ class Supervisor:
         """Ask the command's process group to end (SIGTERM), and after ``grace_s`` seconds kill it (SIGKILL).
 
         Returns at once. The wish is stored: a restarted console carries it out. A second call can shorten the time, not
-        lengthen it. Nothing happens to a run that has ended. Raises NotFound.
+        lengthen it. Nothing happens to a run whose command has ended: how it ended is no longer anybody's wish, and
+        what it left behind is being ended already. Raises NotFound.
         """
         with self._lock:
             row = self._row(run_id)
-            if row.ended_at is not None:
+            if row.ended_at is not None or run_id in self._command_ended:
                 return
             kill_at = time.clock_gettime(time.CLOCK_BOOTTIME) + grace_s
             if row.stop_requested:
                 kill_at = min(kill_at, row.kill_at)
             row = replace(row, stop_requested=True, kill_at=kill_at)
-            self._save(row)
+            self._rows[run_id] = row
+            self._store.keep_process(row)
         self._wake.set()
+        self._store_stop(row)
         self._announce(row)
 
     def forget(self, run_id: str) -> None:
@@ -166,12 +182,13 @@ class Supervisor:
             row = self._row(run_id)
             if row.ended_at is None:
                 raise Conflict(Message("servers.process.still-running", {"name": row.name}))
-            # Without its spec the folder is never taken for a lost run, should the rest not be removable.
-            with suppress(OSError):
-                (self._folder(run_id) / runner.SPEC).unlink()
-            shutil.rmtree(self._folder(run_id), ignore_errors=True)
-            self._store.delete_process(run_id)
             del self._rows[run_id]
+            self._command_ended.discard(run_id)
+            self._store.drop_process(run_id)
+        # Without its spec the folder is never taken for a lost run, should the rest not be removable.
+        with suppress(OSError):
+            (self._folder(run_id) / runner.SPEC).unlink()
+        shutil.rmtree(self._folder(run_id), ignore_errors=True)
 
     def on_change(self, callback: Callable[[Run], None]) -> None:
         """Call ``callback(run)`` after every change of a run, from whichever thread changed it; it must be quick."""
@@ -189,32 +206,39 @@ class Supervisor:
     def _watch(self) -> None:
         while not self._closed:
             with self._lock:
-                live = [row for row in self._rows.values() if row.ended_at is None]
-            for row in live:
+                live = [row.id for row in self._rows.values() if row.ended_at is None]
+            for run_id in live:
                 try:
-                    self._look_at(row)
-                except Exception:  # one run's trouble (a full disk, say) must not end the watch over the others
-                    log.exception("run %s", row.id)
+                    self._look_at(run_id)
+                except Exception:  # one run's trouble must not end the watch over the others
+                    log.exception("run %s", run_id)
             self._wake.wait(self._poll_s if live else None)
             self._wake.clear()
 
-    def _look_at(self, row: ProcessRow) -> None:
+    def _look_at(self, run_id: str) -> None:
         """Compare what is remembered with what is there, and take the next step of a stop."""
         with self._lock:
-            before = self._rows.get(row.id)
-            if before is None or before.ended_at is not None:
+            before = self._rows.get(run_id)
+        if before is None or before.ended_at is not None:
+            return
+        after = self._step(before)
+        if after == before:
+            return
+        with self._lock:
+            now = self._rows.get(run_id)
+            if now is None:
                 return
-            after = self._step(before)
-            if after != before:
-                self._save(after)
-        if after != before:
-            self._announce(after)
+            # Only a stop changes a row beside this thread.
+            after = replace(after, stop_requested=now.stop_requested, kill_at=now.kill_at)
+            self._rows[run_id] = after
+            self._store.keep_process(after)
+        self._announce(after)
 
     def _step(self, row: ProcessRow) -> ProcessRow:
         if row.boot_id != self._boot:
             return self._ended(replace(row, interrupted=True))
-        runner_alive = _is_alive(row.runner_pid, row.runner_start, reap=True)
-        command_alive = _is_alive(row.pid, row.start)
+        runner_alive = control.is_alive(row.runner_pid, row.runner_start, reap=True)
+        command_alive = control.is_alive(row.pid, row.start)
         # Read after the look at the runner: one that has ended has written all that it ever will.
         if row.pid == 0 and (written := runner.read_result(self._folder(row.id), runner.PROCESS)) is not None:
             return replace(
@@ -224,11 +248,21 @@ class Supervisor:
                 pid=int(written["pid"]),
                 start=int(written["start"]),
             )
+        if row.pid and not command_alive:
+            self._say_command_ended(row)
         if not runner_alive and not command_alive:
             return row if self._end_leftovers(row) else self._ended(row)
         if row.stop_requested and command_alive:
-            return _climb(row)
+            return control.next_signal(row)
         return row
+
+    def _say_command_ended(self, row: ProcessRow) -> None:
+        """Once, so that a server which is gone isn't shown as running while what it left behind is being ended."""
+        with self._lock:
+            if row.id in self._command_ended:
+                return
+            self._command_ended.add(row.id)
+        self._announce(row)
 
     def _ended(self, row: ProcessRow) -> ProcessRow:
         folder = self._folder(row.id)
@@ -252,33 +286,38 @@ class Supervisor:
 
         The runner does this itself, unless it was killed.
         """
-        left = marked.find(row.id)
+        left = orphans.find(row.id)
         if not left:
             self._leftovers_since.pop(row.id, None)
             return False
         since = self._leftovers_since.setdefault(row.id, time.monotonic())
         if time.monotonic() - since > LEFTOVERS_GRACE_S:
-            marked.send_signal(left, signal.SIGKILL)
+            orphans.send_signal(left, signal.SIGKILL)
         elif row.runner_pid:  # an unknown runner may be about to say who it is
-            marked.send_signal(left, signal.SIGTERM)
+            orphans.send_signal(left, signal.SIGTERM)
         return True
 
     # What is remembered
 
     def _row(self, run_id: str) -> ProcessRow:
-        with self._lock:
-            row = self._rows.get(run_id)
+        row = self._rows.get(run_id)
         if row is None:
             raise NotFound(Message("servers.process.not-found", {"id": run_id}))
         return row
 
-    def _save(self, row: ProcessRow) -> None:
-        """In memory first: a database that can't be written (a full disk) must not hide what is true."""
-        self._rows[row.id] = row
+    def _store_stop(self, row: ProcessRow) -> None:
+        """Keep the wish beyond the end of this console: in the run's folder, whose room was taken at its start."""
         try:
-            self._store.save_process(row)
-        except Unavailable:
-            log.exception("run %s could not be stored", row.id)
+            runner.write_result(self._folder(row.id), runner.STOP, {"kill_at": row.kill_at})
+        except OSError:  # a run of an older version, on a full disk
+            self._store.settle()
+
+    def _with_stored_stop(self, row: ProcessRow) -> ProcessRow:
+        """The row with the wish that a console before this one could write into the run's folder alone."""
+        stop = runner.read_result(self._folder(row.id), runner.STOP)
+        if stop is None or row.stop_requested:
+            return row
+        return replace(row, stop_requested=True, kill_at=float(stop["kill_at"]))
 
     def _announce(self, row: ProcessRow) -> None:
         run = self._run(row)
@@ -298,13 +337,14 @@ class Supervisor:
             started_at=row.started_at,
             ended_at=row.ended_at,
             exit_code=row.exit_code,
-            rung=row.rung,
+            stop_signal=row.stop_signal,
             stop_requested=row.stop_requested,
             interrupted=row.interrupted,
             problem=row.problem,
             log_path=folder / runner.LOG,
             folder=folder,
             about=row.about,
+            command_ended=row.ended_at is not None or row.id in self._command_ended,
         )
 
     def _folder(self, run_id: str) -> Path:
@@ -323,10 +363,10 @@ class Supervisor:
             "cwd": None if spec.cwd is None else str(spec.cwd),
             "leftovers_grace_s": LEFTOVERS_GRACE_S,
         }
-        folder.mkdir(mode=0o700)
+        make_private(folder, must_be_new=True)
         runner.write_result(folder, runner.SPEC, content)
-        runner.reserve(folder, runner.PROCESS)
-        runner.reserve(folder, runner.STATUS)
+        for name in (runner.PROCESS, runner.STATUS, runner.STOP):
+            runner.reserve(folder, name)
 
     def _find_unknown_runs(self) -> None:
         """Take up runs that the database lost: it was corrupted, or the console was killed in the middle of a start."""
@@ -334,54 +374,9 @@ class Supervisor:
         for folder in self._runs_dir.iterdir():
             spec = runner.read_result(folder, runner.SPEC)
             if spec is not None and spec["id"] == folder.name and folder.name not in self._rows:
-                self._save(ProcessRow(**{name: spec[name] for name in names}))
-
-
-def _start_runner(folder: Path) -> int:
-    """The pid of a new runner, in a session of its own, its output in the run's log."""
-    log_file = os.open(folder / runner.LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", runner.__file__, str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log_file,
-            stderr=log_file,
-            env={**os.environ, runner.RUN_MARK: folder.name},
-            start_new_session=True,
-        )
-    finally:
-        os.close(log_file)
-    process.returncode = 0  # it is meant to outlive this object, which would warn otherwise; _reap waits for it
-    return process.pid
-
-
-def _is_alive(pid: int, start: int, *, reap: bool = False) -> bool:
-    """Whether that very process runs. A zombie doesn't; ``reap`` waits for it, if it is a child of this process.
-
-    (A runner is, until the console is restarted.)
-    """
-    fields = runner.stat_fields(pid) if pid else None
-    if fields is None or int(fields[runner.START]) != start:
-        return False
-    if fields[runner.STATE] not in runner.ENDED_STATES:
-        return True
-    if reap:
-        with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-    return False
-
-
-def _climb(row: ProcessRow) -> ProcessRow:
-    """The next rung of a stop, if it is time for it. The command leads its own process group."""
-    now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    rung = "SIGKILL" if now >= row.kill_at else "SIGTERM"
-    if row.rung in (rung, "SIGKILL"):
-        return row
-    try:
-        os.killpg(row.pid, signal.Signals[rung])
-    except (ProcessLookupError, PermissionError):  # it has just ended, or became another user's
-        return row
-    return replace(row, rung=rung)
+                row = ProcessRow(**{name: spec[name] for name in names})
+                self._rows[row.id] = row
+                self._store.keep_process(row)
 
 
 def _not_started(error: Mapping[str, Any]) -> Message:
@@ -391,12 +386,6 @@ def _not_started(error: Mapping[str, Any]) -> Message:
     if error["errno"] in (errno.EACCES, errno.EPERM):
         return Message("servers.process.no-permission", params)
     return Message("servers.process.not-started", params)
-
-
-def _no_folder(folder: Path, error: OSError) -> Message:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    params = {"path": str(folder), "error": error.strerror or str(error)}
-    return Message("servers.process.disk-full" if full else "servers.process.no-run-folder", params)
 
 
 def _last_written(path: Path, otherwise: float) -> float:

@@ -4,5 +4,6 @@ from collections.abc import Mapping
 
 from backend.quantization.awq import Awq
 from backend.quantization.base import QuantMethod
+from backend.quantization.smooth_quant import SmoothQuant
 
-QUANT_METHODS: Mapping[str, QuantMethod] = {method.name: method for method in (Awq(),)}
+QUANT_METHODS: Mapping[str, QuantMethod] = {method.name: method for method in (Awq(), SmoothQuant())}

@@ -1,12 +1,12 @@
 """What a quantization method is, and the settings a job is started with."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from backend.engines.base import Environment, Machine
 from backend.errors import Message
+from backend.machine.machine import Environment, Machine
 from backend.models.checkpoint import ModelInfo, TensorInfo
 from backend.processes.command import CommandSpec
 
@@ -24,7 +24,7 @@ class QuantConfig:
     ``model`` is a folder or a listed name, ``output`` the folder to write. ``device`` is CPU or GPU_PREFIX and a GPU's
     id. ``dataset`` is one that LMDeploy downloads, OWN_TEXT (``text`` is the id of a kept text), DEMO_TEXT or NO_DATA.
     ``mirror`` is the address that datasets come from in place of huggingface.co, or "". ``environment`` "" lets the
-    console choose.
+    console choose. ``bits``, ``group_size`` and ``symmetric`` are AWQ's, ``quant_dtype`` is SmoothQuant's.
     """
 
     model: str
@@ -44,6 +44,7 @@ class QuantConfig:
     trust_remote_code: bool = False
     mirror: str = ""
     environment: str = ""
+    quant_dtype: str = "int8"
 
     @property
     def calibrated(self) -> bool:
@@ -109,27 +110,9 @@ class Surroundings:
     output: str = ""
     free_disk_bytes: int | None = None
     free_gpu_bytes: int | None = None
-    total_gpu_bytes: int | None = None
     users: tuple[GpuUser, ...] = ()
     tokens: int | None = None
     dataset: str | None = None
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """Settings to start again with, and the sentence that says so (a key of ui/locales)."""
-
-    key: str
-    settings: Mapping[str, str | int | bool]
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """Why a job failed, the log lines behind it, and what would help."""
-
-    reason: Message
-    lines: tuple[str, ...] = ()
-    remedies: tuple[Remedy, ...] = field(default=())
 
 
 class QuantMethod(Protocol):
@@ -151,6 +134,17 @@ class QuantMethod(Protocol):
     def suffix(self) -> str:
         """What a result's folder is called after the model's name."""
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that serve the result, the usual one first."""
+
+    @property
+    def packs(self) -> bool:
+        """Whether its log has a line for every matrix."""
+
+    def weight_bits(self, config: QuantConfig) -> float:
+        """What a weight of a quantized matrix takes on disk, its share of scales and zero points included."""
+
     def needs_internlm2(self, model: ModelInfo) -> bool:
         """Whether it runs InternLM2's own code, which only transformers 4 does rightly."""
 
@@ -167,7 +161,7 @@ class QuantMethod(Protocol):
         tensors: Sequence[TensorInfo],
         machine: Machine,
         environment: Environment | None,
-        around: Surroundings,
+        surroundings: Surroundings,
     ) -> Sequence[Message]:
         """Everything wrong (level error) or worth knowing (warning, info)."""
 

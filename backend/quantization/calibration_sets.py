@@ -6,6 +6,8 @@ from pathlib import Path
 
 import httpx
 
+from backend.machine.clients import client_options
+
 HUB = "https://huggingface.co"
 TIMEOUT_S = 5.0
 # LMDeploy's names (lite/utils/calib_dataloader.py); a newer LMDeploy's others are offered without this knowledge.
@@ -47,8 +49,10 @@ def is_reachable(name: str, mirror: str = "") -> bool:
     base = (mirror or os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
     repository = DATASETS.get(name, name)
     try:
-        answer = httpx.get(f"{base}/api/datasets/{repository}", timeout=TIMEOUT_S, follow_redirects=True)
-    except (httpx.HTTPError, httpx.InvalidURL):
+        options = client_options(base, with_key=False) | {"follow_redirects": True}
+        with httpx.Client(**options, timeout=TIMEOUT_S) as client:
+            answer = client.get(f"{base}/api/datasets/{repository}")
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return False
     return answer.status_code == httpx.codes.OK
 

@@ -1,13 +1,14 @@
 """A job as everyone sees it, and as it is remembered."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
+from backend.diagnosis import Diagnosis, Remedy
 from backend.errors import Message
-from backend.quantization.base import Diagnosis, QuantConfig, Remedy
-from backend.quantization.progress import Expected, Progress
+from backend.quantization.base import QuantConfig
+from backend.quantization.log_reader import Expected, Progress
 from backend.store import message_from_json, message_to_json
 
 
@@ -27,7 +28,7 @@ UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
 
 @dataclass(frozen=True)
 class LayerError:
-    """The relative error of one decoder layer's 4-bit weights, and of each matrix in it (children/weight_errors.py)."""
+    """The relative error of a decoder layer's quantized weights, and of each of its matrices (weight_errors.py)."""
 
     layer: int
     error: float
@@ -68,7 +69,8 @@ class JobResult:
 class Job:
     """One quantization. Times are seconds since the epoch, 0 = not yet. ``slot`` is the GPU's id or "cpu".
 
-    ``order`` sorts the queue of a slot. ``python`` runs it, of the environment whose label is ``environment``.
+    ``name`` is the job's own: "quantize demo_model". ``order`` sorts the queue of a slot. ``python`` runs it, of the
+    environment whose label is ``environment``.
     ``command`` is what the page shows, ``partial`` the folder that is written until it is whole. ``run_id`` names the
     supervised run and its log ("" before the start), ``follow_up`` the run that compares the result with the original,
     ``perplexity_run`` the one that measures both by their servers.
@@ -96,9 +98,15 @@ class Job:
     run_id: str = ""
     follow_up: str = ""
     perplexity_run: str = ""
+    name: str = ""
     progress: Progress = field(default_factory=Progress)
     result: JobResult | None = None
     diagnosis: Diagnosis | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name; one that an older version started has none."""
+        return self.name or f"quantize {self.model_name}"
 
     def to_json(self) -> dict[str, Any]:
         """The document that is stored."""
@@ -121,26 +129,34 @@ class JobView:
 
 
 def job_from_json(value: Mapping[str, Any]) -> Job:
-    """The inverse of Job.to_json."""
-    diagnosis = value["diagnosis"]
+    """The inverse of Job.to_json; fields that this version doesn't know are left out.
+
+    Raises KeyError, TypeError or ValueError where it is no such document.
+    """
+    diagnosis, result = value["diagnosis"], value["result"]
     return Job(
         **{
-            **value,
-            "config": QuantConfig(**value["config"]),
+            **_known(Job, value),
+            "config": QuantConfig(**_known(QuantConfig, value["config"])),
             "state": JobState(value["state"]),
-            "expected": Expected(**value["expected"]),
-            "progress": Progress(**value["progress"]),
-            "result": None if value["result"] is None else _result_from_json(value["result"]),
+            "expected": Expected(**_known(Expected, value["expected"])),
+            "progress": Progress(**_known(Progress, value["progress"])),
+            "result": None if result is None else _result_from_json(result),
             "diagnosis": None if diagnosis is None else _diagnosis_from_json(diagnosis),
         }
     )
+
+
+def _known(kind: type[Any], value: Mapping[str, Any]) -> dict[str, Any]:
+    return {f.name: value[f.name] for f in fields(kind) if f.name in value}
 
 
 def _result_from_json(value: Mapping[str, Any]) -> JobResult:
     errors = tuple(LayerError(**layer) for layer in value["errors"])
     perplexity = None if value["perplexity"] is None else Perplexity(**value["perplexity"])
     problem = value["perplexity_problem"] and message_from_json(value["perplexity_problem"])
-    return JobResult(**{**value, "errors": errors, "perplexity": perplexity, "perplexity_problem": problem})
+    known = _known(JobResult, value)
+    return JobResult(**{**known, "errors": errors, "perplexity": perplexity, "perplexity_problem": problem})
 
 
 def _diagnosis_to_json(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -148,9 +164,16 @@ def _diagnosis_to_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "reason": message_to_json(diagnosis.reason),
         "lines": list(diagnosis.lines),
         "remedies": [{"key": remedy.key, "settings": dict(remedy.settings)} for remedy in diagnosis.remedies],
+        "left": None if diagnosis.left is None else message_to_json(diagnosis.left),
     }
 
 
 def _diagnosis_from_json(value: Mapping[str, Any]) -> Diagnosis:
     remedies = tuple(Remedy(remedy["key"], remedy["settings"]) for remedy in value["remedies"])
-    return Diagnosis(message_from_json(value["reason"]), tuple(value["lines"]), remedies)
+    left = value.get("left")
+    return Diagnosis(
+        message_from_json(value["reason"]),
+        tuple(value["lines"]),
+        remedies,
+        None if left is None else message_from_json(left),
+    )

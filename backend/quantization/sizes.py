@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from backend.models.checkpoint import TensorInfo
 from backend.quantization.base import QuantConfig
+from backend.units import GIB
 
 LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
 _VISION = re.compile(r"(?:^|\.)(?:vision\w*|visual|mlp1|multi_modal_projector|mm_projector|vit|audio\w*)\.")
@@ -15,7 +16,6 @@ _EMBEDDING = re.compile(
 )
 _OTHER_NORMS = ("norm", "rotary")
 PARTS = ("embeddings", "decoder", "vision")
-GIB = 1 << 30
 _CUDA_CONTEXT_BYTES = int(0.6 * GIB)
 # Measured: 128 x 2048 tokens of a 1.9 B model keep 7.5 copies of the hidden states on the GPU, at the final norm, which
 # works in float32; packing without data took 20 bytes for each weight of the largest matrix (7.7 B model, 1.7 GiB).
@@ -41,10 +41,10 @@ def part_of(name: str) -> str:
 
 def sizes(tensors: Iterable[TensorInfo]) -> dict[str, int]:
     """Bytes by part."""
-    found = dict.fromkeys(PARTS, 0)
+    sizes = dict.fromkeys(PARTS, 0)
     for tensor in tensors:
-        found[part_of(tensor.name)] += tensor.size_bytes
-    return found
+        sizes[part_of(tensor.name)] += tensor.size_bytes
+    return sizes
 
 
 def shape(tensors: Iterable[TensorInfo]) -> Shape:
@@ -62,26 +62,26 @@ def shape(tensors: Iterable[TensorInfo]) -> Shape:
     return Shape(len(layers), linears)
 
 
-def quantized_bytes(tensors: Sequence[TensorInfo], bits: int, group_size: int) -> int:
-    """The result's size: packed weights, a scale and a zero point for each group, the rest in 16 bits."""
+def quantized_bytes(tensors: Sequence[TensorInfo], weight_bits: float) -> int:
+    """The result's size: the decoder's matrices with so many bits a weight, the rest in 16 bits."""
     packed = {t.name for t in shape(tensors).linears}
     total = 0.0
     for tensor in tensors:
         weights = math.prod(tensor.shape)
         if tensor.name in packed:
-            total += weights * bits / 8 + weights / max(group_size, 1) * (2 + bits / 8)
+            total += weights * weight_bits / 8
         else:
             total += min(tensor.size_bytes, weights * 2)
     return int(total)
 
 
-def disk_bytes(tensors: Sequence[TensorInfo], config: QuantConfig, text_tower: bool) -> int:
+def disk_bytes(tensors: Sequence[TensorInfo], weight_bits: float, text_tower: bool) -> int:
     """The space that a job needs beside what is there, the temporary copies of a vision model included."""
-    result = quantized_bytes(tensors, config.bits, config.group_size)
+    result = quantized_bytes(tensors, weight_bits)
     if not text_tower:
         return result
     text = [t for t in tensors if part_of(t.name) != "vision"]
-    return result + sum(t.size_bytes for t in text) + quantized_bytes(text, config.bits, config.group_size)
+    return result + sum(t.size_bytes for t in text) + quantized_bytes(text, weight_bits)
 
 
 def gpu_bytes(tensors: Sequence[TensorInfo], config: QuantConfig, hidden_size: int) -> int:

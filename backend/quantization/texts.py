@@ -6,16 +6,22 @@ working directory, with a README.md that names the text file, is taken for it.
 
 import hashlib
 import json
+import secrets
 import shutil
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backend.errors import InvalidInput, Message, NotFound, Unavailable, Value
+from backend.errors import Message, NotFound, Unavailable
+from backend.private_folders import make_private
+from backend.quantization import text_files
+from backend.quantization.text_files import Reading
+from backend.store import message_from_json, message_to_json
 
-FIELD = "quantize-text"
+FIELD = "text"
 DATASET_FOLDER = "wikitext"
 TEXT_FILE = "train.txt"
-MOST_BYTES = 64 << 20
+ABOUT = "about.json"
 MOST_KEPT = 50
 CARD = """---
 configs:
@@ -26,69 +32,42 @@ configs:
 ---
 """
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "calibration"
-# The fields that hold the text in common JSONL data; messages and conversations are lists of turns.
-_TEXT_FIELDS = ("text", "content", "output", "answer", "response")
-_TURN_LISTS = ("messages", "conversations", "conversation")
-_TURN_FIELDS = ("content", "value")
 
 
 @dataclass(frozen=True)
 class KeptText:
-    """A calibration text on disk. ``folder`` is what auto_awq's working directory must be."""
+    """A calibration text on disk. ``folder`` is what auto_awq's working directory must be; ``characters`` are the
+    file's bytes. ``form``, ``records`` and ``notices`` are what its Reading said."""
 
     id: str
     folder: Path
     characters: int
     name: str
+    form: str = "plain"
+    records: int = 0
+    notices: tuple[Message, ...] = ()
 
     @property
     def file(self) -> Path:
         """The text itself, UTF-8."""
         return self.folder / DATASET_FOLDER / TEXT_FILE
 
+    def is_longer(self, characters: int) -> bool:
+        """Whether it has more characters than that."""
+        if self.characters <= characters:
+            return False
+        with self.file.open(encoding="utf-8") as file:
+            return len(file.read(characters + 1)) > characters
+
+    def samples(self, count: int, characters: int) -> tuple[str, ...]:
+        """Its first pieces, for a person to see what was read."""
+        with self.file.open(encoding="utf-8") as file:
+            return tuple(text_files.samples_of(file.read(50 * characters), count, characters))
+
 
 def decode(content: bytes, name: str) -> str:
-    """The text of an uploaded or pasted file: plain, or one JSON object a line. Raises InvalidInput.
-
-    Refused: nothing, more than MOST_BYTES, zero bytes in it (a binary file), another encoding than UTF-8, JSONL whose
-    objects hold no text.
-    """
-    if len(content) > MOST_BYTES:
-        raise too_large(name, len(content))
-    if b"\0" in content[:4096] or b"\0" in content:
-        key = "quantize.text.encoding" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "quantize.text.binary"
-        raise InvalidInput(Message(key, {"name": name, "encoding": "UTF-16"}, FIELD))
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            Message("quantize.text.not-utf8", {"name": name, "byte": error.start, "guess": _guess(content)}, FIELD)
-        ) from error
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if _looks_like_jsonl(text):
-        text = _from_jsonl(text, name)
-    if not text.strip():
-        raise InvalidInput(Message("quantize.text.empty", {"name": name}, FIELD))
-    return text
-
-
-def too_large(name: str, size: int) -> InvalidInput:
-    """The error for a text of ``size`` bytes."""
-    return InvalidInput(
-        Message("quantize.text.large", {"name": name, "mib": size >> 20, "most": MOST_BYTES >> 20}, FIELD)
-    )
-
-
-def read_upload(file: Path, name: str) -> str:
-    """The text of an uploaded file; its size is looked at before it is read. Raises InvalidInput."""
-    try:
-        size = file.stat().st_size
-        if size > MOST_BYTES:
-            raise too_large(name, size)
-        return decode(file.read_bytes(), name)
-    except OSError as error:
-        params = {"name": name, "error": error.strerror or str(error)}
-        raise InvalidInput(Message("quantize.text.unreadable", params, FIELD)) from error
+    """The text of an uploaded or pasted file's content, in whatever form and encoding. Raises InvalidInput."""
+    return text_files.read(content, name).text
 
 
 class KeptTexts:
@@ -97,16 +76,20 @@ class KeptTexts:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def keep(self, text: str, name: str = "") -> KeptText:
+    def keep_reading(self, reading: Reading, name: str) -> KeptText:
+        """Keep what was read, with what there is to know of it."""
+        return self.keep(reading.text, name, reading)
+
+    def keep(self, text: str, name: str = "", reading: Reading | None = None) -> KeptText:
         """Write the text where a job can use it, once. Raises Unavailable where there is no space."""
         text_id = hashlib.sha256(text.encode()).hexdigest()[:16]
         folder = self._folder / text_id
         if not folder.is_dir():
-            draft = self._folder / f".{text_id}.part"
+            draft = self._folder / f".{text_id}.{secrets.token_hex(4)}.part"
             try:
                 shutil.rmtree(draft, ignore_errors=True)
                 _lay_out(draft, text)
-                (draft / "name").write_text(name, encoding="utf-8")
+                _write_about(draft, name, reading)
                 draft.rename(folder)
             except FileExistsError:
                 shutil.rmtree(draft, ignore_errors=True)
@@ -115,6 +98,9 @@ class KeptTexts:
                 if not folder.is_dir():
                     params = {"path": str(folder), "error": error.strerror or str(error)}
                     raise Unavailable(Message("quantize.text.not-kept", params, FIELD)) from error
+        elif reading is not None:  # the same text, perhaps from another file this time
+            with suppress(OSError):
+                _write_about(folder, name, reading)
         return self.get(text_id)
 
     def get(self, text_id: str) -> KeptText:
@@ -122,8 +108,8 @@ class KeptTexts:
         folder = self._folder / text_id
         if not text_id.isalnum() or not folder.is_dir():
             raise NotFound(Message("quantize.text.gone", field=FIELD))
-        name = (folder / "name").read_text(encoding="utf-8") if (folder / "name").exists() else ""
-        return KeptText(text_id, folder, (folder / DATASET_FOLDER / TEXT_FILE).stat().st_size, name)
+        size = (folder / DATASET_FOLDER / TEXT_FILE).stat().st_size
+        return replace(_about(folder), id=text_id, folder=folder, characters=size)
 
     def forget_others(self, used: set[str]) -> None:
         """Remove the oldest texts that no job uses, beyond MOST_KEPT."""
@@ -143,62 +129,26 @@ def demo_text() -> KeptText:
 
 def _lay_out(folder: Path, text: str) -> None:
     dataset = folder / DATASET_FOLDER
-    dataset.mkdir(parents=True)
+    make_private(dataset, must_be_new=True)
     (dataset / "README.md").write_text(CARD, encoding="utf-8")
     (dataset / TEXT_FILE).write_text(text, encoding="utf-8")
 
 
-def _looks_like_jsonl(text: str) -> bool:
-    first = next((line for line in text.split("\n", 50) if line.strip()), "").strip()
-    if not first.startswith("{"):
-        return False
+def _write_about(folder: Path, name: str, reading: Reading | None) -> None:
+    about: dict[str, object] = {}
+    if reading is not None:
+        notices = [message_to_json(notice) for notice in reading.notices]
+        about = {"form": reading.form, "records": reading.records, "notices": notices}
+    (folder / "name").write_text(name, encoding="utf-8", errors="replace")
+    (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+
+
+def _about(folder: Path) -> KeptText:
+    """What is known of a kept text beside itself; of one that an earlier console kept, its name alone."""
+    name = (folder / "name").read_text(encoding="utf-8") if (folder / "name").exists() else ""
     try:
-        return isinstance(json.loads(first), dict)
-    except ValueError:
-        return False
-
-
-def _from_jsonl(text: str, name: str) -> str:
-    found = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            params: dict[str, Value] = {"name": name, "line": number, "error": str(error)}
-            raise InvalidInput(Message("quantize.text.bad-jsonl", params, FIELD)) from error
-        found.append(_text_of(value))
-    if not any(found):
-        fields = ", ".join((*_TEXT_FIELDS, *_TURN_LISTS))
-        raise InvalidInput(Message("quantize.text.no-text", {"name": name, "fields": fields}, FIELD))
-    return "\n".join(part for part in found if part)
-
-
-def _text_of(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, dict):
-        return ""
-    turns = next((value[key] for key in _TURN_LISTS if isinstance(value.get(key), list)), None)
-    if turns is not None:
-        parts = (_first(turn, _TURN_FIELDS) for turn in turns)
-        return "\n".join(part for part in parts if part)
-    return _first(value, _TEXT_FIELDS)
-
-
-def _first(value: object, keys: tuple[str, ...]) -> str:
-    if not isinstance(value, dict):
-        return ""
-    return next((value[key] for key in keys if isinstance(value.get(key), str) and value[key]), "")
-
-
-def _guess(content: bytes) -> str:
-    """A likely encoding, to name in the message."""
-    for encoding in ("gb18030", "big5"):
-        try:
-            content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        return encoding.upper()
-    return "latin-1"
+        about = json.loads((folder / ABOUT).read_bytes())
+        notices = tuple(message_from_json(notice) for notice in about.get("notices", ()))
+        return KeptText("", folder, 0, name, str(about.get("form", "plain")), int(about.get("records", 0)), notices)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return KeptText("", folder, 0, name)

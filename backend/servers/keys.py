@@ -4,6 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
+from backend import disk
 from backend.errors import Message, Unavailable
 from backend.processes.command import CommandSpec, SecretFile
 
@@ -42,4 +43,5 @@ def read_key(path: Path | None) -> str:
 
 def no_key_file(path: Path, error: OSError) -> Unavailable:
     """What to raise where keys can't be kept."""
-    return Unavailable(Message("servers.key-file", {"path": str(path), "error": error.strerror or str(error)}))
+    key = "servers.process.disk-full" if disk.is_full(error) else "servers.key-file"
+    return Unavailable(Message(key, {"path": str(path), "error": error.strerror or str(error)}))

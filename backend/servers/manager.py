@@ -1,28 +1,31 @@
 """The list of model servers: started, followed, stopped, started again, found again after a restart of the console."""
 
-import logging
 import secrets
-import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from backend.clock import Moment
+from backend.diagnosis import Setting
 from backend.engines import ENGINES
-from backend.engines.base import Engine, Machine, ServeConfig
+from backend.engines.base import Engine, ServeConfig
 from backend.engines.choice import choose_environment
-from backend.engines.log_reader import diagnose, load_progress
+from backend.engines.proxy import NAME as PROXY
 from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound, Unavailable
+from backend.machine.machine import Machine
+from backend.private_folders import make_private
 from backend.processes import ports, runner
-from backend.processes.health import Prober
 from backend.processes.supervisor import DEFAULT_GRACE_S, Run, Supervisor
-from backend.servers import keys, outside
-from backend.servers.following import Diagnose, Follower, LoadProgress
-from backend.servers.planning import HOST, ChooseEnvironment, Models, Plan, Preview, Slot, first_port, plan
-from backend.servers.records import ServerRecord
-from backend.servers.states import ENDED
-from backend.servers.view import ServerState, ServerView
+from backend.records import Records, unique_name
+from backend.servers import external, keys, nodes
+from backend.servers.log_reader import diagnose, load_progress
+from backend.servers.node_watch import NodeWatch
+from backend.servers.preview import HOST, ChooseEnvironment, Models, Plan, Preview, Slot, first_port, plan
+from backend.servers.probe import Prober
+from backend.servers.server import ServerRecord, ServerState, ServerView
+from backend.servers.transitions import ENDED
+from backend.servers.watcher import Diagnose, LoadProgress, Watcher
 from backend.settings import Settings
 from backend.store import Store
 
@@ -30,8 +33,6 @@ KIND = "server"
 READY_TIMEOUT_S = 30 * 60.0
 READY_TIMEOUT_SETTING = "ready_timeout_s"
 READY_TIMEOUT_LIMITS_S = (5.0, 24 * 3600.0)
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,27 +78,28 @@ class ServerManager:
         self._diagnose = diagnose
         self._ready_timeout_s = float(store.get_json("setting", READY_TIMEOUT_SETTING) or ready_timeout_s)
         self._prober = Prober()
-        self._lock = threading.RLock()
-        self._start_lock = threading.Lock()
-        self._version = 1
-        self._followers: dict[str, Follower] = {}
+        self._records = Records[ServerRecord](store, KIND, ServerRecord.to_json)
+        self._lock = self._records.lock  # guards what follows too
+        self._watchers: dict[str, Watcher] = {}
+        self._node_watches: dict[str, NodeWatch] = {}
+        self._slot: Slot | None = None
+        self._promised: list[int] = []  # ports of starts that are under way
+        self._restarting: set[str] = set()
         try:
-            settings.keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(settings.keys_dir)
         except OSError as error:
             raise keys.no_key_file(settings.keys_dir, error) from error
-        self._records = self._load()
+        self._load()
         self._remove_unknown_keys()
-        self._slot: Slot | None = None
         supervisor.on_change(self._run_changed)
-        for record in self._records.values():
+        for record in self._records.all():
             if record.view.state not in ENDED:
-                self._follow(record)
+                self._watch(record)
 
     @property
     def version(self) -> int:
         """Grows with every change that a page would show."""
-        with self._lock:
-            return self._version
+        return self._records.version
 
     @property
     def ready_timeout_s(self) -> float:
@@ -120,9 +122,10 @@ class ServerManager:
 
         Starts nothing. Where the command reads a key, the key's file is there already: the command works in a shell.
         """
-        if config.engine == outside.ENGINE:
+        if config.engine == external.ENGINE:
             return self._plan_external(config)
-        preview = self._plan(config, self._next_slot()).preview
+        config = self._settled(config)
+        preview = self._plan(config, self._next_slot(), self._ports_taken()).preview
         try:
             self._make_keys(preview)
         except Unavailable as error:
@@ -134,10 +137,13 @@ class ServerManager:
 
         Raises InvalidInput, Unavailable or Conflict with all that is wrong; nothing is started or stored then.
         """
-        with self._start_lock:
-            if config.engine == outside.ENGINE:
-                return self._add_external(config)
-            return self._start(config, self._next_slot())
+        if config.engine == external.ENGINE:
+            return self._add_external(config)
+        config = self._settled(config)
+        if config.engine == PROXY:
+            self._note_new_nodes(config)
+        with self._own_slot() as slot:
+            return self._start(config, slot)
 
     def stop(self, server_id: str, grace_s: float = DEFAULT_GRACE_S) -> None:
         """Stop the server (see Supervisor.stop); returns at once. Nothing happens to one that has ended.
@@ -145,47 +151,54 @@ class ServerManager:
         Raises NotFound, or Conflict for an external server, which isn't the console's to stop.
         """
         view = self.get(server_id)
-        if view.config.engine == outside.ENGINE:
+        if view.config.engine == external.ENGINE:
             raise Conflict(Message("servers.external-not-stopped", {"name": view.name}))
         if view.state in ENDED:
             return
         self._supervisor.stop(server_id, grace_s)
         self._update(server_id, lambda view: _stopping(view, self._supervisor.get(server_id)))
 
-    def restart(self, server_id: str) -> str:
-        """Start an ended server again with the same settings (on the same port where it is free).
+    def restart(self, server_id: str, changes: Mapping[str, Setting] | None = None) -> str:
+        """Start an ended server again with the same settings but for ``changes`` (on the same port where it is free).
 
         It gets a new id, which is returned, and takes the old one's place in the list: the old one is forgotten, with
         its log, once the new one was started. Raises as ``start``; Conflict while it runs or for an external server.
         """
-        with self._start_lock:
+        with self._lock:
             view = self.get(server_id)
-            if view.config.engine == outside.ENGINE:
+            if view.config.engine == external.ENGINE:
                 raise Conflict(Message("servers.external-not-stopped", {"name": view.name}))
-            if view.state not in ENDED:
+            if view.state not in ENDED or server_id in self._restarting:
                 raise Conflict(Message("servers.still-running", {"name": view.name}))
-            slot = self._next_slot()
-            if view.config.port is None and view.port not in self._ports_taken() and ports.is_free(HOST, view.port):
-                slot = replace(slot, port=view.port)
-            new_id = self._start(view.config, slot)
-        self.forget(server_id)
+            self._restarting.add(server_id)
+        try:
+            with self._own_slot() as slot:
+                config = replace(view.config, **(changes or {}))  # type: ignore[arg-type]
+                if config.port is None and view.port not in self._ports_taken() and ports.is_free(HOST, view.port):
+                    slot = replace(slot, port=view.port)
+                new_id = self._start(config, slot)
+            self.forget(server_id)
+        finally:
+            with self._lock:
+                self._restarting.discard(server_id)
         return new_id
 
     def forget(self, server_id: str) -> None:
         """Take the server off the list, with its log and key. Raises NotFound, or Conflict while it runs."""
         view = self.get(server_id)
-        external = view.config.engine == outside.ENGINE
-        if not external and view.state not in ENDED:
+        runs_here = view.config.engine != external.ENGINE
+        if runs_here and view.state not in ENDED:
             raise Conflict(Message("servers.still-running", {"name": view.name}))
-        if not external:
+        if runs_here:
             self._supervisor.forget(server_id)
         with self._lock:
-            record = self._records.pop(server_id, None)
-            follower = self._followers.pop(server_id, None)
-            self._version += 1
-        if follower is not None:
-            follower.close()
-        self._store.delete(KIND, server_id)
+            record = self._records.remove(server_id)
+            watcher = self._watchers.pop(server_id, None)
+            node_watch = self._node_watches.pop(server_id, None)
+        if watcher is not None:
+            watcher.close()
+        if node_watch is not None:
+            node_watch.close()
         if record is not None and record.key_file is not None:
             record.key_file.unlink(missing_ok=True)
 
@@ -195,9 +208,7 @@ class ServerManager:
 
     def snapshot(self) -> tuple[ServerView, ...]:
         """Every server as it is now, newest first."""
-        with self._lock:
-            views = [record.view for record in self._records.values()]
-        return tuple(sorted(views, key=lambda view: view.created_at, reverse=True))
+        return tuple(record.view for record in reversed(self._records.all()))
 
     def endpoint(self, server_id: str) -> Endpoint:
         """What a client needs to talk to the server. Raises NotFound, or Conflict unless it runs."""
@@ -210,76 +221,165 @@ class ServerManager:
         )
 
     def close(self) -> None:
-        """Stop following. The servers go on."""
+        """Stop watching. The servers go on."""
         with self._lock:
-            followers = list(self._followers.values())
-        for follower in followers:
-            follower.close()
-        for follower in followers:
-            follower.join(timeout=10)
+            watchers: list[Watcher | NodeWatch] = [*self._watchers.values(), *self._node_watches.values()]
+        for watcher in watchers:
+            watcher.close()
+        for watcher in watchers:
+            watcher.join(timeout=10)
         self._prober.close()
 
     # Starting
 
     def _start(self, config: ServeConfig, slot: Slot) -> str:
-        planned = self._plan(config, slot)
+        port = slot.port if config.port is None else config.port
+        with self._promise(port) as taken:
+            return self._launch(config, slot, taken)
+
+    def _launch(self, config: ServeConfig, slot: Slot, ports_taken: Collection[int]) -> str:
+        planned = self._plan(config, slot, ports_taken)
         preview = planned.preview
         if planned.refusal is not None:
             raise planned.refusal
         if preview.command is None or preview.environment is None:
-            raise Unavailable(Message("servers.no-command", {"engine": config.engine}, "deploy-engine"))
+            raise Unavailable(Message("servers.no-command", {"engine": config.engine}, "engine"))
         self._make_keys(preview)
         model = preview.model
         path = str(model.path) if model is not None else config.model
+        served = config.model_name or (model.name if model is not None else config.model)
+        pool = self._pool(config)
+        if pool is None and config.engine == PROXY:
+            raise InvalidInput(Message("servers.node-none", field=nodes.FIELD))
+        if pool is not None:  # not the model's own name: requests choose between the proxy and its nodes
+            path, served = "", f"{pool.model_id.rstrip('/').rpartition('/')[2]}-{PROXY}"
         view = ServerView(
             id=slot.server_id,
-            name=config.model_name or (model.name if model is not None else config.model),
+            name=self._name(served, preview.port),
+            served_name=served,
             state=ServerState.STARTING,
             config=config,
             model_path=path,
-            model_id=self._engines[config.engine].model_id(config, model),
+            model_id=pool.model_id if pool is not None else self._engines[config.engine].model_id(config, model),
             address=f"http://{HOST}:{preview.port}",
             base_url=f"http://{HOST}:{preview.port}/v1",
             port=preview.port,
             pid=0,
             command=preview.command.preview(),
             environment=preview.environment.label,
-            takes_images=model is not None and model.takes_images,
-            context_length=config.session_len or (model.context_length if model is not None else 0),
+            takes_images=pool.takes_images if pool is not None else model is not None and model.takes_images,
+            context_length=pool.context_length
+            if pool is not None
+            else config.session_len or (model.context_length if model is not None else 0),
             created_at=time.time(),
             log_path=self._settings.runs_dir / slot.server_id / runner.LOG,
         )
-        record = ServerRecord(view, slot.key_file if keys.key_files(preview.command) else None)
-        self._store.put_json(KIND, view.id, record.to_json())
-        try:
-            self._supervisor.start(preview.command, kind=KIND, name=view.name, run_id=view.id, about=record.to_json())
-        except ConsoleError:
-            with suppress(Unavailable):
-                self._store.delete(KIND, view.id)
-            raise
+        record = ServerRecord(view, slot.key_file if keys.key_files(preview.command) else None, Moment.now())
+        self._supervisor.start(preview.command, kind=KIND, name=view.name, run_id=view.id, about=record.to_json())
         self._add(record)
         return view.id
 
-    def _plan(self, config: ServeConfig, slot: Slot) -> Plan:
-        return plan(config, slot, self._ports_taken(), self._machine_of(), self._catalog, self._engines, self._choose)
+    def _plan(self, config: ServeConfig, slot: Slot, ports_taken: Collection[int]) -> Plan:
+        planned = plan(config, slot, ports_taken, self._machine_of(), self._catalog, self._engines, self._choose)
+        if config.engine != PROXY or any(message.field == nodes.FIELD for message in planned.preview.errors):
+            return planned
+        found = nodes.members(config.nodes, self.snapshot())
+        preview = replace(
+            planned.preview,
+            messages=(*planned.preview.messages, *nodes.objections(found, self._settings.state_dir)),
+        )
+        refusal = planned.refusal
+        if refusal is None and preview.errors:
+            refusal = InvalidInput(*preview.errors)
+        return Plan(preview, refusal)
+
+    # Behind a proxy
+
+    def _settled(self, config: ServeConfig) -> ServeConfig:
+        return nodes.normal(config) if config.engine == PROXY else config
+
+    def _pool(self, config: ServeConfig) -> nodes.Pool | None:
+        return nodes.pool_of(nodes.members(config.nodes, self.snapshot())) if config.engine == PROXY else None
+
+    def _note_new_nodes(self, config: ServeConfig) -> None:
+        """Nodes of other machines become external servers, with the key that was given: each is asked, and known by
+        its key from then on. Nothing is noted where something else stands against the start."""
+        planned = self._plan(config, self._next_slot(), self._ports_taken())
+        if planned.refusal is not None:
+            raise planned.refusal
+        for member in nodes.members(config.nodes, self.snapshot()):
+            if member.view is None:
+                try:
+                    self._add_external(ServeConfig(external.ENGINE, "", address=member.address, api_key=config.api_key))
+                except ConsoleError as error:
+                    raise type(error)(*map(_of_node, error.messages)) from error
+
+    def _own(self) -> Iterator[ServerView]:
+        """The servers that this console started."""
+        return (view for view in self.snapshot() if view.config.engine != external.ENGINE)
+
+    def _name(self, served: str, port: int) -> str:
+        """A name that no other server of the list has: "demo_model :23333"."""
+        with self._lock:
+            return unique_name(f"{served} :{port}", self._names())
+
+    def _names(self) -> frozenset[str]:
+        """The names in the list, but for those that make room for another."""
+        return frozenset(view.name for view in self.snapshot() if view.id not in self._restarting)
 
     def _ports_taken(self) -> frozenset[int]:
-        """Ports of servers that run or are about to listen."""
-        views = (v for v in self.snapshot() if v.state not in ENDED and v.config.engine != outside.ENGINE)
-        return frozenset(view.port for view in views)
+        """Ports of servers that run, are about to listen, or are being started."""
+        with self._lock:
+            return frozenset([*(view.port for view in self._own() if view.state not in ENDED), *self._promised])
+
+    @contextmanager
+    def _promise(self, port: int) -> Iterator[frozenset[int]]:
+        """Nobody else gets that port within this block, which is given the ports that others have."""
+        with self._lock:
+            taken = self._ports_taken()
+            self._promised.append(port)
+        try:
+            yield taken
+        finally:
+            with self._lock:
+                self._promised.remove(port)
 
     def _next_slot(self) -> Slot:
         """The next server's id, key file and port: the same until it is used, so that the preview is what will run."""
+        while True:
+            with self._lock:
+                before = self._slot
+            slot = self._usable(before)
+            with self._lock:
+                if self._slot is before:  # nobody else was quicker
+                    self._slot = slot
+                    return slot
+
+    def _usable(self, slot: Slot | None) -> Slot:
+        """That slot if nobody has taken its port meanwhile; a new one where there is none."""
         taken = self._ports_taken()
-        with self._lock:
-            slot = self._slot
-            if slot is None or slot.server_id in self._records:
-                server_id = secrets.token_hex(6)
-                slot = Slot(server_id, self._settings.keys_dir / f"{server_id}.key", 0)
-            if slot.port == 0 or slot.port in taken or not ports.is_free(HOST, slot.port):
-                slot = replace(slot, port=ports.free_port(HOST, first_port(self._settings.state_dir), taken))
-            self._slot = slot
-            return slot
+        if slot is None:
+            server_id = secrets.token_hex(6)
+            slot = Slot(server_id, self._settings.keys_dir / f"{server_id}.key", 0)
+        if slot.port == 0 or slot.port in taken or not ports.is_free(HOST, slot.port):
+            slot = replace(slot, port=ports.free_port(HOST, first_port(self._settings.state_dir), taken))
+        return slot
+
+    @contextmanager
+    def _own_slot(self) -> Iterator[Slot]:
+        """The next slot for one start alone. Where that fails, it is the next one again."""
+        while True:
+            slot = self._next_slot()
+            with self._lock:
+                if self._slot is slot:
+                    self._slot = None
+                    break
+        try:
+            yield slot
+        except BaseException:
+            with self._lock:
+                self._slot = self._slot or slot
+            raise
 
     def _make_keys(self, preview: Preview) -> None:
         """Make the random keys that the command reads, where they aren't there yet. Raises Unavailable."""
@@ -287,70 +387,62 @@ class ServerManager:
             keys.write_key(path, keys.new_key())
 
     def _plan_external(self, config: ServeConfig) -> Preview:
-        config = outside.with_scheme(config)
-        errors = outside.errors_in(config, self._engines[outside.ENGINE], self._machine_of())
-        port = 0 if errors else outside.server_address(config.address).port
-        return Preview(None, tuple(errors), None, None, port)
+        config = external.with_scheme(config)
+        messages = self._external_messages(config)
+        wrong = any(message.level == "error" for message in messages)
+        port = 0 if wrong else external.server_address(config.address).port
+        return Preview(None, messages, None, None, port)
+
+    def _external_messages(self, config: ServeConfig) -> tuple[Message, ...]:
+        messages = tuple(external.messages_on(config, self._engines[external.ENGINE], self._machine_of()))
+        if any(message.level == "error" for message in messages):
+            return messages
+        conflict = external.conflict(config, self.snapshot(), self._settings.state_dir)
+        return messages if conflict is None else (*messages, conflict)
 
     def _add_external(self, config: ServeConfig) -> str:
-        config = outside.with_scheme(config)
-        if errors := outside.errors_in(config, self._engines[outside.ENGINE], self._machine_of()):
+        config = external.with_scheme(config)
+        if errors := [message for message in self._external_messages(config) if message.level == "error"]:
             raise InvalidInput(*errors)
-        view = outside.connect(config, secrets.token_hex(6), self._prober)
+        view = external.connect(config, secrets.token_hex(6), self._prober)
+        view = replace(view, name=unique_name(view.name, self._names()), served_name=view.name)
         key_file = self._settings.keys_dir / f"{view.id}.key" if config.api_key else None
         record = ServerRecord(view, key_file)
-        try:
-            if key_file is not None:
-                keys.write_key(key_file, config.api_key)
-            self._store.put_json(KIND, view.id, record.to_json())
-        except Unavailable:
-            if key_file is not None:
-                key_file.unlink(missing_ok=True)
-            raise
+        if key_file is not None:
+            keys.write_key(key_file, config.api_key)
         self._add(record)
         return view.id
 
     # What is remembered
 
-    def _load(self) -> dict[str, ServerRecord]:
+    def _load(self) -> None:
         """Servers from the store; what the store lost, from what the runs keep about themselves."""
-        documents = self._store.all(KIND)
-        runs = {run.id: run for run in self._supervisor.all(KIND)}
-        records = {}
-        for server_id in (*documents, *(run_id for run_id in runs if run_id not in documents)):
-            sources = [documents.get(server_id), runs[server_id].about if server_id in runs else None]
-            record = next((record for source in sources if (record := _record_from(source)) is not None), None)
-            if record is None:
-                log.error("what is stored of server %s can't be read", server_id)
-            elif server_id in runs or record.view.config.engine == outside.ENGINE:
-                records[server_id] = record
-            else:
-                self._store.delete(KIND, server_id)  # its start was cut off, or its folder removed
-        return records
+        runs = {run.id: run.about for run in self._supervisor.all(KIND)}
+        self._records.load(ServerRecord.from_json, runs)
+        for record in self._records.all():
+            if record.view.id not in runs and record.view.config.engine != external.ENGINE:
+                self._records.remove(record.view.id)  # its start was cut off, or its folder removed
 
     def _remove_unknown_keys(self) -> None:
         """Keys of previews that were never started."""
-        known = {record.key_file for record in self._records.values()}
+        known = {record.key_file for record in self._records.all()}
         for path in self._settings.keys_dir.glob("*.key"):
             if path not in known:
                 path.unlink(missing_ok=True)
 
     def _record(self, server_id: str) -> ServerRecord:
-        with self._lock:
-            record = self._records.get(server_id)
+        record = self._records.get(server_id)
         if record is None:
             raise NotFound(Message("servers.not-found", {"id": server_id}))
         return record
 
     def _add(self, record: ServerRecord) -> None:
-        with self._lock:
-            self._records[record.view.id] = record
-            self._version += 1
-        self._follow(record)
+        self._records.put(record.view.id, record)
+        self._watch(record)
 
-    def _follow(self, record: ServerRecord) -> None:
+    def _watch(self, record: ServerRecord) -> None:
         server_id = record.view.id
-        follower = Follower(
+        watcher = Watcher(
             server_id,
             lambda change: self._update(server_id, change),
             lambda: keys.read_key(self._record(server_id).key_file),
@@ -359,40 +451,54 @@ class ServerManager:
             self._load_progress,
             self._diagnose,
             self._ready_timeout_s,
+            record.started,
         )
         with self._lock:
-            self._followers[server_id] = follower
-        follower.start()
+            self._watchers[server_id] = watcher
+        watcher.start()
+        if record.view.config.engine == PROXY:
+            self._watch_nodes(server_id)
+
+    def _watch_nodes(self, server_id: str) -> None:
+        watch = NodeWatch(
+            server_id,
+            lambda: self._record(server_id),
+            self.snapshot,
+            lambda view: keys.read_key(self._record(view.id).key_file),
+            lambda change: self._update(server_id, change),
+            self._prober,
+        )
+        with self._lock:
+            self._node_watches[server_id] = watch
+        watch.start()
 
     def _update(self, server_id: str, change: Callable[[ServerView], ServerView]) -> ServerView:
         """Replace the view by the changed one; store it where more than its progress changed. Raises NotFound."""
-        with self._lock:
-            record = self._record(server_id)
-            view = change(record.view)
-            if view == record.view:
-                return view
-            changed = replace(record, view=view)
-            self._records[server_id] = changed
-            self._version += 1
-            if replace(view, progress=None, stage="") != replace(record.view, progress=None, stage=""):
-                try:
-                    self._store.put_json(KIND, server_id, changed.to_json())
-                except Unavailable:  # a full disk: what is shown stays true, it only isn't remembered
-                    log.exception("server %s could not be stored", server_id)
-        return view
+        record = self._records.change(
+            server_id, lambda record: replace(record, view=change(record.view)), _more_than_progress
+        )
+        if record is None:
+            raise NotFound(Message("servers.not-found", {"id": server_id}))
+        return record.view
 
     def _run_changed(self, run: Run) -> None:
         with self._lock:
-            follower = self._followers.get(run.id)
-        if follower is not None:
-            follower.wake()
+            watcher = self._watchers.get(run.id)
+        if watcher is not None:
+            watcher.wake()
 
 
-def _record_from(document: Any) -> ServerRecord | None:
-    try:
-        return ServerRecord.from_json(document)
-    except (KeyError, TypeError, ValueError):
-        return None
+def _more_than_progress(old: ServerRecord, new: ServerRecord) -> bool:
+    return _lasting(old.view) != _lasting(new.view)
+
+
+def _lasting(view: ServerView) -> ServerView:
+    return replace(view, progress=None, stage="", nodes=())
+
+
+def _of_node(message: Message) -> Message:
+    """What is wrong with an external server's address, of a node's."""
+    return replace(message, field=nodes.FIELD) if message.field == external.ADDRESS else message
 
 
 def _stopping(view: ServerView, run: Run) -> ServerView:

@@ -25,11 +25,10 @@ from openai import DefaultHttpxClient, OpenAI
 from playwright.sync_api import Page, sync_playwright
 
 from backend.engines.base import ServeConfig
-from tests.console import Console
-from tests.gradio_calls import Visitor
-from tests.scripted import Scripted
-from tests.waiting import wait_for
-from ui.tabs.deploy.values import CONTROLS, form_values
+from tests.support.console import Console
+from tests.support.gradio_calls import Visitor
+from tests.support.scripted_server import Scripted
+from tests.support.waiting import wait_for
 
 RUNS = 5
 Figure = tuple[str, float, str, float]  # name, value, "at most" or "at least", limit
@@ -37,10 +36,8 @@ Figure = tuple[str, float, str, float]  # name, value, "at most" or "at least", 
 
 def external(console: Console, child: Scripted) -> str:
     """Add the server as the Deploy tab does; its id."""
-    values = form_values(ServeConfig("external", "", address=child.address)).values
     with Visitor(console) as visitor:
-        *_, done = visitor.call("deploy_start", [values[name] for name in CONTROLS])
-    return str(done["output"]["data"][1])
+        return visitor.start(ServeConfig("external", "", address=child.address))
 
 
 class browser_page:

@@ -1,7 +1,7 @@
 """(m3) 30 pages watching the VRAM tab: at most 5% of a core over idle, and an update of at most 300 bytes.
 
-Each page asks for what came since once a second, as assets/js/vram.js does. The console's process time is measured with
-none and with thirty, one after the other.
+Each page asks for what came since once a second, as ui/tabs/vram/vram.js does. The console's process time is
+measured with none and with thirty, one after the other.
 
     python -m tests.benchmarks.memory_pages [pages] [seconds]
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from tests.benchmarks.pages import cpu_seconds
-from tests.console import Console
+from tests.support.console import Console
 
 LIMIT, MOST_BYTES = 0.05, 300
 

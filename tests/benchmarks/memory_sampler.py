@@ -15,16 +15,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from backend.engines.base import ServeConfig
-from backend.memory.formulas import GIB
-from backend.memory.nvml import Nvml
-from backend.memory.plan_values import Card
-from backend.memory.planner import Planner
+from backend.machine.nvml import Nvml
+from backend.memory.live_source import LiveSource
 from backend.memory.sampler import Sampler
-from backend.memory.source import LiveSource
+from backend.memory_plan.planner import Planner
+from backend.memory_plan.values import Card
 from backend.models.catalog import Catalog
-from backend.servers.view import ServerState, ServerView
-from tests.unit.memory.scripted_nvml import ScriptedGpu, ScriptedNvml
-from tests.unit.memory.sparse import INTERNLM2_5_7B, llama
+from backend.servers.server import ServerState, ServerView
+from backend.units import GIB
+from tests.support.scripted_nvml import ScriptedGpu, ScriptedNvml
+from tests.support.sparse_checkpoints import INTERNLM2_5_7B, llama
 
 LIMIT, PLAN_LIMIT_S = 0.005, 0.005
 SERVERS = 5

@@ -1,6 +1,6 @@
 """(b) 30 open pages: at most 15% of one core more than none.
 
-Each page polls the snapshot once a second as assets/js/console.js does, and keeps its connection; the console's process
+Each page polls the snapshot once a second as ui/page/snapshot.js does, and keeps its connection; the console's process
 time is measured without any page and with 30, one after the other.
 
     python -m tests.benchmarks.pages [pages] [seconds]
@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.console import Console
+from tests.support.console import Console
 
 LIMIT = 0.15
 

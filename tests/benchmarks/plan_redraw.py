@@ -12,8 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.benchmarks.chat_speed import browser_page
-from tests.browser.controls import choose
-from tests.console import Console
+from tests.support.console import Console
+from tests.support.controls import choose
 
 LIMIT_MS = 100
 RATIOS = [0.3 + step / 50 for step in range(20)]

@@ -11,15 +11,15 @@ import threading
 import time
 from pathlib import Path
 
-from backend.engines.base import Environment, Machine
+from backend.machine.machine import Environment, Machine
 from backend.models.catalog import Catalog
 from backend.processes.supervisor import Supervisor
 from backend.quantization.base import QuantConfig
 from backend.quantization.job import JobState
-from backend.quantization.jobs import JobManager
+from backend.quantization.manager import JobManager
 from backend.settings import Settings
 from backend.store import Store
-from tests.tiny_models import make_model
+from tests.support.tiny_models import make_model
 
 LIMIT = 1.02
 SAMPLES, LENGTH = 64, 512
@@ -67,6 +67,7 @@ def main(rounds: int) -> None:
         for number in range(rounds):
             hand.append(by_hand(model, place / f"hand-{number}", text))
             console.append(through_the_console(jobs, model, place / f"console-{number}"))
+        jobs.close()
         supervisor.close()
         store.close()
     ratio = min(console) / min(hand)

@@ -6,7 +6,7 @@ python -m tests.benchmarks.quantize_log
 import sys
 import time
 
-from backend.quantization.progress import Expected, Progress, advance
+from backend.quantization.log_reader import Expected, Progress, advance
 
 LIMIT_S = 0.050
 LAYERS = 10_000

@@ -17,8 +17,8 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.console import Console
-from tests.waiting import wait_for
+from tests.support.console import Console
+from tests.support.waiting import wait_for
 
 LIMIT_S = 0.5
 DEADLINE_S = 240.0

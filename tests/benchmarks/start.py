@@ -19,8 +19,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from tests.console import ROOT, Console
-from tests.waiting import wait_for
+from tests.support.console import ROOT, Console
+from tests.support.waiting import wait_for
 
 LIMIT = 1.3
 

@@ -8,23 +8,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.console import Console
+from tests.support.console import Console
 
 DEADLINE_MS = 30_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-OWN_FAILURES = re.compile("snapshot listener failed|mounting .* failed")  # what console.js catches, and says
+OWN_FAILURES = re.compile(
+    "(snapshot|selection) listener failed|mounting .* failed|nobody hears|Error in watch callback"
+)  # what the scripts catch, and say
 
 
 HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A second chance: a browser on a busy machine can miss a deadline, and the report says so."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(scope="session")
@@ -73,9 +68,13 @@ def new_page(browser: Browser, console: Console) -> Iterator[Callable[..., Page]
     contexts: list[BrowserContext] = []
     problems: list[str] = []
 
+    def heard(said: ConsoleMessage) -> None:
+        if OWN_FAILURES.search(said.text):
+            problems.append(said.text)
+
     def watch(page: Page) -> None:
         page.on("pageerror", lambda error: problems.append(f"uncaught: {error}"))
-        page.on("console", lambda said: OWN_FAILURES.search(said.text) and problems.append(said.text))
+        page.on("console", heard)
 
     def note(url: str) -> None:
         parts = urlsplit(url)

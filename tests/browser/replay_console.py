@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import app
 import backend.services
-from tests.traces import TraceSource
+from tests.support.traces import TraceSource
 
 
 def main() -> int:
@@ -18,7 +18,8 @@ def main() -> int:
     def replayed(*_: Any, **__: Any) -> TraceSource:
         return TraceSource(trace)
 
-    backend.services.LiveSource = replayed  # type: ignore[assignment,misc]
+    # What builds the services looks the name up in its own module.
+    vars(backend.services)["LiveSource"] = replayed
     return app.main(sys.argv[3:])
 
 

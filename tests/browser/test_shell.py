@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,9 +13,10 @@ from backend.processes.command import CommandSpec
 from backend.processes.supervisor import Supervisor
 from backend.store import Store
 from tests.conftest import make_settings
-from tests.console import Console
-from tests.waiting import wait_for
-from ui.i18n import t
+from tests.support.console import Console
+from tests.support.proxies import other_server
+from tests.support.waiting import wait_for
+from ui.i18n import Language, t
 from ui.tabs import TABS
 
 NewPage = Callable[..., Page]
@@ -38,13 +40,44 @@ def prepare_state() -> Callable[[Path], None]:
 
 def test_from_the_token_to_the_page(new_page: NewPage, console: Console) -> None:
     page = new_page()
-    expect(page).to_have_url(f"{console.base_url}/")
+    expect(page).to_have_url(console.page_url())
     expect(page).to_have_title("LMDeploy Console")
     cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
     assert all(cookie["httpOnly"] and cookie["sameSite"] == "Strict" for cookie in cookies.values())
     page.reload()
     expect(page.locator("#header-servers")).to_have_attribute("data-count", "0")
     assert "token" not in page.evaluate("document.cookie")
+    assert {cookie["path"] for cookie in cookies.values()} == {urlsplit(console.page_url()).path}
+
+
+def test_another_port_of_this_host_gets_and_gives_nothing(new_page: NewPage, console: Console) -> None:
+    """The operator opens somebody else's page on 127.0.0.1: a guest of the class, who knows all names of cookies."""
+    guest = new_page(token=console.class_token)
+    theirs = {cookie["name"]: cookie["value"] for cookie in guest.context.cookies()}
+    with other_server() as other:
+        other.cookies = [f"{name}={value}; Path=/; Max-Age=999" for name, value in theirs.items()]
+        page = new_page(token="", ready=False)
+        page.goto(f"http://127.0.0.1:{other.port}/first")
+        page.goto(console.address)
+        page.locator("#header-servers[data-count]").wait_for()
+        page.locator("#header-language").wait_for()
+        mine = {(cookie["name"], cookie["value"]) for cookie in page.context.cookies() if cookie["path"] != "/"}
+        assert len(mine) == 2
+        own_path = urlsplit(page.url).path
+        for path in ("/", "/console/snapshot", urlsplit(guest.url).path):
+            page.goto(f"http://127.0.0.1:{other.port}{path}")
+        other.page = f"<iframe src='{console.base_url}/'></iframe><img src='{console.base_url}/console/snapshot'>"
+        page.goto(f"http://127.0.0.1:{other.port}/frame")
+        page.goto(f"{console.base_url}{own_path}")
+        page.locator("#header-servers[data-count]").wait_for()
+        snapshot = page.evaluate("async () => (await fetch('./console/snapshot')).json()")
+        assert snapshot["role"] == "operator"
+        kept = {(cookie["name"], cookie["value"]) for cookie in page.context.cookies() if cookie["path"] == own_path}
+        assert kept == mine
+        seen = "\n".join(other.requests)
+    assert seen.count("GET ") >= 5
+    assert own_path.strip("/") not in seen
+    assert not [value for _, value in mine if value in seen]
 
 
 def test_pasting_the_address_into_the_sign_in_page(new_page: NewPage, console: Console) -> None:
@@ -56,7 +89,7 @@ def test_pasting_the_address_into_the_sign_in_page(new_page: NewPage, console: C
     page.locator("input[name=token]").fill(console.address)
     page.locator("form button").click()
     expect(page.locator("#header-servers")).to_be_visible()
-    expect(page).to_have_url(f"{console.base_url}/")
+    expect(page).to_have_url(console.page_url())
 
 
 def test_a_link_on_another_site_leads_in(new_page: NewPage, console: Console) -> None:
@@ -70,7 +103,7 @@ def test_a_link_on_another_site_leads_in(new_page: NewPage, console: Console) ->
 
 
 @pytest.mark.parametrize(("locale", "language"), [("en-GB", "en"), ("zh-CN", "zh"), ("zh-TW", "zh"), ("de-DE", "en")])
-def test_the_browsers_language_comes_first(new_page: NewPage, locale: str, language: str) -> None:
+def test_the_browsers_language_comes_first(new_page: NewPage, locale: str, language: Language) -> None:
     page = new_page(locale=locale)
     for tab in TABS:
         expect(page.locator(f"#{tab.name}-tab-button")).to_have_text(t(f"{tab.name}.title", language))
@@ -79,7 +112,8 @@ def test_the_browsers_language_comes_first(new_page: NewPage, locale: str, langu
 
 def test_switching_the_language_is_remembered(page: Page) -> None:
     first = page.locator(f"#{TABS[0].name}-tab-button")
-    for language, label in (("zh", "中文 (zh)"), ("en", "English (en)")):
+    labels: list[tuple[Language, str]] = [("zh", "中文 (zh)"), ("en", "English (en)")]
+    for language, label in labels:
         box = page.locator("#header-language input")
         box.click()
         box.fill(language)
@@ -152,14 +186,20 @@ def test_nothing_sticks_out(new_page: NewPage, width: int) -> None:
 def test_a_class_is_told_and_sees_no_paths(new_page: NewPage, console: Console) -> None:
     page = new_page(token=console.class_token)
     expect(page.locator("#header-role")).to_be_visible()
-    answer = page.evaluate("lmConsole.get('log/anything').catch((error) => error.messages.join())")
+    answer = page.evaluate(
+        "import('./console/assets/page/request.js')"
+        ".then(({get}) => get('log/anything')).catch((error) => error.messages.join())"
+    )
     assert answer == t("common.operator_only", "en")
     assert str(console.state_dir) not in page.content()
     assert json.dumps(str(console.state_dir)) not in json.dumps(page.evaluate("window.gradio_config"))
 
 
 def test_two_pages_share_one_console(new_page: NewPage) -> None:
-    count = "lmConsole.get('snapshot').then((snapshot) => snapshot.servers.length)"
+    count = (
+        "import('./console/assets/page/request.js')"
+        ".then(({get}) => get('snapshot')).then((snapshot) => snapshot.servers.length)"
+    )
     assert [new_page().evaluate(count), new_page().evaluate(count)] == [0, 0]
 
 
@@ -176,11 +216,12 @@ class TestLogView:
     def page(self, new_page: NewPage, log: Path) -> Page:
         page = new_page()
         page.evaluate(
-            """(run) => {
+            """async (run) => {
+                const { logView } = await import('./console/assets/page/log_view.js');
                 const place = document.createElement('div');
                 place.id = 'log-test';
                 document.querySelector('.gradio-container .main').prepend(place);
-                window.view = lmConsole.logView(place, {runId: run});
+                logView(place).setRun(run);
             }""",
             RUN,
         )
@@ -222,7 +263,7 @@ class TestLogView:
         assert body.evaluate("(element) => element.scrollTop") == place
 
     def test_search_reaches_what_the_page_has_not_read(self, page: Page, log: Path) -> None:
-        add(log, "the needle\n" + "hay\n" * 60_000 + "another NEEDLE\n")
+        add(log, "the needle\n" + ("hay " * 20 + "\n") * 5_000 + "another NEEDLE\n")
         box = page.locator("#log-test .log-search")
         expect(page.locator("#log-test .log-lines .log-line").last).to_have_text("another NEEDLE")
         box.fill("needle")

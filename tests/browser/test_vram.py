@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.controls import choose, write
-from tests.browser.vram_page import open_tab, points
-from tests.unit.memory.sparse import INTERNLM2_5_1_8B, INTERNLM2_5_7B, llama
-from tests.waiting import wait_for
+from tests.support.controls import choose, write
+from tests.support.sparse_checkpoints import INTERNLM2_5_1_8B, INTERNLM2_5_7B, llama
+from tests.support.vram_page import open_tab, points
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.browser.controls import choose
-from tests.browser.vram_page import dataset, open_tab, points
-from tests.console import Console
-from tests.scripted_trace import trace_path
-from tests.traces import read_trace
-from tests.waiting import wait_for
+from tests.support.console import Console
+from tests.support.controls import choose
+from tests.support.scripted_trace import trace_path
+from tests.support.traces import read_trace
+from tests.support.vram_page import dataset, open_tab, points
+from tests.support.waiting import wait_for
 
 REPLAY = Path(__file__).parent / "replay_console.py"
 FAST = """fetch('./console/vram/interval', {
@@ -135,7 +135,7 @@ def test_windows_and_files(replayed: Page) -> None:
 def test_chinese_and_dark(new_page: Callable[..., Page]) -> None:
     page = new_page(locale="zh-CN", color_scheme="dark")
     open_tab(page)
-    expect(page.locator("#vram-events")).to_contain_text("最近发生的事")
+    expect(page.locator("#vram-events")).to_contain_text("事件记录")
     color = page.evaluate("document.querySelector('.vram-plot').layout.font.color")
     assert color == page.evaluate("getComputedStyle(document.body).getPropertyValue('--body-text-color').trim()")
     assert not re.search(r"vram\.[a-z]", page.locator("#vram-tab").first.inner_text())

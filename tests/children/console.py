@@ -9,8 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from backend.console.instance_lock import InstanceLock
 from backend.processes.command import CommandSpec
-from backend.processes.instance import InstanceLock
 from backend.processes.supervisor import Supervisor
 from backend.settings import Settings
 from backend.store import Store

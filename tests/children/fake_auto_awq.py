@@ -2,7 +2,8 @@
 
 The model folder's file ``behave`` says how: "ok" writes a small result; "wait" writes half of one and goes on when the
 model folder has a file ``go``; "stubborn" ignores SIGTERM and waits; "memory" runs out of GPU memory; "disk" writes to
-a full device; "dataset" can't reach the hub; "vanish" is killed from outside.
+a full device; "dataset" can't reach the hub; "vanish" is killed from outside; "flood" writes 200 MB in one line between
+the counts and waits as "wait" does.
 """
 
 import json
@@ -36,7 +37,11 @@ def main(arguments: list[str]) -> None:
         (work_dir / "model.safetensors").symlink_to("/dev/full")
         with (work_dir / "model.safetensors").open("wb", buffering=0) as file:
             file.write(b"0" * 4096)
-    if behave in ("wait", "stubborn"):
+    if behave == "flood":
+        for _ in range(70):
+            sys.stdout.write("模" * (1 << 20))
+        print("model.layers.9, samples: 4, max gpu memory: 3.25 GB", flush=True)
+    if behave in ("wait", "stubborn", "flood"):
         (work_dir / "model.safetensors").write_bytes(b"half")
         print("half written", flush=True)
         while not (model / "go").exists():

@@ -1,13 +1,15 @@
 """A model server that does as it is told: /health, /v1/models, a key, progress on the way, death on request.
 
-``python fake_server.py PORT [--gate FILE] [--key KEY] [--model NAME] [--loading] [--flood BYTES] [--die CODE]``. With
-``--gate`` it answers /health with what stands in FILE (an HTTP status; 503 while there is no file); "exit N" there ends
-it with code N. ``--key @FILE`` reads the key from FILE. The standard library only.
+``python fake_server.py PORT [--gate FILE] [--key KEY] [--model NAME] [--loading] [--flood BYTES] [--die CODE]
+[--leaves]``. With ``--gate`` it answers /health with what stands in FILE (an HTTP status; 503 while there is no file);
+"exit N" there ends it with code N. ``--key @FILE`` reads the key from FILE. ``--leaves``: beside it runs a process that
+ignores SIGTERM. The standard library only.
 """
 
 import argparse
 import json
 import os
+import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -61,7 +63,13 @@ def main() -> None:
     parser.add_argument("--loading", action="store_true")
     parser.add_argument("--flood", type=int, default=0)
     parser.add_argument("--die", type=int)
+    parser.add_argument("--leaves", action="store_true")
     options = parser.parse_args()
+    if options.leaves:
+        argv = [sys.executable, str(Path(__file__).with_name("misbehave.py")), "deaf"]
+        child = subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        child.stdout.readline()  # it is deaf by then
     if options.key.startswith("@"):
         options.key = Path(options.key[1:]).read_text()
     if options.loading:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -91,5 +92,13 @@ def progress() -> None:
 
 
 if __name__ == "__main__":
-    actions = [leave, wait, deaf, report, family, flood, progress]
-    {action.__name__: action for action in actions}[sys.argv[1]](*sys.argv[2:])
+    actions: dict[str, Callable[..., None]] = {
+        "leave": leave,
+        "wait": wait,
+        "deaf": deaf,
+        "report": report,
+        "family": family,
+        "flood": flood,
+        "progress": progress,
+    }
+    actions[sys.argv[1]](*sys.argv[2:])

@@ -1,9 +1,10 @@
 """An OpenAI-compatible model server that does as it is told, on standard library asyncio alone.
 
 ``python openai_server.py PORT [--key KEY] [--model NAME] [--tokens N] [--rate N] [--fault NAME]``; port 0 takes a
-free one, which it prints as ``port N``. What it does can be changed while it runs: ``POST /script`` with any of
-``{"text", "tokens", "rate", "fault", "first_s", "key", "calls", "finish", "usage"}``; ``GET /script`` gives it and
-what happened: ``requests`` (bodies, with times of arrival, first token and end, and how they ended).
+free one, which it prints as ``port N``; ``--key @FILE`` reads the key from FILE. What it does can be changed while it
+runs: ``POST /script`` with any of ``{"text", "tokens", "rate", "fault", "first_s", "key", "calls", "finish",
+"usage"}``; ``GET /script`` gives it and what happened: ``requests`` (bodies, with times of arrival, first token and
+end, and how they ended).
 
 ``rate`` is tokens per second (0 = as fast as it goes), ``first_s`` the wait before the first. ``calls`` are the tool
 calls of the next answers, one list for each. Faults: ``refuse`` (500), ``key`` (401), ``redirect``, ``context`` (400),
@@ -30,6 +31,9 @@ class Script:
     """What to do, and what happened."""
 
     def __init__(self, options: argparse.Namespace) -> None:
+        if options.key.startswith("@"):
+            with open(options.key[1:], encoding="utf-8") as stream:
+                options.key = stream.read().strip()
         self.settings: dict[str, Any] = {
             "text": "", "tokens": options.tokens, "rate": options.rate, "fault": options.fault, "first_s": 0.0,
             "key": options.key, "calls": [], "finish": "stop", "usage": True,
@@ -106,6 +110,8 @@ class Connection:
             return await self.send(307, "text/plain", b"", "Location: http://127.0.0.1:9/v1/chat/completions\r\n")
         if fault == "html":
             return await self.send(200, "text/html", b"<html><body>Welcome!</body></html>")
+        if not request["body"].get("stream"):
+            return await self.whole(request, settings)
         self.writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
         gone = asyncio.ensure_future(self.reader.read(1))  # the client closed, or sends more than it should
         stream = asyncio.ensure_future(self.stream(request, settings, fault))
@@ -120,6 +126,21 @@ class Connection:
         gone.exception()  # a reset connection is a closed one too
         request["end"] = "closed"
         return False
+
+    async def whole(self, request: dict[str, Any], settings: dict[str, Any]) -> bool:
+        """The answer at once, as where no stream was asked for."""
+        calls = settings["calls"].pop(0) if settings["calls"] else []
+        pieces = [] if calls else self.script.pieces()
+        message: dict[str, Any] = {"role": "assistant", "content": "".join(pieces) or None}
+        if calls:
+            message["tool_calls"] = [call(index, name, arguments) for index, (name, arguments) in enumerate(calls)]
+        request["sent"], request["end"] = len(pieces), "whole"
+        finish = "tool_calls" if calls else settings["finish"]
+        usage = {"prompt_tokens": 11, "completion_tokens": len(pieces), "total_tokens": 11 + len(pieces)}
+        return await self.json(200, {
+            "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": self.script.model,
+            "choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": usage,
+        })  # fmt: skip
 
     async def stream(self, request: dict[str, Any], settings: dict[str, Any], fault: str) -> bool:
         await self.event({"role": "assistant", "content": ""})
@@ -211,8 +232,8 @@ async def main() -> None:
     parser.add_argument("--tokens", type=int, default=20)
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--fault", default="")
-    script = Script(parser.parse_args())
-    port = parser.parse_args().port
+    options = parser.parse_args()
+    script, port = Script(options), options.port
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await Connection(script, reader, writer).serve()

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from backend.processes.ports import free_port
 from tests.gpu.models import servable
-from tests.model_servers import complete, model_server
-from tests.unit.memory.sparse import INTERNLM2_5_1_8B
+from tests.support.model_servers import complete, model_server
+from tests.support.sparse_checkpoints import INTERNLM2_5_1_8B
 
 AT_ONCE, TOKENS, READY_S = 8, 256, 180
 

@@ -28,18 +28,18 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from backend.engines.base import ServeConfig
-from backend.memory import host
+from backend.machine import host
+from backend.machine.nvml import GpuReading, Nvml
 from backend.memory.load_log import LoadFacts, read_more
-from backend.memory.nvml import GpuReading, Nvml
-from backend.memory.plan import plan
-from backend.memory.plan_values import Card
-from backend.memory.shape import ModelShape, read_shape
+from backend.memory_plan.model_shape import ModelShape, read_shape
+from backend.memory_plan.plan import plan
+from backend.memory_plan.values import Card
 from backend.models.checkpoint import read_model, read_tensors
 from backend.processes.ports import free_port
 from tests.gpu.models import servable
-from tests.model_servers import complete, model_server
-from tests.unit.memory.sparse import INTERNLM2_5_1_8B, INTERNLM2_5_7B
-from tests.waiting import wait_for
+from tests.support.model_servers import complete, model_server
+from tests.support.sparse_checkpoints import INTERNLM2_5_1_8B, INTERNLM2_5_7B
+from tests.support.waiting import wait_for
 
 GIB, MIB = 1024**3, 1024**2
 READY_SECONDS = 150.0
@@ -236,11 +236,11 @@ def make_vision(path: Path) -> None:
 
 
 def make_vision_here(path: Path) -> None:
-    """Tokenizer and processor as in tests/tiny_models.py, with the real sizes."""
+    """Tokenizer and processor as in tests/support/tiny_models.py, with the real sizes."""
     import torch
     from transformers import AutoProcessor, InternVLConfig, InternVLForConditionalGeneration
 
-    from tests.tiny_models import make_model
+    from tests.support.tiny_models import make_model
 
     small = make_model("internvl", path.with_name(f"{path.name}-small"))
     shutil.copytree(small, path)

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from tests.tiny_models import make_model
-from tests.unit.memory.sparse import llama
+from tests.support.sparse_checkpoints import llama
+from tests.support.tiny_models import make_model
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 

@@ -2,8 +2,8 @@
 
 usage, on a GPU machine, in the project's root: ``python tests/gpu/record_trace.py OUT.jsonl [--no-job]``
 
-OUT.jsonl belongs at tests/data/vram/trace.jsonl, where browser tests replay it (tests/traces.py). One reading a second,
-some 90 of them, well under 200 KB; names of processes and paths aren't in it.
+OUT.jsonl belongs at tests/data/vram/trace.jsonl, where browser tests replay it (tests/support/traces.py). One reading a
+second, some 90 of them, well under 200 KB; names of processes and paths aren't in it.
 """
 
 import argparse
@@ -22,14 +22,14 @@ from backend.memory.load_log import LoadFacts
 from backend.memory.readings import Reading, Sample
 from backend.quantization.base import NO_DATA, QuantConfig
 from backend.quantization.job import JobState
-from backend.servers.view import ServerState
+from backend.servers.server import ServerState
 from backend.services import Services, build_services
 from backend.settings import Settings
 from tests.gpu.models import servable
-from tests.tiny_models import make_model
-from tests.traces import write_trace
-from tests.unit.memory.sparse import INTERNLM2_5_1_8B
-from tests.waiting import wait_for
+from tests.support.sparse_checkpoints import INTERNLM2_5_1_8B
+from tests.support.tiny_models import make_model
+from tests.support.traces import write_trace
+from tests.support.waiting import wait_for
 
 QUIET_READINGS = 4
 

@@ -21,10 +21,8 @@ from PIL import Image
 from assets.demo_model.train import explain
 from backend.engines.base import ServeConfig
 from backend.models.catalog import DEMO_MODEL
-from tests.console import Console
-from tests.gradio_calls import Visitor
-from tests.waiting import wait_for
-from ui.tabs.deploy.values import CONTROLS, form_values
+from tests.support.console import Console
+from tests.support.gradio_calls import Visitor
 
 READY_S = 180.0
 STUDENTS = 30
@@ -39,18 +37,8 @@ class Class:
 
     def server(self, engine: str) -> dict[str, Any]:
         """Press Start, and wait until it runs."""
-        values = form_values(ServeConfig(engine, str(DEMO_MODEL), cache_max_entry_count=0.1)).values
-        messages = list(self.operator.call("deploy_start", [values[name] for name in CONTROLS]))
-        server_id = messages[-1]["output"]["data"][1]
-
-        def ready() -> dict[str, Any] | None:
-            (server,) = [
-                s for s in self.operator.client.get("/console/snapshot").json()["servers"] if s["id"] == server_id
-            ]
-            assert server["state"] in ("starting", "running"), (server["reason"], server["reason_lines"])
-            return server if server["state"] == "running" else None
-
-        return wait_for(f"{engine} to be ready", ready, READY_S, 0.2)  # type: ignore[return-value]
+        config = ServeConfig(engine, str(DEMO_MODEL), cache_max_entry_count=0.1)
+        return self.operator.ready(self.operator.start(config), READY_S)
 
     def stop(self, server: dict[str, Any]) -> None:
         self.operator.client.post(f"/console/servers/{server['id']}/stop", json={}).raise_for_status()

@@ -19,7 +19,7 @@ import pytest
 
 from assets.demo_model.train import evaluate
 from backend.processes.ports import free_port
-from tests.model_servers import model_server
+from tests.support.model_servers import model_server
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "assets" / "demo_model"
@@ -99,7 +99,8 @@ def answered(way: str, folder: Path, cases: list[evaluate.Case], log: Path) -> R
     """The cases with their answers, or what went wrong: the other ways still have figures."""
     try:
         with served(folder, log, *WAYS[way]) as address:
-            return evaluate.evaluate(cases, evaluate.server(address, "demo", parallel=32))
+            results: Results = evaluate.evaluate(cases, evaluate.server(address, "demo", parallel=32))
+            return results
     except (AssertionError, OSError) as error:
         return str(error)
 

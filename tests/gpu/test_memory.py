@@ -10,19 +10,20 @@ import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from backend.engines.base import ServeConfig
-from backend.memory.nvml import GpuReading, Nvml
+from backend.machine.nvml import GpuReading, Nvml
 from backend.memory.readings import Reading, Sample
-from backend.memory.reconcile import SETTLE_SECONDS
-from backend.servers.view import ServerState
+from backend.memory_plan.reconcile import SETTLE_SECONDS
+from backend.servers.server import ServerState
 from backend.services import Services, build_services
 from backend.settings import Settings
 from tests.gpu.models import servable
-from tests.unit.memory.sparse import INTERNLM2_5_1_8B
-from tests.waiting import wait_for
+from tests.support.sparse_checkpoints import INTERNLM2_5_1_8B
+from tests.support.waiting import wait_for
 
 MIB, GIB = 1024**2, 1024**3
 READY_SECONDS = 180.0
@@ -51,7 +52,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         for view in made.servers.snapshot():
             if view.state not in (ServerState.STOPPED, ServerState.FAILED):
                 made.servers.stop(view.id)
-                wait_for("the server to end", lambda view=view: ended(made, view.id), 60)
+                wait_for("the server to end", partial(ended, made, view.id), 60)
         made.close()
 
 
@@ -95,7 +96,7 @@ def test_a_real_servers_markers_shares_and_plan(services: Services) -> None:
     others = {pid for pid, _ in nvidia_smi("pid,used_memory", "compute-apps")}
     server = services.servers.start(config)
     wait_for("the server to be ready", lambda: _ready(services, server), READY_SECONDS)
-    record = wait_for("the plan held against it", lambda: services.records.all().get(server), SETTLE_SECONDS + 20)
+    record = wait_for("the plan held against it", lambda: services.measurements.all().get(server), SETTLE_SECONDS + 20)
 
     # Markers, each at the first reading that could show it.
     events = {event.key: event.at for event in services.sampler.events() if event.owner == server}
@@ -109,6 +110,7 @@ def test_a_real_servers_markers_shares_and_plan(services: Services) -> None:
 
     # The plan, part by part.
     measured = record["measured"]
+    assert measured is not None
     total = sum(measured[f"{part}_bytes"] for part in ("weights", "context", "kv", "work"))
     assert planned.plan.ready_bytes == pytest.approx(total, rel=0.04)
     assert measured["from_log"]

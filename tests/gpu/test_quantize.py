@@ -21,20 +21,20 @@ from backend.engines.base import ServeConfig
 from backend.models.catalog import DEMO_MODEL
 from backend.models.checkpoint import read_tensors
 from backend.quantization.base import NO_DATA, OWN_TEXT, QuantConfig
-from backend.quantization.job import Job, JobState
+from backend.quantization.job import Job, JobState, Perplexity
 from backend.quantization.texts import demo_text
-from backend.servers.view import ServerState
+from backend.servers.server import ServerState
 from backend.services import Services, build_services
 from backend.settings import Settings
-from tests.tiny_models import make_model
-from tests.waiting import wait_for
+from tests.support.tiny_models import make_model
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 GIB = 1 << 30
 JOB_SECONDS = 300.0
 READY_SECONDS = 240.0
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
-PICTURES = ROOT / "assets" / "pictures"
+PICTURES = ROOT / "assets" / "sample_pictures"
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +85,14 @@ def quantize(services: Services, folder: Path) -> Callable[..., Job]:
             assert job.state in (JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED), job.diagnosis
             return job if job.result is not None and job.result.errors_state != "running" else None
 
-        return wait_for(f"the job of {model.name}", ended, JOB_SECONDS)  # type: ignore[return-value]
+        return wait_for(f"the job of {model.name}", ended, JOB_SECONDS)
 
     return run
 
 
 def serve(services: Services, model: str, **changes: Any) -> str:
-    """A TurboMind server that answers; its id."""
-    server = services.servers.start(ServeConfig(engine="turbomind", model=model, **changes))
+    """A server, of TurboMind by default, that answers; its id."""
+    server = services.servers.start(ServeConfig(**({"engine": "turbomind", "model": model} | changes)))
 
     def ready() -> bool:
         view = services.servers.get(server)
@@ -126,6 +126,22 @@ def ask(services: Services, server: str, content: Any) -> str:
     return str(answer.json()["choices"][0]["message"]["content"])
 
 
+def measured(services: Services, job: Job) -> Perplexity:
+    """Perplexity before and after, by the engine that serves the result."""
+    services.jobs.measure_perplexity(job.id)
+
+    def both() -> Perplexity | None:
+        now = services.jobs.get(job.id).job.result
+        assert now is not None
+        assert now.perplexity_state != "failed", now.perplexity_problem
+        return now.perplexity
+
+    perplexity = wait_for("both perplexities", both, 2 * READY_SECONDS)
+    assert perplexity.before > 1
+    assert perplexity.after > 1
+    return perplexity
+
+
 def test_a_model_of_1_9_billion_parameters(
     services: Services, llama: Path, quantize: Callable[..., Job], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,17 +157,7 @@ def test_a_model_of_1_9_billion_parameters(
     assert all(0.05 < layer.error < 0.2 for layer in result.errors)
     assert 4 * GIB < result.peak_gpu_bytes < 12 * GIB
 
-    services.jobs.measure_perplexity(job.id)
-
-    def measured() -> Any:
-        now = services.jobs.get(job.id).job.result
-        assert now is not None
-        assert now.perplexity_state != "failed", now.perplexity_problem
-        return now.perplexity
-
-    perplexity = wait_for("both perplexities", measured, 2 * READY_SECONDS)
-    assert perplexity.before > 1
-    assert perplexity.after > 1
+    perplexity = measured(services, job)
 
     server = serve(services, job.output, model_format="awq", quant_policy=4, cache_max_entry_count=0.1)
     assert isinstance(ask(services, server, "Hello"), str)
@@ -162,6 +168,32 @@ def test_a_model_of_1_9_billion_parameters(
             f"{before / GIB:.2f} -> {after / GIB:.2f} GiB, "
             f"perplexity {perplexity.before:.1f} -> {perplexity.after:.1f}, "
             f"largest error {max(layer.error for layer in result.errors):.4f}"
+        )
+
+
+@pytest.mark.parametrize("quant_dtype", ["int8", "fp8"])
+def test_smooth_quant_for_the_pytorch_engine(
+    services: Services, llama: Path, quantize: Callable[..., Job], capsys: pytest.CaptureFixture[str], quant_dtype: str
+) -> None:
+    job = quantize(
+        llama, f"llama-{quant_dtype}", method="smooth_quant", quant_dtype=quant_dtype, samples=64, seqlen=512
+    )
+    result = job.result
+    assert result is not None
+    before, after = sum(result.before.values()), sum(result.after.values())
+    assert before / GIB == pytest.approx(3.52, abs=0.02)
+    assert after / GIB == pytest.approx(2.11, abs=0.03)
+    assert len(result.errors) == 24
+    perplexity = measured(services, job)
+    server = serve(services, job.output, engine="pytorch", cache_max_entry_count=0.1)
+    assert isinstance(ask(services, server, "Hello"), str)
+    stop(services, server)
+    with capsys.disabled():
+        print(
+            f"\n1.9 B, smooth_quant {quant_dtype}, 64 x 512: {result.seconds:.0f} s, peak "
+            f"{result.peak_gpu_bytes / GIB:.2f} GiB, {before / GIB:.2f} -> {after / GIB:.2f} GiB, perplexity "
+            f"{perplexity.before:.1f} -> {perplexity.after:.1f}, errors "
+            f"{min(e.error for e in result.errors):.4f} to {max(e.error for e in result.errors):.4f}"
         )
 
 
@@ -222,7 +254,7 @@ def test_internlm2_with_its_own_code(services: Services, folder: Path, quantize:
     environment = services.finder.machine().environments[0]
     if not environment.transformers.startswith("4."):
         pytest.skip("runs where transformers is version 4")
-    script = ROOT / "tests" / "tiny_internlm2" / "make.py"
+    script = ROOT / "tests" / "support" / "tiny_internlm2" / "make.py"
     subprocess.run([sys.executable, str(script), str(folder / "internlm2"), str(DEMO_MODEL)], check=True, timeout=240)
     job = quantize(folder / "internlm2", "internlm2-awq", samples=8, seqlen=128, trust_remote_code=True)
     assert job.result is not None

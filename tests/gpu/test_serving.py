@@ -21,15 +21,14 @@ import pytest
 from PIL import Image
 
 from backend.engines.base import ServeConfig
-from backend.memory.nvml import Nvml
+from backend.machine.nvml import Nvml
 from backend.quantization.base import GPU_PREFIX, OWN_TEXT
-from tests.console import ROOT, Console
 from tests.gpu.models import servable
-from tests.gradio_calls import Visitor
-from tests.tiny_models import make_model
-from tests.unit.memory.sparse import INTERNLM2_5_1_8B
-from tests.waiting import wait_for
-from ui.tabs.deploy.values import CONTROLS, form_values
+from tests.support.console import ROOT, Console
+from tests.support.gradio_calls import Visitor
+from tests.support.sparse_checkpoints import INTERNLM2_5_1_8B
+from tests.support.tiny_models import make_model
+from tests.support.waiting import wait_for
 from ui.tabs.quantize.values import CONTROLS as QUANTIZE_CONTROLS
 
 GIB = 1 << 30
@@ -87,20 +86,11 @@ class World:
 
     def start(self, config: ServeConfig) -> str:
         """Press Start with these settings; the new server's id."""
-        values = form_values(config).values
-        message, server_id = self.call("deploy_start", [values[name] for name in CONTROLS])
-        assert isinstance(server_id, str), message
-        return server_id
+        return self.visitor.start(config)
 
     def wait_ready(self, server_id: str) -> dict[str, Any]:
         """The server once it runs; its reason and log lines stand in the error where it fails."""
-
-        def ready() -> dict[str, Any] | None:
-            server = self.servers()[server_id]
-            assert server["state"] in ("starting", "running"), (server["reason"], server["reason_lines"])
-            return server if server["state"] == "running" else None
-
-        return wait_for(f"{server_id} to be ready", ready, READY_S, 0.1)  # type: ignore[return-value]
+        return self.visitor.ready(server_id, READY_S)
 
     def stop(self, server_id: str) -> None:
         """Stop it, wait until it ended, and take it off the list."""
@@ -248,7 +238,7 @@ def test_an_awq_vision_model_answers_a_picture(world: World) -> None:
 
 def test_a_model_in_internlm2s_own_layout(world: World) -> None:
     folder = world.models / "internlm2"
-    script = ROOT / "tests" / "tiny_internlm2" / "make.py"
+    script = ROOT / "tests" / "support" / "tiny_internlm2" / "make.py"
     tokenizer = make_model("qwen2", world.models / "qwen2")
     python = os.environ.get("CONSOLE_TEST_TRANSFORMERS4", sys.executable)
     subprocess.run([python, str(script), str(folder), str(tokenizer)], check=True, capture_output=True, timeout=120)

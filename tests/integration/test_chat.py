@@ -1,8 +1,7 @@
 """The chat against a scriptable model server: answers, every way to fail, turns, and what stays."""
 
 import asyncio
-import subprocess
-import sys
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -12,19 +11,16 @@ import pytest
 from PIL import Image
 
 from backend.chat.client import Deadlines
-from backend.chat.conversation import Answer, AnswerState, Conversation, Exchange, Sampling
-from backend.chat.prompt import chat_request
-from backend.chat.room import View
+from backend.chat.conversation import Answer, AnswerState, Sampling
 from backend.chat.service import Chat, Upload
-from backend.chat.snippets import Target, curl_code, picture_reference, python_code
+from backend.chat.session import View
 from backend.engines.base import ServeConfig
 from backend.errors import Conflict, ConsoleError, InvalidInput, Unavailable
-from backend.servers.view import ServerState
+from backend.servers.server import ServerState
 from backend.services import Services, build_services
 from backend.settings import Settings
-from tests.scripted import Scripted
-from tests.tiny_models import make_model
-from tests.waiting import wait_for
+from tests.support.scripted_server import Scripted
+from tests.support.waiting import wait_for
 
 PATIENT = Deadlines(connect_s=10, first_token_s=60, silence_s=60)
 SHORT = Deadlines(connect_s=10, first_token_s=1.0, silence_s=1.0)
@@ -153,12 +149,11 @@ FAULTS = {
     "context": ("chat.error.context", ""),
     "missing": ("chat.error.not_found", ""),
     "html": ("chat.error.garbage", ""),
-    "garbage": ("chat.error.garbage", ""),
-    "error": ("chat.error.status", ""),
+    "garbage": ("chat.end.gone_said", ""),
+    "error": ("chat.error.status", ""),  # it names a code
     "half": ("chat.end.gone", "The fox found "),
     "cut": ("chat.end.gone", "The fox found "),
     "die": ("chat.end.gone", "The fox found "),
-    "unended": ("chat.end.gone", None),
 }
 
 
@@ -306,11 +301,14 @@ async def test_the_conversation_outlives_the_console(
     before = (await until_ended(first)).conversation
     second = start()
     assert (await second.view(ME)).conversation == before
+    old = (await second.view(ME)).id
     await second.clear(ME)
     third = start()
     after = (await third.view(ME)).conversation
     assert after.exchanges == ()
     assert after.sampling.system == "S"
+    assert (await third.view(ME, old)).conversation == before
+    await third.library.delete(ME, old)
     assert not list((tmp_path / "pictures").rglob("*.png"))
 
 
@@ -439,7 +437,7 @@ async def test_two_servers_side_by_side(start: Start, services: Services, child:
 async def test_where_one_is_served_at_a_time_the_others_see_their_place(
     start: Start, services: Services, child: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.chat.service.ONE_AT_A_TIME", frozenset({"external"}))
+    monkeypatch.setattr("backend.chat.checks.ONE_AT_A_TIME", frozenset({"external"}))
     chat, server = start(), known(services, child)
     child.script(tokens=100_000, rate=50)
     visitors = [f"{number:032x}" for number in range(4)]
@@ -469,63 +467,27 @@ async def test_thirty_at_once_all_get_whole_answers(start: Start, services: Serv
         assert answer_of(view).stats.answer_tokens == 40
 
 
-async def test_the_code_runs_as_it_is_pasted(start: Start, services: Services, tmp_path: Path) -> None:
-    child = Scripted("--key", "sesame", "--model", "a 'model'")
-    try:
-        chat, server = start(), known(services, child, key="sesame", name="a 'model'")
-        child.script(text="It's `fine`.", key="sesame")
-        nasty = 'It\'s "quoted" $HOME $(id) `id` \\n 中文 {}\nJSON\n'
-        await chat.ask(ME, nasty, [picture_file(tmp_path, "a cat's.png")], Sampling(system="$S"), (server,))
-        view = await until_ended(chat)
-        sent = child.requests()[-1]["body"]
-        (exchange,) = view.conversation.exchanges
-        request = chat_request(
-            Conversation((Exchange(exchange.question),), view.conversation.sampling),
-            0,
-            "a 'model'",
-            True,
-            lambda picture: picture_reference(chat.pictures.path(ME, picture.id)),
-        )
-        key_file = services.settings.keys_dir / f"{server}.key"
-        target = Target(f"{child.address}/v1", key_file)
-        for argv in ([sys.executable, "-c", python_code(request, target)], ["bash", "-c", curl_code(request, target)]):
-            done = await asyncio.to_thread(
-                subprocess.run, argv, capture_output=True, text=True, timeout=DEADLINE_S, check=False
-            )
-            assert done.returncode == 0, done.stderr
-            assert "`fine`." in done.stdout
-            received = child.requests()[-1]["body"]
-            del received["stream"]
-            assert received == {name: value for name, value in sent.items() if name in received}
-            assert set(sent) - set(received) == {"stream", "stream_options"}
-    finally:
-        child.close()
+SYSTEM_REFUSED = (
+    "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}"
+    "{% endif %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+)
 
 
-async def test_the_real_cpu_engine_reads_text_and_pictures(
-    start: Start, services: Services, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+async def test_the_real_cpu_engine_refuses_and_its_log_says_why(
+    start: Start, services: Services, tmp_path: Path, tiny_qwen2: Path
 ) -> None:
-    model = await asyncio.to_thread(make_model, "internvl", tmp_path_factory.mktemp("models") / "tiny-internvl")
+    model = Path(shutil.copytree(tiny_qwen2, tmp_path / "tiny"))
+    (model / "chat_template.jinja").write_text(SYSTEM_REFUSED)
     server = services.servers.start(ServeConfig(engine="transformers", model=str(model)))
     try:
         await asyncio.to_thread(wait_for, "the server to run", lambda: running(services, server), START_DEADLINE_S)
-        chat, brief = start(), Sampling(max_tokens=4)
-        await chat.ask(ME, "Hello", (), brief, (server,))
-        plain = answer_of(await until_ended(chat))
-        await chat.ask(ME, "What is this?", [picture_file(tmp_path)], brief, (server,))
-        seen = answer_of(await until_ended(chat))
-        for answer in (plain, seen):
-            assert answer.state is AnswerState.DONE, answer.end
-            assert answer.stats.ttft_ms is not None
-        assert seen.stats.prompt_tokens is not None
-        assert plain.stats.prompt_tokens is not None
-        assert seen.stats.prompt_tokens > plain.stats.prompt_tokens + 30
-        # A stopped answer frees the server, which works on one at a time
-        await chat.ask(ME, "A long one", (), Sampling(max_tokens=100_000, temperature=0), (server,))
-        await until(chat, lambda view: bool(answer_of(view).text))
-        await chat.stop(ME)
-        await chat.ask(OTHER, "Me too", (), brief, (server,))
-        assert answer_of(await until_ended(chat, OTHER)).state is AnswerState.DONE
+        chat = start()
+        await chat.ask(ME, "Hello", (), Sampling(system="Be brief.", max_tokens=4), (server,))
+        end = answer_of(await until_ended(chat)).end
+        assert end is not None
+        assert end.key == "chat.refused.system"
+        await chat.again(ME, Sampling(max_tokens=4), (server,))  # what the message says to do helps
+        assert answer_of(await until_ended(chat)).state is AnswerState.DONE
     finally:
         services.servers.stop(server)
         await asyncio.to_thread(wait_for, "its end", lambda: not running(services, server), DEADLINE_S)

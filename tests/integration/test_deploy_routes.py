@@ -3,6 +3,7 @@
 import json
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,14 +23,14 @@ from backend.processes import ports
 from backend.services import Services, build_services
 from backend.store import Store
 from tests.conftest import make_settings
-from tests.tiny_models import fake_model
-from tests.waiting import wait_for
-from ui.access import STATE_KEY, Role, Visitor
+from tests.support.tiny_models import fake_model
+from tests.support.waiting import wait_for
 from ui.i18n import LANGUAGES, Language
 from ui.tabs.deploy import TAB
 from ui.tabs.deploy.form import unused_controls
 from ui.tabs.deploy.handlers import Handlers
 from ui.tabs.deploy.values import CONTROLS, form_values
+from ui.web.visitor import STATE_KEY, Role, Visitor
 
 KEY = "sk-of-the-server"
 Ask = Callable[..., gr.Request]
@@ -80,7 +81,11 @@ def test_the_form_offers_what_the_engine_uses(handlers: Handlers, ask: Ask) -> N
     assert [value for _, value in quant_policy["choices"]][:3] == ["0", "4", "8"]
     assert "awq" in [value for _, value in model_format["choices"]]
     hidden = {engine: set(ids) for engine, ids in unused_controls().items()}
-    assert hidden["turbomind"] == {"deploy-address", "deploy-api-key"}
+    assert hidden["turbomind"] == {"deploy-address", "deploy-api-key", "deploy-nodes", "deploy-nodes-far"}
+    used = set(CONTROLS.values()) - hidden["proxy"]
+    assert used == {
+        "deploy-engine", "deploy-nodes", "deploy-api-key", "deploy-lmdeploy", "deploy-port", "deploy-extra",
+    }  # fmt: skip
     assert {"deploy-gpus", "deploy-quant-policy", "deploy-address"} <= hidden["transformers"]
     used = set(CONTROLS.values()) - hidden["external"]
     assert used == {"deploy-engine", "deploy-address", "deploy-api-key", "deploy-model-name"}
@@ -93,6 +98,19 @@ def test_the_preview_is_the_command_and_a_shell_takes_it(services: Services, han
     assert "engines.open-server" in message
     words = subprocess.run(["bash", "-c", f"printf '%s\\n' {command}"], capture_output=True, text=True, check=True)
     assert strange in words.stdout.splitlines()
+
+
+def test_the_list_before_the_start(services: Services, handlers: Handlers, ask: Ask) -> None:
+    _, html, _ = handlers.preview(ask(), *form(services))
+    assert 'class="deploy-preflight" data-state="red"' in html  # the tiny model has no tokenizer
+    assert 'data-message="preflight.no-tokenizer"' in html
+    assert 'data-subject="memory"' not in html  # on the CPU
+    _, html, _ = handlers.preview(ask(language="zh"), *form(services, engine="turbomind", tp="3"))
+    assert "启动前检查：" in html
+    assert '<li data-subject="gpus" data-state="red">' in html
+    assert "data-remedy" in html[html.index("deploy-preflight") :]
+    _, html, _ = handlers.preview(ask(), *form(services, model=""))
+    assert "deploy-preflight" not in html
 
 
 def test_an_engine_that_cannot_run_here_shows_its_command_and_why(
@@ -219,6 +237,9 @@ def test_the_deadline_for_getting_ready_is_adjustable(services: Services, handle
 # ---------------------------------------------------------------------------------------------- a described API
 
 
+ODD: list[bytes] = []  # what the server says of its API instead
+
+
 @pytest.fixture
 def upstream() -> Iterator[str]:
     """A model server's address: it wants a key, describes its API, streams, and tells what it was sent."""
@@ -229,6 +250,8 @@ def upstream() -> Iterator[str]:
     async def check(request: Request, call_next: Any) -> Any:
         if request.headers.get("authorization") != f"Bearer {KEY}" and request.url.path != "/health":
             return HTMLResponse("no", 401)
+        if request.url.path == "/openapi.json" and ODD:
+            return Response(ODD[0], media_type="application/json")
         return await call_next(request)
 
     @app.get("/health")
@@ -377,6 +400,48 @@ def test_only_the_paths_of_the_description_are_passed_on(client: httpx.Client, p
     assert client.get(f"/api/call/{path}").status_code == 404
 
 
+ODD_DESCRIPTIONS = {
+    "empty": b"", "html": b"<html>", "list": b"[]", "null": b"null", "no paths": b'{"openapi": "3.1.0"}',
+    "paths a list": b'{"paths": [1]}', "nested": b'{"paths": {"/a": {"x": ' + b"[" * 10_000 + b"]" * 10_000 + b"}}}",
+    "nested within Python's limit": b'{"paths": {"/a": {"x": ' + b"[" * 700 + b"]" * 700 + b"}}}",
+    "50 MB": b'{"paths": {"/a": {"get": {"summary": "' + b"x" * (50 << 20) + b'"}}}}',
+    "huge number": b'{"paths": {"/a": {"x": ' + b"9" * 6000 + b"}}}", "not text": bytes(range(256)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ODD_DESCRIPTIONS)
+def test_an_odd_description_is_told_of(client: httpx.Client, kind: str) -> None:
+    ODD.append(ODD_DESCRIPTIONS[kind])
+    try:
+        begun = time.monotonic()
+        page = client.get("/api")
+        assert page.status_code == 409
+        assert "/openapi.json" in page.text
+        assert client.get("/api/openapi.json").json()["messages"]
+        assert client.post("/api/call/a").status_code == 409
+        assert time.monotonic() - begun < 20
+    finally:
+        ODD.clear()
+
+
+def test_a_description_that_would_freeze_a_pattern(client: httpx.Client) -> None:
+    path = "/" + "{a}" * 40 + "b"
+    names = {"get": {"summary": "half \udc80 a pair", "x": float("nan")}}
+    ODD.append(json.dumps({"paths": {path: names, "/echo/{word}": {}}}).encode())
+    try:
+        begun = time.monotonic()
+        assert client.get("/api").status_code == 200
+        assert client.get("/api/openapi.json").json()["paths"][path]["get"] == {
+            "summary": "half \ufffd a pair",
+            "x": None,
+        }
+        assert client.get("/api/call/" + "a" * 3000).status_code == 404
+        assert client.post("/api/call/echo/a%3Fb%23c").json()["word"] == "a?b#c"
+        assert time.monotonic() - begun < 20
+    finally:
+        ODD.clear()
+
+
 def test_a_class_gets_neither_the_page_nor_the_buttons(services: Services, server_id: str) -> None:
     with served(console(services, Role.CLASS, "zh")) as address:
         for method, path in (
@@ -384,10 +449,19 @@ def test_a_class_gets_neither_the_page_nor_the_buttons(services: Services, serve
             ("GET", "api/openapi.json"),
             ("GET", "api/call/v1/models"),
             ("GET", "code"),
+            ("GET", "report"),
         ):
             assert httpx.request(method, f"{address}/console/servers/{server_id}/{path}").status_code == 403
         for action in ("stop", "restart", "forget"):
             assert httpx.post(f"{address}/console/servers/{server_id}/{action}", json={}).status_code == 403
+
+
+def test_the_report_has_the_versions_and_no_folder_of_a_person(services: Services, client: httpx.Client) -> None:
+    text = client.get("/report").json()["text"]
+    assert "lmdeploy: " in text
+    assert "driver" in text or "GPUs: none" in text
+    assert str(Path.home()) not in text
+    assert str(services.settings.state_dir) not in text
 
 
 def test_an_unknown_server_is_not_found_in_the_pages_language(services: Services) -> None:

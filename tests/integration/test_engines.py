@@ -1,34 +1,27 @@
 """The engines' commands against the real programs of this environment: their parsers, a server, the process list."""
 
-import base64
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from PIL import Image
 
 from backend.engines import ENGINES
-from backend.engines.ask import ask
-from backend.engines.base import Environment
-from backend.engines.environments import Candidate, probe
-from backend.engines.flag_reader import read_capabilities
-from backend.engines.flags import Capabilities, find, snapshot
-from backend.engines.log_reader import diagnose, load_progress
+from backend.machine.child import ask
+from backend.machine.environments import PROBE, Candidate, probe
+from backend.machine.flag_reader import read_capabilities
+from backend.machine.flags import Capabilities, find, snapshot
+from backend.machine.machine import Environment
 from backend.models.checkpoint import NATIVE_WITH_AUTO_MAP, ModelInfo, read_model
 from backend.processes.command import CommandSpec
 from backend.processes.ports import free_port
-from tests.unit.engines.made import GPUS, INTERNVL_AWQ, KEY, config
-from tests.waiting import wait_for
+from backend.servers.log_reader import diagnose
+from tests.support.machines import GPUS, INTERNVL_AWQ, KEY, config
+from tests.support.waiting import wait_for
 
 READY_S = 300.0
 pytestmark = pytest.mark.timeout(900)  # several programs that import torch, one after another
@@ -194,67 +187,6 @@ class Served:
     def text(self) -> str:
         return self.log.read_bytes().decode("utf-8", "replace")
 
-    def healthy(self) -> bool:
-        assert self.process.poll() is None, self.text()
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
-
-    def get(self, path: str, body: object = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/v1/{path}", data, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=120) as answer:
-            return json.loads(answer.read())
-
-
-@pytest.fixture(scope="module")
-def served(here: Environment, tiny_internvl: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A vision model in a folder with an awkward name, served."""
-    folder = tmp_path_factory.mktemp("odd") / 'it\'s --a "tiny" 模型'
-    folder.symlink_to(tiny_internvl)
-    server = Served(read_model(folder), here, tmp_path_factory.mktemp("state"))
-    try:
-        wait_for("the server to be healthy", server.healthy, READY_S, every_s=0.2)
-        yield server
-    finally:
-        if server.process.poll() is None:
-            os.killpg(server.process.pid, signal.SIGTERM)
-        server.process.wait(30)
-
-
-def test_transformers_serves_text_and_pictures(served: Served) -> None:
-    picture = io.BytesIO()
-    Image.new("RGB", (80, 60), "red").save(picture, "PNG")
-    url = "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
-    content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "What is it?"}]
-    used = []
-    for question in ("What is it?", content):
-        answer = served.get(
-            "chat/completions",
-            {
-                "model": ENGINES["transformers"].model_id(config("transformers"), served.model),
-                "messages": [{"role": "user", "content": question}],
-                "max_tokens": 4,
-            },
-        )
-        assert answer["choices"][0]["message"]["content"]
-        assert answer["usage"]["completion_tokens"] == 4
-        used.append(answer["usage"]["prompt_tokens"])
-    assert used[1] > used[0] + 3  # the picture's own tokens
-
-
-def test_its_model_list_answers(served: Served) -> None:
-    assert served.get("models") == {"object": "list", "data": []}
-
-
-def test_its_log_tells_how_it_loaded(served: Served) -> None:
-    stages = {load_progress("transformers", line)[0] for line in served.text().splitlines()}
-    assert {"engines.stage.weights", "engines.stage.ready"} <= stages
-
 
 def test_awq_weights_do_not_load_on_the_cpu(here: Environment, tiny_qwen2: Path, tmp_path: Path) -> None:
     """What the engine refuses dies indeed, and the log reader says why."""
@@ -285,4 +217,4 @@ def test_the_probe_needs_nothing_but_the_standard_library(tmp_path: Path) -> Non
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
     python.chmod(0o755)
-    assert json.loads(ask(python, "probe.py", deadline_s=60.0))["lmdeploy"] == ""
+    assert json.loads(ask(python, PROBE, deadline_s=60.0))["lmdeploy"] == ""

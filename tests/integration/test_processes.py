@@ -13,20 +13,20 @@ from typing import Any
 import psutil
 import pytest
 
+from backend.console.instance_lock import InstanceLock, RunningInstance
 from backend.errors import Conflict, NotFound, Unavailable
 from backend.processes import runner
 from backend.processes.command import CommandSpec
-from backend.processes.instance import InstanceLock, RunningInstance
 from backend.processes.log_file import read_chunk
 from backend.processes.supervisor import Run, Supervisor
 from backend.settings import Settings
 from backend.store import FILE_NAME, Store
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 CHILDREN = Path(__file__).parents[1] / "children"
 
 
-def misbehave(*words: str | Path, **changes: Any) -> CommandSpec:
+def misbehave(*words: str | int | Path, **changes: Any) -> CommandSpec:
     return CommandSpec((sys.executable, str(CHILDREN / "misbehave.py"), *map(str, words)), **changes)
 
 
@@ -49,7 +49,7 @@ class World:
         self.close()
         self.open()
 
-    def start(self, *words: str | Path, run_id: str = "run", **changes: Any) -> Run:
+    def start(self, *words: str | int | Path, run_id: str = "run", **changes: Any) -> Run:
         return self.supervisor.start(misbehave(*words, **changes), kind="test", name=run_id, run_id=run_id)
 
     def until(self, what: str, state: Callable[[Run], Any], run_id: str = "run") -> Run:
@@ -136,7 +136,7 @@ def test_a_command_that_ends_leaves_its_output_and_exit_code(world: World) -> No
     started = world.start("leave", 3, "好的")
     assert not started.ended
     run = world.until_ended()
-    assert (run.exit_code, run.rung, run.stop_requested, run.problem) == (3, "", False, None)
+    assert (run.exit_code, run.stop_signal, run.stop_requested, run.problem) == (3, "", False, None)
     assert read_chunk(run.log_path, 0).text == "好的\n"
 
 
@@ -173,24 +173,24 @@ def test_stop_ends_the_command_by_sigterm(world: World) -> None:
     world.until_says("waiting")
     world.supervisor.stop("run")
     run = world.until_ended()
-    assert (run.exit_code, run.rung, run.stop_requested) == (-signal.SIGTERM, "SIGTERM", True)
+    assert (run.exit_code, run.stop_signal, run.stop_requested) == (-signal.SIGTERM, "SIGTERM", True)
 
 
 def test_stop_kills_a_command_that_ignores_sigterm(world: World) -> None:
     world.start("deaf")
     pid = world.until_says("deaf").pid
     world.supervisor.stop("run", grace_s=60)
-    world.until("was asked", lambda run: run.rung == "SIGTERM")
+    world.until("was asked", lambda run: run.stop_signal == "SIGTERM")
     assert is_running(pid)
     world.supervisor.stop("run", grace_s=0)
     run = world.until_ended()
-    assert (run.exit_code, run.rung) == (-signal.SIGKILL, "SIGKILL")
+    assert (run.exit_code, run.stop_signal) == (-signal.SIGKILL, "SIGKILL")
 
 
 def test_stop_before_the_command_has_begun(world: World) -> None:
     world.start("deaf")
     world.supervisor.stop("run", grace_s=0)
-    assert world.until_ended().rung == "SIGKILL"
+    assert world.until_ended().stop_signal == "SIGKILL"
 
 
 @pytest.mark.parametrize("stays", ["yes", "no"])
@@ -247,7 +247,7 @@ def test_a_killed_console_loses_nothing(
     world = World(settings)
     try:
         ended = world.until_ended("ends")
-        assert (ended.exit_code, ended.rung, ended.stop_requested) == (-signal.SIGTERM, "", False)
+        assert (ended.exit_code, ended.stop_signal, ended.stop_requested) == (-signal.SIGTERM, "", False)
         assert world.until_ended("leaves").exit_code == 5
         lives = world.until_says("waiting", "lives")
         assert is_running(lives.pid)
@@ -269,7 +269,7 @@ def test_a_stop_goes_on_after_the_console_was_killed(
     world = World(settings)
     try:
         run = world.until_ended()
-        assert (run.exit_code, run.rung, run.stop_requested) == (-signal.SIGKILL, "SIGKILL", True)
+        assert (run.exit_code, run.stop_signal, run.stop_requested) == (-signal.SIGKILL, "SIGKILL", True)
     finally:
         world.close()
 
@@ -311,7 +311,7 @@ def test_a_command_whose_runner_was_killed_is_still_stopped(world: World, tmp_pa
     world.supervisor.stop("run")
     run = world.until_ended()
     assert run.problem is not None
-    assert (run.problem.key, run.exit_code, run.rung) == ("servers.process.exit-unknown", None, "SIGTERM")
+    assert (run.problem.key, run.exit_code, run.stop_signal) == ("servers.process.exit-unknown", None, "SIGTERM")
     assert not [pid for pid in pids if is_running(pid)]
 
 
@@ -454,7 +454,7 @@ def test_listeners_hear_every_change_and_one_that_fails_stops_nobody(world: Worl
         raise RuntimeError(run.id)
 
     world.supervisor.on_change(fail)
-    world.supervisor.on_change(lambda run: heard.append((run.ended, run.rung)))
+    world.supervisor.on_change(lambda run: heard.append((run.ended, run.stop_signal)))
     world.start("wait")
     world.until_says("waiting")
     world.supervisor.stop("run")

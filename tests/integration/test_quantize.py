@@ -17,20 +17,21 @@ from typing import Any
 import psutil
 import pytest
 
-from backend.engines.base import Environment, Machine
 from backend.errors import Conflict, ConsoleError, InvalidInput
+from backend.machine.machine import Environment, Machine
 from backend.models.catalog import Catalog
 from backend.models.checkpoint import read_tensors
 from backend.processes import runner
 from backend.processes.supervisor import Supervisor
 from backend.quantization.base import QuantConfig
 from backend.quantization.job import Job, JobState
-from backend.quantization.jobs import JobManager
+from backend.quantization.manager import JobManager
+from backend.quantization.token_count import TokenCounter
 from backend.settings import Settings
 from backend.store import Store
 from tests.conftest import make_settings
-from tests.tiny_models import fake_model
-from tests.waiting import wait_for
+from tests.support.tiny_models import fake_model
+from tests.support.waiting import wait_for
 
 FAKE = Path(__file__).parents[1] / "children" / "fake_auto_awq.py"
 TEXT_TOWER = Path(__file__).parents[2] / "backend" / "quantization" / "children" / "text_tower.py"
@@ -58,7 +59,7 @@ class Jobs:
                 raise AssertionError(f"{job.state}: {job.diagnosis}")
             return job if job.state in states else None
 
-        return wait_for(f"job {states}", reached, DEADLINE_S)  # type: ignore[return-value]
+        return wait_for(f"job {states}", reached, DEADLINE_S)
 
     def wait_for_log(self, job_id: str, text: str) -> None:
         def written() -> bool:
@@ -68,6 +69,7 @@ class Jobs:
         wait_for(f"{text!r} in the log", written, DEADLINE_S)
 
     def close(self) -> None:
+        self.manager.close()
         self.supervisor.close()
         self.store.close()
 
@@ -104,6 +106,7 @@ def open_jobs(settings: Settings, fake_environment: Environment) -> Iterator[Cal
     for view in jobs.manager.snapshot():
         if view.job.state in (JobState.QUEUED, JobState.RUNNING):
             jobs.manager.cancel(view.job.id)
+    jobs.manager.close()  # what it was just starting is there by now, and is stopped
     wait_for("every run's end", lambda: all(run.ended for run in jobs.supervisor.all()), DEADLINE_S)
     jobs.close()
 
@@ -155,6 +158,7 @@ def test_a_result_is_whole_and_says_what_made_it(jobs: Jobs, model: Any) -> None
     assert job.progress.fraction == 1.0
     kept = jobs.settings.state_dir / "jobs" / job.id
     assert (kept / "inputs_stats.pth").read_bytes() == b"statistics"
+    assert (kept / "inputs_stats.pth").stat().st_mode & 0o077 == 0
 
 
 def test_one_at_a_time_and_the_queue_can_be_changed(jobs: Jobs, model: Any) -> None:
@@ -205,7 +209,7 @@ def test_cancelling_leaves_nothing(jobs: Jobs, model: Any, behave: str) -> None:
 def test_a_failure_says_why_and_leaves_nothing(
     jobs: Jobs, model: Any, behave: str, reason: str, remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs.manager, "count_tokens", lambda config: None)
+    monkeypatch.setattr(TokenCounter, "count", lambda *subject: None)  # the model is hollow
     config = replace(model(behave), dataset="demo" if behave == "memory" else "none")
     job = jobs.wait(jobs.manager.start(config), JobState.FAILED)
     assert job.diagnosis is not None
@@ -254,14 +258,60 @@ def test_two_jobs_never_write_to_one_folder(jobs: Jobs, model: Any) -> None:
     )  # fmt: skip
 
 
+def test_two_consoles_never_remove_each_others_folder(
+    open_jobs: Callable[[], Jobs], fake_environment: Environment, model: Any, tmp_path: Path
+) -> None:
+    """Both have looked, and seen that nothing is in the way, before either's worker begins."""
+    jobs, other = open_jobs(), Jobs(make_settings(tmp_path / "other"), fake_environment)
+    config = model("wait")
+    partial = Path(config.output).with_name(".m-w4a16.partial-awq")
+    try:
+        first = jobs.manager.start(config)
+        jobs.wait_for_log(first, "half written")
+        hidden = partial.rename(tmp_path / "hidden")  # as if it weren't there yet
+        blocker = other.manager.start(model("wait", "blocker"))
+        other.wait_for_log(blocker, "half written")
+        second = other.manager.start(config)
+        hidden.rename(partial)
+        (Path(other.job(blocker).model_path) / "go").touch()
+        failed = other.wait(second, JobState.FAILED)
+        assert failed.diagnosis is not None
+        left = failed.diagnosis.left
+        assert (left or failed.diagnosis.reason).key in ("quantize.left-over.not-own", "quantize.output.partial")
+        assert (partial / "model.safetensors").read_bytes() == b"half"
+        (Path(config.model) / "go").touch()
+        jobs.wait(first, JobState.SUCCEEDED)
+        assert not partial.exists()
+        assert ".lmdeploy_console_job" not in names(Path(config.output))
+    finally:
+        other.close()
+
+
+def test_what_a_killed_worker_left_is_removed_and_what_stays_is_named(jobs: Jobs, model: Any) -> None:
+    for name, strange in (("a", False), ("b", True)):
+        config = model("wait", name)
+        partial = Path(config.output).with_name(f".{name}-w4a16.partial-awq")
+        job_id = jobs.manager.start(config)
+        jobs.wait_for_log(job_id, "half written")
+        if strange:  # another's from here on
+            (partial / ".lmdeploy_console_job").write_text("another")
+        worker, *steps = members(jobs, job_id)
+        for process in (worker, *steps):
+            process.kill()
+        failed = jobs.wait(job_id, JobState.FAILED)
+        assert partial.exists() is strange
+        assert failed.diagnosis is not None
+        assert (failed.diagnosis.left is not None) is strange
+
+
 def test_bad_models_are_refused_and_nothing_is_written(jobs: Jobs, model: Any) -> None:
     config = model("ok")
     weights = Path(config.model) / "model.safetensors"
     os.truncate(weights, weights.stat().st_size // 2)
     for changes, field in (
-        ({}, "quantize-model"),
-        ({"model": config.model + "-gone"}, "quantize-model"),
-        ({"method": "gptq"}, "quantize-method"),
+        ({}, "model"),
+        ({"model": config.model + "-gone"}, "model"),
+        ({"method": "gptq"}, "method"),
     ):
         with pytest.raises(InvalidInput) as error:
             jobs.manager.start(replace(config, **changes))
@@ -324,7 +374,7 @@ def test_a_reboot_interrupts_a_job(open_jobs: Callable[[], Jobs], model: Any, mo
     for process in [*psutil.Process(processes[0].pid).parents()[:1], *processes]:
         process.kill()
     psutil.wait_procs(processes, DEADLINE_S)
-    Path(config.output).with_name(".m-w4a16.partial-awq").mkdir(exist_ok=True)
+    assert Path(config.output).with_name(".m-w4a16.partial-awq").is_dir()
     monkeypatch.setattr(runner, "boot_id", lambda: "another")
     jobs = open_jobs()
     assert jobs.job(job_id).state is JobState.INTERRUPTED

@@ -16,13 +16,13 @@ import pynvml
 import pytest
 
 from backend.engines.base import ServeConfig
-from backend.memory.nvml import Nvml
+from backend.machine.nvml import Nvml
+from backend.memory.live_source import JobProcess, LiveSource
 from backend.memory.sampler import Sampler
-from backend.memory.source import JobProcess, LiveSource
-from backend.servers.view import ServerState, ServerView
-from tests.unit.memory.scripted_nvml import ScriptedGpu, ScriptedNvml
-from tests.unit.memory.test_load_log import INFO
-from tests.waiting import wait_for
+from backend.servers.server import ServerState, ServerView
+from tests.support.scripted_nvml import ScriptedGpu, ScriptedNvml
+from tests.support.waiting import wait_for
+from tests.unit.backend.memory.test_load_log import INFO
 
 MIB = 1024**2
 HELD_MIB = 64

@@ -1,35 +1,38 @@
-"""The server manager with real processes: a scriptable HTTP server at the engine's seam, and `transformers serve`."""
+"""The server manager with real processes: a scriptable HTTP server at the engine's seam."""
 
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from backend.engines.base import Environment, Machine, ServeConfig
+from backend.engines.base import ServeConfig
 from backend.engines.external import External
-from backend.engines.log_reader import load_progress
 from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound, Unavailable
+from backend.machine.machine import Environment, Machine
 from backend.models.checkpoint import ModelInfo
 from backend.processes import ports
 from backend.processes.command import CommandSpec, SecretFile
-from backend.processes.supervisor import Supervisor
+from backend.processes.supervisor import LEFTOVERS_GRACE_S, Supervisor
+from backend.servers.log_reader import load_progress
 from backend.servers.manager import ServerManager
-from backend.servers.view import ServerState, ServerView
-from backend.services import build_services
+from backend.servers.server import ServerState, ServerView
 from backend.settings import Settings
 from backend.store import FILE_NAME, Store
-from tests.tiny_models import make_model
-from tests.waiting import wait_for
+from tests.support.raw_server import dribble, raw_server
+from tests.support.waiting import wait_for
 
 FAKE_SERVER = str(Path(__file__).parents[1] / "children" / "fake_server.py")
 HERE = Environment("here", "Here", Path(sys.executable), "console")
@@ -46,7 +49,7 @@ class FakeEngine:
         return {}
 
     def unavailable(self, machine: Machine) -> Message | None:
-        return None if machine.environments else Message("environments.no-gpu", field="deploy-engine")
+        return None if machine.environments else Message("environments.no-gpu", field="engine")
 
     def refuses(self, model: ModelInfo) -> Message | None:
         return None
@@ -56,13 +59,13 @@ class FakeEngine:
         if unavailable := self.unavailable(machine):
             messages.append(unavailable)
         if config.tp != 1:
-            messages.append(Message("engines.tp", {"value": config.tp}, "deploy-tp"))
+            messages.append(Message("engines.tp", {"value": config.tp}, "tp"))
         return messages
 
     def command(
         self, config: ServeConfig, model: ModelInfo | None, environment: Environment, port: int, key_file: Path
     ) -> CommandSpec:
-        argv = (sys.executable, str(port), "--key", SecretFile(key_file), *config.extra)
+        argv: tuple[str | SecretFile, ...] = (sys.executable, str(port), "--key", SecretFile(key_file), *config.extra)
         return CommandSpec(argv, secret_entry=(sys.executable, FAKE_SERVER))
 
     def model_id(self, config: ServeConfig, model: ModelInfo | None) -> str:
@@ -72,7 +75,7 @@ class FakeEngine:
 class FakeModels:
     def find_or_hub(self, text: str) -> ModelInfo | None:
         if text == "missing":
-            raise InvalidInput(Message("models.not-found", {"model": text}, "deploy-model"))
+            raise InvalidInput(Message("models.not-found", {"model": text}, "model"))
         return None
 
 
@@ -120,6 +123,10 @@ def config(*extra: str | Path, **changes: Any) -> ServeConfig:
     return ServeConfig(engine="fake", model="org/name", extra=tuple(map(str, extra)), **changes)
 
 
+def all_ended(world: World) -> bool:
+    return all(run.ended for run in world.supervisor.all())
+
+
 @pytest.fixture
 def make_world(settings: Settings) -> Iterator[Callable[..., World]]:
     made: list[World] = []
@@ -132,7 +139,7 @@ def make_world(settings: Settings) -> Iterator[Callable[..., World]]:
     for world in made:
         for run in world.supervisor.all():
             world.supervisor.stop(run.id, grace_s=0)
-        wait_for("all runs have ended", lambda world=world: all(run.ended for run in world.supervisor.all()))
+        wait_for("all runs have ended", partial(all_ended, world))
         world.close()
 
 
@@ -167,7 +174,7 @@ def test_a_server_from_start_to_stop(world: World, tmp_path: Path) -> None:
     world.manager.stop(server_id)
     assert world.manager.get(server_id).state in (ServerState.STOPPING, ServerState.STOPPED)
     view = world.until(server_id, ServerState.STOPPED)
-    assert (view.rung, view.exit_code, view.reason) == ("SIGTERM", -signal.SIGTERM, None)
+    assert (view.stop_signal, view.exit_code, view.reason) == ("SIGTERM", -signal.SIGTERM, None)
     assert view.ended_at >= view.ready_at
     assert world.manager.version > before
     world.manager.stop(server_id)  # a second click
@@ -220,7 +227,7 @@ def test_progress_is_read_from_the_log(world: World, tmp_path: Path) -> None:
 def test_a_server_that_dies_while_loading(world: World) -> None:
     server_id = world.manager.start(config("--die", "3"))
     view = world.until(server_id, ServerState.FAILED)
-    assert (view.exit_code, view.rung) == (3, "")
+    assert (view.exit_code, view.stop_signal) == (3, "")
     assert view.reason is not None
     assert any("told to die" in line for line in view.reason_lines)
     wait_for("nobody watches it", lambda: f"server-{server_id}" not in {t.name for t in threading.enumerate()})
@@ -238,13 +245,27 @@ def test_a_server_that_dies_later(world: World, tmp_path: Path) -> None:
     assert view.reason is not None
 
 
+def test_a_server_whose_process_is_gone_is_not_running_while_the_rest_of_it_ends(world: World) -> None:
+    server_id = world.manager.start(config("--leaves"))
+    pid = world.until(server_id, ServerState.RUNNING).pid
+    os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()
+    view = world.until(server_id, ServerState.STOPPING, 3)
+    assert not view.reason
+    world.manager.stop(server_id)  # too late: it wasn't this that ended it
+    view = world.until(server_id, ServerState.FAILED)
+    assert time.monotonic() - began > LEFTOVERS_GRACE_S / 2  # something was left, and was waited for
+    assert (view.exit_code, view.stop_signal) == (-signal.SIGKILL, "")
+    assert all_ended(world)
+
+
 def test_a_server_that_never_gets_ready_is_stopped(make_world: Callable[..., World], tmp_path: Path) -> None:
     world = make_world(ready_timeout_s=0.5)
     server_id = world.manager.start(config("--gate", tmp_path / "gate"))
     view = world.until(server_id, ServerState.FAILED)
     assert view.reason is not None
     assert view.reason.key == "servers.not-ready-in-time"
-    assert view.rung == "SIGTERM"
+    assert view.stop_signal == "SIGTERM"
 
 
 def test_the_deadline_can_be_set_and_is_remembered(world: World) -> None:
@@ -258,7 +279,7 @@ def test_the_deadline_can_be_set_and_is_remembered(world: World) -> None:
 def test_a_server_that_stops_answering_and_comes_back(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.servers.following.RUNNING_POLL_S", 0.05)
+    monkeypatch.setattr("backend.servers.watcher.RUNNING_POLL_S", 0.05)
     gate = tmp_path / "gate"
     gate.write_text("200")
     server_id = world.manager.start(config("--gate", gate))
@@ -320,7 +341,7 @@ def test_bad_settings_start_and_store_nothing(world: World) -> None:
     assert errors(lambda: start(replace(config(), engine="nothing"))) == (InvalidInput, ["servers.unknown-engine"])
     both = replace(config(tp=2), model="missing")
     assert errors(lambda: start(both)) == (InvalidInput, ["models.not-found", "engines.tp"])
-    with ports.socket.create_server(("127.0.0.1", 0)) as busy:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         assert errors(lambda: start(config(port=port))) == (Conflict, ["servers.port-in-use"])
     world.machine = replace(MACHINE, environments=())
@@ -433,7 +454,7 @@ def external(address: str, **changes: Any) -> ServeConfig:
 def test_an_external_server(
     world: World, outside: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.servers.following.RUNNING_POLL_S", 0.05)
+    monkeypatch.setattr("backend.servers.watcher.RUNNING_POLL_S", 0.05)
     port = outside("--key", "sesame", "--model", "theirs")
     server_id = world.manager.start(external(f"127.0.0.1:{port}/v1/", api_key="sesame"))
     view = world.until(server_id, ServerState.RUNNING)
@@ -445,7 +466,7 @@ def test_an_external_server(
     files = [p for p in world.settings.state_dir.rglob("*") if p.is_file() and b"sesame" in p.read_bytes()]
     assert [(path.parent.name, path.stat().st_mode & 0o777) for path in files] == [("keys", 0o600)]
     for action in (world.manager.stop, world.manager.restart):
-        assert errors(lambda action=action: action(server_id)) == (Conflict, ["servers.external-not-stopped"])
+        assert errors(partial(action, server_id)) == (Conflict, ["servers.external-not-stopped"])
     world.manager.forget(server_id)
     assert not files[0].exists()
 
@@ -453,7 +474,7 @@ def test_an_external_server(
 def test_an_external_server_that_goes_away_and_comes_back(
     world: World, outside: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.servers.following.RUNNING_POLL_S", 0.05)
+    monkeypatch.setattr("backend.servers.watcher.RUNNING_POLL_S", 0.05)
     gate = tmp_path / "gate"
     gate.write_text("200")
     port = outside("--gate", gate)
@@ -488,50 +509,30 @@ def test_external_addresses_that_cannot_be_used(world: World, outside: Callable[
     assert list(world.settings.keys_dir.iterdir()) == []
 
 
-def test_the_real_transformers_serve(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The console's own wiring, a real model and a real server: ready, answering, found again, stopped."""
-    folder = make_model("internvl", tmp_path_factory.getbasetemp() / "models" / "小模型 tiny")
-    services = build_services(replace(settings, models=(folder.parent,)))
-    try:
-        wanted = ServeConfig(engine="transformers", model=str(folder))
-        wait_for("the environments are known", lambda: services.finder.machine().environments)
-        preview = services.servers.preview(wanted)
-        assert not preview.errors
-        server_id = services.servers.start(wanted)
-        assert preview.command is not None
-        assert services.servers.get(server_id).command == preview.command.preview()
-    finally:
-        services.close()
-    services = build_services(replace(settings, models=(folder.parent,)))
-    try:
-        servers = services.servers
+def test_an_external_server_by_another_address_of_this_machine(world: World, outside: Callable[..., int]) -> None:
+    port = outside("--model", "theirs")
+    wanted = external(f"OPENAI_BASE_URL='http://0.0.0.0:{port}/v1/chat/completions?x=1'")
+    (message,) = world.manager.preview(wanted).messages
+    assert (message.key, message.level) == ("engines.external.query-left-out", "warning")
+    view = world.until(world.manager.start(wanted), ServerState.RUNNING)
+    assert (view.base_url, view.address) == (f"http://127.0.0.1:{port}/v1", f"http://127.0.0.1:{port}")
+    assert view.model_id == "theirs"
 
-        def state() -> ServerView | None:
-            view = servers.get(server_id)
-            assert view.state in (ServerState.STARTING, ServerState.RUNNING), (view, view.reason_lines)
-            return view if view.state == ServerState.RUNNING else None
 
-        view = wait_for("the server is ready", state, 240)
-        assert view is not None
-        endpoint = servers.endpoint(server_id)
-        assert (endpoint.model_id, endpoint.api_key, endpoint.takes_images) == (str(folder), "", True)
-        question = {
-            "model": endpoint.model_id,
-            "messages": [{"role": "user", "content": "1 + 1 ="}],
-            "max_tokens": 4,
-            "stream": True,
-        }
-        url = f"{endpoint.base_url}/chat/completions"
-        answer = httpx.post(url, json=question, timeout=120, trust_env=False)
-        assert answer.status_code == 200
-        assert '"usage"' in answer.text
-        servers.stop(server_id)
-        stopped = wait_for("stopped", lambda: (v := servers.get(server_id)).state == ServerState.STOPPED and v)
-        assert isinstance(stopped, ServerView)
-        assert stopped.rung == "SIGTERM"
-        assert ports.is_free("127.0.0.1", view.port)
-    finally:
-        for run in services.supervisor.all():
-            services.supervisor.stop(run.id, grace_s=0)
-        wait_for("all runs have ended", lambda: all(run.ended for run in services.supervisor.all()))
-        services.close()
+def test_the_address_of_a_server_that_runs_here_already(world: World) -> None:
+    own = world.until(world.manager.start(config()), ServerState.RUNNING)
+    for address in (own.base_url, f"localhost:{own.port}", f"http://0.0.0.0:{own.port}/v1"):
+        assert errors(partial(world.manager.start, external(address))) == (InvalidInput, ["servers.external-is-own"])
+        (message,) = world.manager.preview(external(address)).messages
+        assert (message.key, message.params["name"]) == ("servers.external-is-own", own.name)
+
+
+def test_a_dribbling_server_holds_no_other_start(world: World) -> None:
+    with raw_server(dribble(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")) as port:
+        results: list[object] = []
+        address = external(f"http://127.0.0.1:{port}/v1")
+        connecting = threading.Thread(target=lambda: results.append(errors(lambda: world.manager.start(address))))
+        connecting.start()
+        world.until(world.manager.start(config()), ServerState.RUNNING)
+        connecting.join(60)
+    assert results == [(Unavailable, ["servers.external-too-slow"])]

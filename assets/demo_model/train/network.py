@@ -1,7 +1,7 @@
 """The network in plain PyTorch, with the parameter names of an ``InternVLForConditionalGeneration`` checkpoint.
 
 It computes what transformers' InternVL (vision tower, pixel shuffle, projector, Qwen2 text tower) computes, without the
-library's overhead, so that whole layers can be compiled. tests/unit/demo_model/test_network.py compares the two.
+library's overhead, so that whole layers can be compiled. tests/unit/assets/demo_model/test_network.py compares the two.
 """
 
 from __future__ import annotations

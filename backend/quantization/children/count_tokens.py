@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-_MOST_CHARACTERS = 2_000_000  # some 500,000 tokens: 128 samples of 2,048 tokens twice over
+MOST_CHARACTERS = 2_000_000  # some 500,000 tokens: 128 samples of 2,048 tokens twice over
 
 
 def main(model: str, text_file: str, *flags: str) -> None:
@@ -17,7 +17,7 @@ def main(model: str, text_file: str, *flags: str) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code="--trust-remote-code" in flags)
     with Path(text_file).open(encoding="utf-8") as file:
-        text = file.read(_MOST_CHARACTERS)
+        text = file.read(MOST_CHARACTERS)
         whole = not file.read(1)
     # auto_awq reads the file line by line and joins the lines again with empty ones between.
     tokens = len(tokenizer("\n\n".join(text.splitlines()))["input_ids"])

@@ -75,7 +75,7 @@ def merge(model: Path, quantized: Path, out: Path) -> None:
         part.update({key: dtype for key in ("dtype", "torch_dtype") if key in part})
     config["dtype"] = dtype
     config["quantization_config"] = config["text_config"]["quantization_config"] = quantization
-    known = {name for name, _ in _names(model)}
+    names = {name for name, _ in _names(model)}
     _copy_files(model, out, leave=("config.json",))
     _write(out / "config.json", config)
 
@@ -84,7 +84,7 @@ def merge(model: Path, quantized: Path, out: Path) -> None:
             if text_name(name) is None:
                 yield name, file, name
         for name, file in _names(quantized):
-            yield whole_name(name, known), file, name
+            yield whole_name(name, names), file, name
 
     _save(tensors(), out, dtype)
 
@@ -105,16 +105,16 @@ def _save(tensors: "Iterator[tuple[str, Path, str]]", out: Path, dtype: str) -> 
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    held: dict[str, Any] = {}
+    pending: dict[str, Any] = {}
     shards: list[tuple[Path, list[str]]] = []
     size = total = 0
 
     def flush() -> None:
         nonlocal size
         shard = out / f"shard-{len(shards)}"
-        save_file(held, shard, metadata={"format": "pt"})
-        shards.append((shard, list(held)))
-        held.clear()
+        save_file(pending, shard, metadata={"format": "pt"})
+        shards.append((shard, list(pending)))
+        pending.clear()
         size = 0
         print(f"wrote {len(shards)} files", flush=True)
 
@@ -126,12 +126,12 @@ def _save(tensors: "Iterator[tuple[str, Path, str]]", out: Path, dtype: str) -> 
         tensor = opened.get_tensor(source)
         if dtype and tensor.is_floating_point():
             tensor = tensor.to(getattr(torch, dtype))
-        held[name] = tensor.contiguous()
+        pending[name] = tensor.contiguous()
         size += tensor.nbytes
         total += tensor.nbytes
         if size >= _SHARD_BYTES:
             flush()
-    if held:
+    if pending:
         flush()
     if len(shards) == 1:
         shards[0][0].rename(out / "model.safetensors")

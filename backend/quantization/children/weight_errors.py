@@ -1,13 +1,13 @@
-"""How far the 4-bit weights of a quantized model are from the originals, layer by layer.
+"""How far the weights of a quantized model are from the originals, layer by layer.
 
 usage: weight_errors.py ORIGINAL QUANTIZED OUT.json [--smoothed]
 
-For every decoder layer: sqrt(sum of (w - w')^2 / sum of w^2) over its 4-bit matrices, w' being the dequantized
-weights. AWQ's smoothing (``--smoothed``: calibrated, not quantized without data) moves scales between layers first,
+For every decoder layer: sqrt(sum of (w - w')^2 / sum of w^2) over its quantized matrices, w' being the dequantized
+weights. The smoothing (``--smoothed``: calibrated, not quantized without data) moves scales between layers first,
 which changes no output but every weight; they are undone. With s the scales of a matrix's inputs and r of its outputs,
-auto_awq packs w s / r. After a norm, s is exactly old norm / new norm. Between two matrices (v_proj and o_proj, up_proj
-and down_proj) it isn't kept; the s that fits best is taken for each column or row, which hides about one part in 2n of
-the error for n weights in it.
+the result holds w s / r. After a norm, s is exactly old norm / new norm. Between two matrices (v_proj and o_proj,
+up_proj and down_proj) it isn't kept; the s that fits best is taken for each column or row, which hides about one part
+in 2n of the error for n weights in it.
 """
 
 import argparse
@@ -75,17 +75,17 @@ def unpack(packed: Any) -> Any:
 def relative_errors(original: Checkpoint, quantized: Checkpoint, smoothed: bool) -> "list[dict[str, Any]]":
     """One entry a decoder layer: ``layer``, ``error`` (relative, see above) and ``matrices`` (the same by name)."""
     layers: dict[int, dict[str, tuple[float, float]]] = {}
-    found = [name[: -len(".qweight")] for name in quantized.names if name.endswith(".qweight")]
-    for done, name in enumerate(sorted(found, key=_order), 1):
+    packed = [name.rpartition(".")[0] for name in quantized.names if name.endswith((".qweight", ".scale"))]
+    for done, name in enumerate(sorted(packed, key=_order), 1):
         number, within = _place(name)
         wanted = original.tensor(f"{name}.weight")
-        got = dequantize(*(quantized.tensor(f"{name}.{part}") for part in ("qweight", "qzeros", "scales")))
+        got = _weights(name, quantized)
         if smoothed:
             got = _undo(name, wanted, got, original, quantized)
         difference = float(((got - wanted).double() ** 2).sum())
         layers.setdefault(number, {})[within] = (difference, float((wanted.double() ** 2).sum()))
         if done % 50 == 0:
-            print(f"compared {done} of {len(found)} matrices", flush=True)
+            print(f"compared {done} of {len(packed)} matrices", flush=True)
     return [
         {
             "layer": number,
@@ -94,6 +94,13 @@ def relative_errors(original: Checkpoint, quantized: Checkpoint, smoothed: bool)
         }
         for number, parts in sorted(layers.items())
     ]
+
+
+def _weights(name: str, quantized: Checkpoint) -> Any:
+    """A matrix as the engine sees it: AWQ's packed codes, or SmoothQuant's 8 bits (int8, fp8) with a scale a row."""
+    if f"{name}.qweight" in quantized.names:
+        return dequantize(*(quantized.tensor(f"{name}.{part}") for part in ("qweight", "qzeros", "scales")))
+    return quantized.tensor(f"{name}.weight").float() * quantized.tensor(f"{name}.scale")
 
 
 def _undo(name: str, wanted: Any, got: Any, original: Checkpoint, quantized: Checkpoint) -> Any:

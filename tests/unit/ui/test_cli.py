@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.tokens import keep_token
+from backend.console.tokens import keep_token
 from tests.conftest import make_settings
 from ui.cli import DEFAULT_PORT, base_address, page_address, parse_command_line, ssh_line, terminal_language
 from ui.ssh import parse_login
@@ -27,6 +27,12 @@ def test_several_models(tmp_path: Path) -> None:
     assert parse_command_line(arguments).settings.models == (*folders, tmp_path)
 
 
+def test_web_pages_that_may_use_v1() -> None:
+    arguments = ["--api-origin", "https://notebook.example", "--api-origin", "http://127.0.0.1:8888/"]
+    settings = parse_command_line(arguments).settings
+    assert settings.api_origins == ("https://notebook.example", "http://127.0.0.1:8888")
+
+
 def test_a_virtual_environment_stands_for_its_python(tmp_path: Path) -> None:
     python = tmp_path / "env" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -47,6 +53,8 @@ def test_a_virtual_environment_stands_for_its_python(tmp_path: Path) -> None:
         ("--language", "de"),
         ("--root-path", "prefix"),
         ("--host", "http://x"),
+        ("--api-origin", "notebook.example"),
+        ("--api-origin", "https://a.example/path"),
     ],
 )
 @pytest.mark.parametrize("language", ["en", "zh"])

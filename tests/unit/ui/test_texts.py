@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from ui.i18n import LANGUAGES, LOCALES, L, parse_language, say, t, texts
+from ui.i18n import LANGUAGES, L, parse_language, say, t, text_files, texts
 
 ROOT = Path(__file__).parents[3]
 NAME = r"[a-z][\w-]*(?:\.[\w-]+)+"  # a key: "deploy.model.label"
 KEY = re.compile(rf"^{NAME}$")
 WRITTEN = re.compile(rf"[\"'`]({NAME})[\"'`]")
 PREFIX = re.compile(r"[\"'`]([a-z][\w-]*(?:\.[\w-]+)*\.)[\"'`]?(?:\$?\{|\s*\+)")  # f"deploy.stage.{name}"
+CONTROL = re.compile(r"[\"']([a-z]+)-([\w-]+)[\"']")  # an elem_id: "deploy-model"
 CALLS = (
-    re.compile(rf"\b(?:L|t|lm\.t|lmConsole\.t)\(\s*[\"'`]({NAME})[\"'`]"),
+    re.compile(rf"\b(?:L|t)\(\s*[\"'`]({NAME})[\"'`]"),
     re.compile(rf"\b(?:Message|Sentence)\(\s*[\"']({NAME})[\"']"),
 )
 HAN = re.compile(r"[一-鿿]")
@@ -23,7 +24,7 @@ HAN = re.compile(r"[一-鿿]")
 
 def sources() -> Iterator[tuple[Path, str]]:
     """The code that may name a text."""
-    for pattern in ("app.py", "ui/**/*.py", "backend/**/*.py", "assets/js/*.js"):
+    for pattern in ("app.py", "ui/**/*.py", "backend/**/*.py", "ui/**/*.js"):
         for path in ROOT.glob(pattern):
             yield path, path.read_text(encoding="utf-8")
 
@@ -32,7 +33,7 @@ def placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
-@pytest.mark.parametrize("path", sorted(LOCALES.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", text_files(), ids=lambda path: path.stem if path.stem != "texts" else path.parent.name)
 def test_both_languages_say_the_same(path: Path) -> None:
     import json
 
@@ -65,15 +66,50 @@ def test_every_text_is_used() -> None:
     """By name anywhere in the code, or by the beginning of one that is put together (f"common.state.{state}")."""
     named: set[str] = set()
     prefixes: set[str] = set()
+    controls: set[tuple[str, str]] = set()
     for _, source in sources():
         named.update(WRITTEN.findall(source))
         prefixes.update(PREFIX.findall(source))
+        controls.update(CONTROL.findall(source))
     implied = {f"{name}.label" for name in named} | {f"{name}.title" for name in named}
+    # A control's texts stand under its elem_id (ui/page/form_controls.py: text_key).
+    implied |= {f"{area}.{name}.{text}" for area, name in controls for text in ("label", "info")}
     # A control's own label, by its elem_id (ui/i18n.py: say), and a tab's title, by its name (ui/blocks.py).
     known = named | implied | {key for key in texts() if key.endswith(".title") or key.startswith(tuple(prefixes))}
+    known |= {f"{key}.class" for key in known}  # what a class is told instead (ui/i18n.py: say)
     used = known & set(texts())
     unused = sorted(set(texts()) - used)
     assert not unused, "\n".join(unused)
+
+
+# What a class may be told: its two tabs, and what stands on every page.
+CLASS_READS = re.compile(r"^(chat|vram|uploads|servers\.store\.(busy|full|unusable)$|servers\.not-)|^common\.(?!guard)")
+FOR_OPERATORS = re.compile(r"^chat\.starter\.(none_operator|deploy)$|^servers\.not-ready|\.class$")
+CANT_DO = re.compile(
+    r"\b(Deploy|Quantize) tab|On Deploy|“(部署|量化)”|state folder|状态目录|console\.log|terminal|终端|--[a-z]|"
+    r"log says|日志：|"
+    r"\{(detail|address|location|path|file)\}"
+)
+
+
+def test_a_class_is_told_what_it_can_do() -> None:
+    found = [
+        f"{key}: {text}"
+        for key in texts()
+        if CLASS_READS.search(key) and not FOR_OPERATORS.search(key)
+        for text in texts()[f"{key}.class" if f"{key}.class" in texts() else key].values()
+        if CANT_DO.search(text)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_a_class_has_its_own_words() -> None:
+    from backend.errors import Message
+
+    message = Message("chat.error.no_server")
+    assert "teacher" in say(message, "en", audience="class")
+    assert "Deploy" in say(message, "en")
+    assert say(Message("chat.error.empty"), "zh", audience="class") == t("chat.error.empty", "zh")
 
 
 def test_texts_in_both_languages() -> None:

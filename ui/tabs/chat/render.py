@@ -1,37 +1,78 @@
 """What the Chat tab shows of a conversation: pure, from backend values to Gradio's messages and the page's figures."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
 from typing import Any
 
-from backend.chat.conversation import ENDED, Answer, AnswerState, Question, split_thinking
-from backend.chat.room import View
+from backend.chat.branches import siblings
+from backend.chat.conversation import ENDED, Answer, AnswerState, Exchange, ToolUse, split_thinking
+from backend.chat.session import View
 from backend.errors import Message
-from backend.servers.view import ServerState, ServerView
-from ui.access import Role
+from backend.servers.server import ServerState, ServerView
 from ui.i18n import Language, say, t
+from ui.tabs.chat.answer_markup import answer_markup, escape, plain
+from ui.web.snapshot_json import public_name
+from ui.web.visitor import Role
 
 SEPARATOR = " · "
+SHORT = 200  # characters of a tool call in its title
 Shown = list[dict[str, Any]]
 # Servers' own error texts may name paths, which a class doesn't see.
-DETAIL = "detail"
+HIDDEN = ("detail", "address", "location")  # parameters of messages that a class isn't told
 
 
 def messages(view: View, lane: int, language: Language, role: Role) -> Shown:
     """The conversation in that lane as gr.Chatbot's page takes it (what its ``postprocess`` makes of it too)."""
     shown: Shown = []
-    for number, exchange in enumerate(view.conversation.exchanges):
-        shown.append(question_message(exchange.question, language))
+    exchanges = view.conversation.exchanges
+    for number, exchange in enumerate(exchanges):
+        others = siblings(view.conversation, number) if view.conversation.asides else (exchange,)
+        turning = turner(exchange, others, language)
+        edited = any(other.question != exchange.question for other in others)
+        shown.append(
+            question_message(exchange, number, language, turning if edited else "", last=number == len(exchanges) - 1)
+        )
         if exchange.answers:
             column = min(lane, len(exchange.answers) - 1)  # asked before a second server was there to compare
             answer = exchange.answers[column]
             waiting = waiting_text(view, column, language) if answer.state is AnswerState.WAITING else ""
-            shown.extend(answer_messages(answer, number, column, waiting, language, role))
+            place = Place(exchange.id, number, column, number == len(exchanges) - 1, len(exchange.answers) == 1)
+            shown.extend(answer_messages(answer, place, waiting, language, role, "" if edited else turning))
     return shown
 
 
-def question_message(question: Question, language: Language) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Place:
+    """Where an answer stands. ``last``: its question is; ``alone``: nobody else answered."""
+
+    exchange: int
+    number: int
+    lane: int
+    last: bool = True
+    alone: bool = True
+
+
+def turner(exchange: Exchange, others: Sequence[Exchange], language: Language) -> str:
+    """‹ 1 of 3 ›: from a branch to the next one; "" where there is only one."""
+    if len(others) < 2:
+        return ""
+    place = [other.id for other in others].index(exchange.id)
+    parts = []
+    for icon, step, name in (("back", -1, "chat.branch.back"), ("forth", 1, "chat.branch.forth")):
+        to = place + step
+        off = "" if 0 <= to < len(others) else " disabled"
+        value = str(others[to].id) if not off else ""
+        parts.append(action(icon, "chat-branch", value, t(name, language), off))
+    count = t("chat.branch.place", language, {"place": place + 1, "count": len(others)})
+    parts.insert(1, f'<span class="chat-branch-place">{escape(count)}</span>')
+    return f'<span class="chat-branch">{"".join(parts)}</span>'
+
+
+def question_message(
+    exchange: Exchange, number: int, language: Language, turning: str = "", *, last: bool = True
+) -> dict[str, Any]:
     """Pictures and text exactly as they were sent: neither Markdown nor HTML in it means anything."""
+    question = exchange.question
     parts = []
     if question.pictures:
         images = "".join(
@@ -43,11 +84,16 @@ def question_message(question: Question, language: Language) -> dict[str, Any]:
         parts.append(f'<div class="chat-pictures">{images}</div>')
     if question.text:
         parts.append(f'<div class="chat-question">{escape(question.text)}</div>')
+    copy = action("copy", "chat-copy-question", str(number), t("chat.copy.question", language)) if question.text else ""
+    edit = action(
+        "edit", "chat-edit", str(exchange.id), t("chat.edit.label" if last else "chat.edit.earlier", language)
+    )
+    parts.append(f'<div class="chat-actions">{turning}{copy}{edit}</div>')
     return _message("user", [html_part("".join(parts))])
 
 
 def answer_messages(
-    answer: Answer, number: int, lane: int, waiting: str, language: Language, role: Role
+    answer: Answer, place: Place, waiting: str, language: Language, role: Role, turning: str = ""
 ) -> list[dict[str, Any]]:
     """What the model thought and called, its answer, and how it ended."""
     ended = answer.state in ENDED
@@ -56,17 +102,14 @@ def answer_messages(
     shown: list[dict[str, Any]] = []
     if thinking:
         status = "done" if ended or (text and closed) else "pending"
-        shown.append(_note(t("chat.thinking", language), thinking, status))
+        shown.append(_note(t("chat.thinking", language), answer_markup(thinking, ended=ended), status))
     for step in answer.rounds:
         if step.text.strip():
-            shown.append(_message("assistant", [text_part(step.text)]))
-        for use in step.calls:
-            arguments = use.arguments if len(use.arguments) <= 200 else use.arguments[:200] + "…"
-            title = t("chat.tool.called", language, {"call": f"{use.name}({arguments})", "result": use.result})
-            shown.append(_note(title, t("chat.tool.explain", language), "done"))
-    parts: list[Any] = [text_part(text)] if text else []
+            shown.append(_message("assistant", [text_part(answer_markup(step.text))]))
+        shown += [tool_note(use, language) for use in step.calls]
+    parts: list[Any] = [text_part(answer_markup(text, ended=ended))] if text else []
     if ended:
-        parts.append(html_part(footer(answer, number, lane, language, role)))
+        parts.append(html_part(footer(answer, place, language, role, turning)))
     elif not text:
         parts.append(
             html_part(f'<div class="chat-waiting">{escape(waiting or t("chat.state.streaming", language))}</div>')
@@ -76,23 +119,53 @@ def answer_messages(
     return shown
 
 
-def footer(answer: Answer, number: int, lane: int, language: Language, role: Role) -> str:
+def tool_note(use: ToolUse, language: Language) -> dict[str, Any]:
+    """What the model called and what came out, to the letter; the title only where it is short."""
+    call, result = f"{use.name}({use.arguments})", use.result
+    title = t("chat.tool.called", language, {"call": shortened(call), "result": shortened(result)})
+    text = f"<p>{escape(t('chat.tool.explain', language))}</p>"
+    if max(len(call), len(result)) > SHORT:
+        text += f"<pre><code>{_code(call)}&#10;→ {_code(result)}</code></pre>"
+    return _note(plain(title), text, "done")
+
+
+def _code(text: str) -> str:
+    return escape(text).replace("\n", "&#10;")
+
+
+def shortened(text: str) -> str:
+    """The beginning."""
+    return text if len(text) <= SHORT else text[:SHORT] + "…"
+
+
+def footer(answer: Answer, place: Place, language: Language, role: Role, turning: str = "") -> str:
     """Under an answer: who wrote it, how fast, and why it ended early."""
     parts = [f'<span class="chat-who">{escape(answer.server_name)}</span>']
     parts += [f"<span>{escape(figure)}</span>" for figure in figure_texts(answer, language)]
-    label = escape(t("common.copy", language))
+    again = t("chat.regenerate.label" if place.last else "chat.regenerate.earlier", language)
+    actions = action("again", "chat-again", str(place.exchange), again)
     if answer.text:
-        parts.append(
-            f'<button type="button" class="button small" data-chat-copy="{number}/{lane}" '
-            f'aria-label="{escape(t("chat.copy.label", language))}">{label}</button>'
-        )
+        copied = f"{place.number}/{place.lane}"
+        actions = action("copy", "chat-copy", copied, t("chat.copy.label", language)) + actions
+    if place.last and place.alone and answer.cut_off:
+        actions = action("goon", "chat-goon", str(place.exchange), t("chat.continue.label", language)) + actions
+    actions = turning + actions
+    parts.append(f'<span class="chat-actions">{actions}</span>')
     why = ""
     if answer.end is not None:
         why = (
             f'<div class="chat-end" data-level="{answer.end.level}" data-end="{escape(answer.end.key)}">'
-            f"{escape(say(without_detail(answer.end, role), language))}</div>"
+            f"{escape(say(without_detail(answer.end, role), language, audience=role))}</div>"
         )
     return f'<div class="chat-figures" data-state="{answer.state}">{"".join(parts)}</div>{why}'
+
+
+def action(icon: str, event: str, value: str, name: str, more: str = "") -> str:
+    """An icon that does something with its message (ui/tabs/chat/actions.js), with its name."""
+    named = f'title="{escape(name)}" aria-label="{escape(name)}"'
+    return (
+        f'<button type="button" class="chat-action" data-icon="{icon}" data-{event}="{value}" {named}{more}></button>'
+    )
 
 
 def figure_texts(answer: Answer, language: Language) -> list[str]:
@@ -104,29 +177,32 @@ def figure_texts(answer: Answer, language: Language) -> list[str]:
     if stats.answer_tokens is not None:
         texts.append(t("chat.figure.answer", language, {"count": f"{about}{stats.answer_tokens:,}"}))
     if stats.ttft_ms is not None:
-        texts.append(t("chat.figure.ttft", language, {"time": milliseconds(stats.ttft_ms)}))
+        texts.append(t("chat.figure.ttft", language, {"time": milliseconds(stats.ttft_ms, language)}))
     if stats.tokens_per_s is not None:
         texts.append(t("chat.figure.speed", language, {"speed": f"{about}{stats.tokens_per_s:,.1f}"}))
     return texts
 
 
-def milliseconds(value: float) -> str:
+def milliseconds(value: float, language: Language) -> str:
     """850 ms, 12.3 s."""
-    return f"{value:,.0f} ms" if value < 1000 else f"{value / 1000:,.1f} s"
+    return f"{value:,.0f} ms" if value < 1000 else f"{value / 1000:,.1f} {t('common.seconds', language)}"
 
 
 def stats(view: View, language: Language, context: int = 0) -> dict[str, Any]:
-    """What ``chat-stats`` shows and carries: a state, the figures of the newest answer as data, one line of text."""
+    """What ``chat-stats`` shows and carries: a state, what no message shows (the wait, the context), and the figures of
+    the newest answer: as data, and for those who hear the page (its message shows them)."""
     answers = view.answers
     if not answers:
-        return {"state": "idle", "data": {}, "label": t("chat.state.idle", language), "text": ""}
+        return {"state": "idle", "data": {}, "label": t("chat.state.idle", language), "text": "", "aloud": ""}
     state = overall([answer.state for answer in answers])
     answer = answers[0]
-    texts = [waiting_text(view, 0, language)] if state is AnswerState.WAITING else figure_texts(answer, language)
+    texts = [] if state is AnswerState.WAITING else figure_texts(answer, language)
+    waiting = waiting_text(view, 0, language) if state is AnswerState.WAITING else ""
     known = answer.stats
+    used = ""
     if context and known.prompt_tokens is not None:
-        used = known.prompt_tokens + (known.answer_tokens or 0)
-        texts.append(t("chat.figure.context", language, {"used": f"{used:,}", "context": f"{context:,}"}))
+        counts = {"used": f"{known.prompt_tokens + (known.answer_tokens or 0):,}", "context": f"{context:,}"}
+        used = t("chat.figure.context", language, counts)
     figures: dict[str, Any] = {
         "prompt-tokens": known.prompt_tokens,
         "answer-tokens": known.answer_tokens,
@@ -143,7 +219,8 @@ def stats(view: View, language: Language, context: int = 0) -> dict[str, Any]:
         "state": str(state),
         "data": {name: value for name, value in figures.items() if value is not None},
         "label": t(f"chat.state.{state}", language),
-        "text": SEPARATOR.join(texts),
+        "text": waiting or used,
+        "aloud": SEPARATOR.join(texts),
     }
 
 
@@ -163,10 +240,11 @@ def waiting_text(view: View, lane: int, language: Language) -> str:
 
 
 def without_detail(message: Message, role: Role) -> Message:
-    """The message without a server's own words, for a class."""
-    if role is Role.OPERATOR or DETAIL not in message.params:
+    """The message without a server's own words and addresses, for a class."""
+    hidden = {name: "…" for name in HIDDEN if name in message.params}
+    if role is Role.OPERATOR or not hidden:
         return message
-    return Message(message.key, {**message.params, DETAIL: "…"}, message.field, message.level)
+    return Message(message.key, {**message.params, **hidden}, message.field, message.level)
 
 
 def text_part(text: str) -> dict[str, Any]:
@@ -191,16 +269,18 @@ def _message(role: str, content: list[Any], metadata: Mapping[str, str] | None =
 # -- servers ---------------------------------------------------------------------------------------------------------
 
 
-def server_choices(views: Sequence[ServerView], language: Language) -> list[tuple[str, str]]:
+def server_choices(
+    views: Sequence[ServerView], language: Language, role: Role = Role.OPERATOR
+) -> list[tuple[str, str]]:
     """The servers that can be asked, the newest first."""
-    return [(server_label(view, language), view.id) for view in views if view.state is ServerState.RUNNING]
+    return [(server_label(view, language, role), view.id) for view in views if view.state is ServerState.RUNNING]
 
 
-def server_label(view: ServerView, language: Language) -> str:
-    """``qwen2-0.5b · turbomind · :23333``."""
-    parts = [view.name, view.config.engine]
-    if view.port:
-        parts.append(f":{view.port}")
+def server_label(view: ServerView, language: Language, role: Role = Role.OPERATOR) -> str:
+    """``qwen2-0.5b :23333 · turbomind``; for a class no port, nor an address as a name."""
+    name = public_name(view, role)
+    port = f" :{view.port}" if view.port and role is Role.OPERATOR and f":{view.port}" not in name else ""
+    parts = [name + port, view.config.engine]
     if view.takes_images:
         parts.append(t("chat.server.pictures", language))
     return SEPARATOR.join(parts)

@@ -10,17 +10,20 @@ from starlette.routing import BaseRoute, Route
 
 from backend.errors import Message, NotFound
 from backend.services import Services
-from ui.access import visitor, visitor_of
-from ui.routes import json_route
+from ui.tabs.chat.file_routes import file_routes
+from ui.tabs.chat.list_routes import list_routes, shown_on
 from ui.tabs.chat.samples import sample_pictures
+from ui.tabs.chat.selection import known_visitor
 from ui.tabs.chat.stream import lines
+from ui.web.routes import json_route
+from ui.web.visitor import visitor_of
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
     """Under ``console/``."""
 
-    def picture(request: Request, body: Mapping[str, Any]) -> Response:
-        path = services.chat.pictures.path(visitor_of(request), request.path_params["id"])
+    async def picture(request: Request, body: Mapping[str, Any]) -> Response:
+        path = await services.chat.picture(visitor_of(request), request.path_params["id"])
         return FileResponse(path, headers={"cache-control": "private, max-age=86400, immutable"})
 
     def sample(request: Request, body: Mapping[str, Any]) -> Response:
@@ -31,20 +34,24 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         raise NotFound(Message("chat.error.picture_missing"))
 
     async def answer(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        view = await services.chat.view(visitor_of(request))
+        view = await services.chat.view(visitor_of(request), shown_on(request))
         number, lane = request.path_params["number"], request.path_params["lane"]
         try:
-            found = view.conversation.exchanges[number].answers[lane]
+            answer = view.conversation.exchanges[number].answers[lane]
         except IndexError:
             raise NotFound(Message("chat.error.nothing_asked")) from None
-        end = found.end.key if found.end is not None else ""
-        return {"text": found.text, "state": found.state, "end": end, "stats": asdict(found.stats)}
+        end = answer.end.key if answer.end is not None else ""
+        return {"text": answer.text, "state": answer.state, "end": end, "stats": asdict(answer.stats)}
 
     async def stream(request: Request, body: Mapping[str, Any]) -> Response:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(lines(services, visitor(request)), media_type="application/x-ndjson", headers=headers)
+        who, conversation = known_visitor(services, request), shown_on(request)
+        await services.chat.view(who.id, conversation)  # what isn't there is said before the stream begins
+        return StreamingResponse(lines(services, who, conversation), media_type="application/x-ndjson", headers=headers)
 
     return (
+        *list_routes(services),
+        *file_routes(services),
         Route("/chat/stream", json_route(stream), methods=["GET"]),
         Route("/chat/picture/{id}", json_route(picture), methods=["GET"]),
         Route("/chat/sample/{name}", json_route(sample), methods=["GET"]),

@@ -8,9 +8,11 @@ from ui.i18n import Language, t
 
 FOLDER = Path(__file__).parents[3] / "assets" / "sample_pictures"
 QUESTIONS = ("chat.sample.story", "chat.sample.kv", "chat.sample.you")
+TOOL_QUESTION = "chat.sample.tools"
 PICTURE_QUESTIONS = ("chat.sample.see", "chat.sample.count", "chat.sample.describe")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MAX_PICTURES = 3
+MOST = 4  # they stand inside of the conversation, without a scroll
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,5 @@ def samples(language: Language, *, pictures: bool) -> Sequence[Sample]:
     plain = [Sample(t(key, language)) for key in QUESTIONS]
     if not pictures:
         return plain
-    return [
-        Sample(t(key, language), path) for key, path in zip(PICTURE_QUESTIONS, sample_pictures(), strict=False)
-    ] + plain
+    seen = [Sample(t(key, language), path) for key, path in zip(PICTURE_QUESTIONS, sample_pictures(), strict=False)]
+    return [*seen, *plain][:MOST]

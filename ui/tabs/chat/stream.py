@@ -3,29 +3,34 @@
 It is no Gradio event: at each message of one, Gradio's page walks every component that any event ever named.
 """
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
 from backend.services import Services
-from ui.access import Visitor
 from ui.tabs.chat import render
 from ui.tabs.chat.render import Shown
-from ui.tabs.chat.servers import known, picks
+from ui.tabs.chat.selection import known, picks
+from ui.web.json_answer import encode
+from ui.web.visitor import Visitor
 
 LANES = 2
+HEARTBEAT = b"\n"
 
 
-async def lines(services: Services, who: Visitor) -> AsyncIterator[str]:
-    """From the conversation as it is until nothing is under way any more.
+async def lines(services: Services, who: Visitor, conversation: str = "") -> AsyncIterator[bytes]:
+    """From the conversation as it is until nothing is under way any more; an empty line is a sign of life alone.
+
+    There is one at least every second, so that a page knows a connection that died without a word.
 
     ``boxes``: each lane's changes; ``two``: whether the second is shown; ``stats``: for ``chat-stats``;
-    ``problem``: whether there is something to say of it (why it isn't kept across a restart).
+    ``problem``: whether there is something to say of it (why it isn't kept across a restart); ``id`` and ``version``
+    of the conversation.
     """
     before: list[Shown] = [[] for _ in range(LANES)]
+    last: dict[str, Any] = {}
     _, second = await picks(services, who)  # the page asks anew when that changes
-    async with aclosing(services.chat.watch(who.id)) as views:
+    async with aclosing(services.chat.watch(who.id, conversation)) as views:
         async for view in views:
             two = len(view.answers) > 1 or bool(second)
             server = known(services, view.answers[0].server_id) if view.answers else None
@@ -37,14 +42,20 @@ async def lines(services: Services, who: Visitor) -> AsyncIterator[str]:
                 "two": two,
                 "stats": render.stats(view, who.language, server.context_length if server else 0),
                 "problem": view.problem is not None,
+                "id": view.id,
+                "version": view.version,
             }
-            yield json.dumps(line, separators=(",", ":")) + "\n"  # ASCII: a model may write half a surrogate pair
-            before = now
+            others = {name: value for name, value in line.items() if name != "boxes"}
+            if now == before and others == last:
+                yield HEARTBEAT
+            else:
+                # ASCII: a model may write half a surrogate pair, and the other half with the next line
+                yield encode(line, ascii_only=True) + b"\n"
+            before, last = now, others
 
 
 def changes(before: Shown, now: Shown) -> Mapping[str, Any]:
-    """``keep``: so many messages stay as they are; after them come ``more``, or the next one only grows by the text
-    ``grow``."""
+    """``keep``: so many messages stay as they are. After them come ``more``, or the next one grows by ``grow``."""
     keep = 0
     while keep < min(len(before), len(now)) and before[keep] == now[keep]:
         keep += 1

@@ -1,22 +1,15 @@
 """Which event calls which handler. A change of the form asks for one preview, a moment later; the last change wins."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from backend.services import Services
+from ui.page.bridge import hear
 from ui.tabs.deploy.form import DeployTab
 from ui.tabs.deploy.handlers import CHOSEN, Handlers
-from ui.tabs.deploy_plan import bind_plan
-
-SELECTED = "() => [window.lmDeploy.selected()]"  # the handler's one input: the server chosen on the page
-CHANGED = "() => { window.lmDeploy?.changed(); }"
-MODEL_CHANGED = "() => { window.lmDeploy?.modelChanged(); }"
-ENGINE_CHANGED = "() => { window.lmDeploy?.engineChanged(); }"
-FIT = "(engine) => { window.lmDeploy.fit(engine); }"
-SHOW = "(id) => { window.lmDeploy.select(id); }"
+from ui.tabs.deploy.plan import bind_plan
 
 
 def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
@@ -24,86 +17,85 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
     handlers = Handlers(services)
     inputs = tab.inputs()
     # Short and frequent: no queue, no spinner.
-    quick = partial(gr.on, queue=False, show_progress="hidden", preprocess=False, trigger_mode="always_last")
+    quick: dict[str, Any] = {
+        "queue": False, "show_progress": "hidden", "preprocess": False, "trigger_mode": "always_last",
+    }  # fmt: skip
 
     _open(handlers, tab)
     # Gradio runs two changes of one moment side by side, and the older answer may come last. So every change goes to
-    # the page's script, which presses the hidden buttons once, a moment later; of those, one is under way at a time.
-    # Each button has one handler: two that wait for their turn on one event would call one another for ever.
-    gr.on([control.change for control in inputs], fn=None, js=CHANGED, api_visibility="private")
-    gr.on([tab.engine.change, tab.model.change], fn=None, js=MODEL_CHANGED, api_visibility="private")
-    gr.on([tab.engine.change, tab.environment.change], fn=None, js=ENGINE_CHANGED, api_visibility="private")
-    quick(
-        tab.changed.click,
+    # the page's script, which tells the bridge once, a moment later; of those events, one is under way at a time. Each
+    # has one handler: two that wait for their turn on one event would call one another for ever.
+    for changes, event in (
+        ([control.change for control in inputs], "changed"),
+        ([tab.engine.change, tab.model.change], "modelChanged"),
+        ([tab.engine.change, tab.environment.change], "engineChanged"),
+    ):
+        gr.on(changes, fn=None, js=hear("deploy", event), api_visibility="private")
+    tab.bridge.preview(
         handlers.preview,
         inputs=inputs,
         outputs=[tab.command, tab.message, tab.start],
         api_name="deploy_preview",
+        **quick,
     )
-    quick(
-        tab.describe.click,
+    tab.bridge.describe(
         handlers.describe,
         inputs=[tab.engine, tab.model],
         outputs=tab.details,
         api_name="deploy_describe",
+        **quick,
     )
-    quick(
-        tab.look_again.click,  # a port was taken or became free: the command may have changed, the message stays
+    tab.bridge.look_again(  # a port was taken or became free: the command may have changed, the message stays
         handlers.preview_again,
         inputs=inputs,
         outputs=[tab.command, tab.start],
         api_visibility="private",
+        **quick,
     )
-    tab.engine_changed.click(fn=None, js=FIT, inputs=tab.engine, api_visibility="private")
-    quick(
-        tab.engine_changed.click,
+    tab.bridge.engine(fn=None, js=hear("deploy", "fit"), inputs=tab.engine, api_visibility="private")
+    tab.bridge.engine(
         handlers.fit_choices,
         inputs=[tab.engine, tab.environment],
         outputs=[getattr(tab, name) for name in CHOSEN],
         api_name="deploy_fit_choices",
+        **quick,
     )
-    quick(tab.refresh.click, handlers.refresh_models, outputs=tab.model, api_name="deploy_refresh")
+    tab.bridge.nodes(
+        handlers.node_choices, outputs=[tab.nodes, tab.node_lines], api_name="deploy_node_choices", **quick
+    )
+    tab.refresh.click(handlers.refresh_models, outputs=tab.model, api_name="deploy_refresh", **quick)
     tab.recheck.click(
         handlers.recheck, outputs=[tab.gpus, tab.environment, tab.environments], api_name="deploy_recheck"
     )
 
-    started = quick(
-        tab.start.click,
-        handlers.start,
-        inputs=inputs,
-        outputs=[tab.message, tab.selected],
-        trigger_mode="once",
-        api_name="deploy_start",
-    )
-    started.then(fn=None, js=SHOW, inputs=tab.selected, api_visibility="private")
-    quick(tab.stop.click, handlers.stop, inputs=tab.selected, outputs=tab.message, js=SELECTED, api_name="deploy_stop")
-    quick(
-        tab.edit.click, handlers.edit, inputs=tab.selected, outputs=[tab.message, *inputs], js=SELECTED,
-        api_name="deploy_edit",
-    )  # fmt: skip
-    quick(
-        [tab.paste_apply.click, tab.paste.submit],
-        handlers.paste,
-        inputs=tab.paste,
-        outputs=[tab.paste_message, *inputs],
-        api_name="deploy_paste",
-    )
-    quick(
+    # The bridge's value is the chosen server: the new one after a start.
+    starting: dict[str, Any] = quick | {"trigger_mode": "once", "inputs": inputs, "outputs": [tab.message, tab.bridge]}
+    tab.start.click(handlers.start, api_name="deploy_start", **starting)
+    tab.bridge.begin(handlers.start, api_visibility="private", **starting)
+    tab.stop.click(fn=None, js=hear("deploy", "stop"), api_visibility="private")
+    tab.bridge.stop(handlers.stop, inputs=tab.bridge, outputs=tab.message, api_name="deploy_stop", **quick)
+    tab.bridge.edit(handlers.edit, inputs=tab.bridge, outputs=[tab.message, *inputs], api_name="deploy_edit", **quick)
+    gr.on(
         [tab.ssh.submit, tab.ssh.blur],
         handlers.remember_login,
         inputs=tab.ssh,
         outputs=[tab.ssh_line, tab.ssh_message],
         api_name="deploy_ssh",
+        **quick,
     )
-    quick(
+    gr.on(
         [tab.ready_timeout.submit, tab.ready_timeout.blur],
         handlers.ready_timeout,
         inputs=tab.ready_timeout,
         outputs=tab.more_message,
         api_name="deploy_ready_timeout",
+        **quick,
     )
-    bind_plan(services, tab.plan, inputs, tab.cache_max_entry_count, handlers.read)
-    _go_to_chat(tab, tabs)
+    # A remedy's button: the script answers with the form as it is to be.
+    tab.bridge.remedy(fn=None, js=hear("deploy", "withRemedy"), inputs=inputs, outputs=inputs, api_visibility="private")
+    bind_plan(services, tab.plan, tab.bridge, inputs, tab.cache_max_entry_count, handlers.read)
+    _go_to(tab.bridge.chat, tabs, "chat", tab.bridge, "server")  # a card's "Chat with it": the chosen server
+    _go_to(tab.bridge.quantize, tabs, "quantize", tab.model, "model")  # a plan's "Quantize it"
 
 
 def _open(handlers: Handlers, tab: DeployTab) -> None:
@@ -122,18 +114,15 @@ def _open(handlers: Handlers, tab: DeployTab) -> None:
     )  # fmt: skip
 
 
-def _go_to_chat(tab: DeployTab, tabs: Mapping[str, Any]) -> None:
-    """The cards' "Chat with it": open the Chat tab with the chosen server in it."""
-    chat = tabs.get("chat")
-    if chat is None:
-        return
-    tab.chat.click(
-        lambda server_id: (gr.Tabs(selected="chat"), server_id),
-        inputs=tab.selected,
-        outputs=[tabs["tabs"], chat.server],
-        js=SELECTED,
-        queue=False,
-        show_progress="hidden",
-        preprocess=False,
-        api_visibility="private",
-    )
+def _go_to(event: Any, tabs: Mapping[str, Any], name: str, given: Any, control: str) -> None:
+    """On that event of the bridge the tab opens with ``given`` in its control, where the page has such a tab."""
+    if name in tabs:
+        event(
+            lambda value: (gr.Tabs(selected=name), value),
+            inputs=given,
+            outputs=[tabs["tabs"], getattr(tabs[name], control)],
+            queue=False,
+            show_progress="hidden",
+            preprocess=False,
+            api_visibility="private",
+        )

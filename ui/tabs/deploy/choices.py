@@ -4,11 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from backend.engines import ENGINES
-from backend.engines.base import Environment, Gpu
+from backend.engines.proxy import NAME as PROXY
+from backend.machine.machine import Environment, Gpu
 from backend.models.checkpoint import ModelInfo
+from backend.servers.server import ServerView
+from backend.servers.transitions import ENDED
 from ui.i18n import L, Language, t, texts
+from ui.page.units import gib, parameters
 from ui.tabs.deploy.values import SEPARATOR
-from ui.units import gib, parameters
 
 Choices = list[tuple[Any, str]]
 
@@ -65,10 +68,21 @@ def gpu_label(gpu: Gpu, language: Language) -> str:
     return SEPARATOR.join((gpu.id, gpu.name, size))
 
 
+def node_choices(servers: Iterable[ServerView], language: Language) -> Choices:
+    """``http://127.0.0.1:23333 · demo_model :23333 · running``: what may stand behind a proxy."""
+    usable = (view for view in servers if view.state not in ENDED and view.config.engine != PROXY)
+    return [(_node_label(view, language), view.address) for view in usable]
+
+
+def _node_label(view: ServerView, language: Language) -> str:
+    names = () if view.name in view.address else (view.name,)  # a nameless server goes by its address
+    return SEPARATOR.join((view.address, *names, t(f"common.state.{view.state}", language)))
+
+
 def environment_choices(environments: Iterable[Environment], language: Language) -> Choices:
     """First "automatic", then each Python that has LMDeploy or transformers."""
-    found = [(_environment_label(item), item.id) for item in environments]
-    return [(t("deploy.lmdeploy.auto", language), ""), *found]
+    choices = [(_environment_label(item), item.id) for item in environments]
+    return [(t("deploy.lmdeploy.auto", language), ""), *choices]
 
 
 def _environment_label(environment: Environment) -> str:

@@ -7,20 +7,32 @@ import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from backend.servers.view import ServerView
+from backend.chat.snippets import Target, authorization_option, python_code
+from backend.servers.server import ServerView
 from ui.ssh import SshLogin, forward_line, remote_line
 
+HAVE_MESSAGES = ("turbomind", "pytorch")  # engines whose server has Anthropic's /v1/messages (LMDeploy 0.18)
 MAX_TOKENS = 512  # of the answer; without a limit a model may go on to the end of its context
 
 
 def code_lines(view: ServerView, key_file: Path | None, login: SshLogin | None) -> Mapping[str, str]:
-    """The lines by name: curl, ask, python, and for a server of this machine ssh, and key where it wants one."""
-    lines = {
-        "curl": curl_models(view, key_file),
-        "ask": curl_ask(view, key_file),
-        "python": python_snippet(view, key_file),
+    """The lines by name: curl, ask, python, claude where the server has its endpoint, and for a server of this machine
+    ssh, and key where it wants one."""
+    target = Target(view.base_url, key_file)
+    request = {
+        "model": view.model_id,
+        "messages": [{"role": "user", "content": "Hello!"}],
+        "max_tokens": MAX_TOKENS,
     }
+    lines = {
+        "curl": _curl(target, "/models"),
+        "ask": _curl_ask(target, request),
+        "python": python_code(request, target).rstrip("\n"),
+    }
+    if view.config.engine in HAVE_MESSAGES:
+        lines["claude"] = _claude(view, target)
     if view.port:
         lines["ssh"] = forward_line(login, view.port)
         if key_file is not None:
@@ -29,45 +41,23 @@ def code_lines(view: ServerView, key_file: Path | None, login: SshLogin | None) 
     return lines
 
 
-def curl_models(view: ServerView, key_file: Path | None) -> str:
-    """The model list, as a shell line for the machine itself."""
-    return f"curl {_authorization(key_file)}{shlex.quote(view.base_url + '/models')}"
+def _claude(view: ServerView, target: Target) -> str:
+    """Claude Code with this server's model, for itself and for its small tasks."""
+    key = f'"$(cat {shlex.quote(str(target.key_file))})"' if target.key_file is not None else "none"
+    variables = {"ANTHROPIC_BASE_URL": shlex.quote(view.address), "ANTHROPIC_AUTH_TOKEN": key}
+    variables |= dict.fromkeys(("ANTHROPIC_MODEL", "ANTHROPIC_SMALL_FAST_MODEL"), shlex.quote(view.model_id))
+    return " \\\n  ".join([*(f"{name}={value}" for name, value in variables.items()), "claude"])
 
 
-def curl_ask(view: ServerView, key_file: Path | None) -> str:
-    """One question with a streamed answer, as a shell line for the machine itself."""
-    messages = [{"role": "user", "content": "Hello!"}]
-    request = {"model": view.model_id, "messages": messages, "max_tokens": MAX_TOKENS, "stream": True}
-    body = json.dumps(request, ensure_ascii=False)
-    return (
-        f"curl -N {_authorization(key_file)}-H 'Content-Type: application/json' "
-        f"-d {shlex.quote(body)} {shlex.quote(view.base_url + '/chat/completions')}"
+def _curl_ask(target: Target, request: Mapping[str, Any]) -> str:
+    """The question with a streamed answer, in one line: the chat's own curl takes many."""
+    body = json.dumps({**request, "stream": True}, ensure_ascii=False)
+    return _curl(
+        target, "/chat/completions", "-N", options=f"-H 'Content-Type: application/json' -d {shlex.quote(body)}"
     )
 
 
-def python_snippet(view: ServerView, key_file: Path | None) -> str:
-    """The same with the openai package."""
-    lines = ["from openai import OpenAI"]
-    key = json.dumps("none")
-    if key_file is not None:
-        lines.insert(0, "from pathlib import Path\n")
-        key = f"Path({str(key_file)!r}).read_text().strip()"
-    lines += [
-        "",
-        f"client = OpenAI(base_url={view.base_url!r}, api_key={key})",
-        "stream = client.chat.completions.create(",
-        f"    model={view.model_id!r},",
-        '    messages=[{"role": "user", "content": "Hello!"}],',
-        f"    max_tokens={MAX_TOKENS},",
-        "    stream=True,",
-        ")",
-        "for chunk in stream:",
-        "    if chunk.choices:",
-        '        print(chunk.choices[0].delta.content or "", end="", flush=True)',
-        "print()",
-    ]
-    return "\n".join(lines)
-
-
-def _authorization(key_file: Path | None) -> str:
-    return f'-H "Authorization: Bearer $(cat {shlex.quote(str(key_file))})" ' if key_file is not None else ""
+def _curl(target: Target, path: str, *words: str, options: str = "") -> str:
+    """A line for the machine itself."""
+    parts = ["curl", *words, authorization_option(target), options, shlex.quote(target.base_url + path)]
+    return " ".join(part for part in parts if part)

@@ -1,6 +1,5 @@
 """The Deploy tab's components. Layout only: what a control means is in values.py, what it does in binding.py."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,17 +7,23 @@ import gradio as gr
 
 from backend.engines import ENGINES
 from backend.services import Services
-from ui.form_controls import checkbox, command, dropdown, hidden_button, hidden_text, text
 from ui.i18n import L
+from ui.page.bridge import bridge, part
+from ui.page.form_controls import checkbox, dropdown, text
+from ui.page.storage_panel import storage_panel
+from ui.paste.box import PasteBox, build_paste
 from ui.tabs.deploy.choices import engine_choices, first_choices
+from ui.tabs.deploy.plan import DeployPlan, build_plan
 from ui.tabs.deploy.values import CONTROLS, DEFAULTS
-from ui.tabs.deploy_plan import DeployPlan, build_plan
 
 # What stands around or beside controls, and goes with them.
 AROUND = {
     "deploy-refresh": frozenset({"model"}),
-    "deploy-first-settings": frozenset({"gpus", "quant_policy", "model_format", "cache_max_entry_count"}),
-    **{f"deploy-plan-{part}": frozenset({"model"}) for part in ("card", "inverse", "arithmetic", "why")},
+    "deploy-first-settings": frozenset({"quant_policy", "model_format", "cache_max_entry_count"}),
+    "deploy-plan-inverse": frozenset({"cache_max_entry_count"}),
+    "deploy-model-details": frozenset({"model"}),
+    "deploy-nodes-far": frozenset({"nodes"}),
+    **{f"deploy-plan-{part}": frozenset({"model"}) for part in ("card", "arithmetic", "why")},
 }
 
 
@@ -43,33 +48,27 @@ class DeployTab:
     ready_timeout: gr.Textbox
     address: gr.Textbox
     api_key: gr.Textbox
+    nodes: gr.Dropdown
 
     refresh: gr.Button
     details: gr.HTML
-    paste: gr.Textbox
-    paste_apply: gr.Button
-    paste_message: gr.HTML
+    paste: PasteBox
     more_message: gr.HTML
+    node_lines: gr.HTML
     plan: DeployPlan
 
-    command: gr.Textbox
+    command: gr.HTML
     message: gr.HTML
     start: gr.Button
     stop: gr.Button
-    selected: gr.Textbox
-    edit: gr.Button
-    look_again: gr.Button
-    changed: gr.Button
-    describe: gr.Button
-    engine_changed: gr.Button
-    chat: gr.Button
-    unused: gr.HTML
+    bridge: gr.HTML
     status: gr.HTML
     servers: gr.HTML
     log: gr.HTML
     ssh: gr.Textbox
     ssh_line: gr.Textbox
     ssh_message: gr.HTML
+    keys: gr.HTML
     environments: gr.HTML
     recheck: gr.Button
 
@@ -81,36 +80,54 @@ class DeployTab:
 def build(services: Services) -> DeployTab:
     """Lay the tab out: the form on the left; command, servers and log on the right."""
     parts: dict[str, Any] = {}
+    first = "turbomind" if services.planner.gpus() else "transformers"
+    # What this engine doesn't use is hidden from the first frame on; the page's script takes over from there.
+    gr.HTML(f"<style>{hiding(first)}</style>", elem_id="deploy-first-hiding", padding=False)
     with gr.Row(elem_id="deploy-columns", equal_height=False):
         with gr.Column(scale=5, min_width=320, elem_id="deploy-form"):
-            _paste(parts)
-            _model(parts)
+            parts["paste"] = build_paste("deploy")
+            _model(parts, first)
             _first_settings(parts)
-            parts["plan"] = build_plan()
             _more_settings(parts)
+            parts["command"] = part("deploy", "command", value="", html_template="")
         with gr.Column(scale=6, min_width=320, elem_id="deploy-run"):
-            _command(parts)
-            _servers(parts)
+            parts["plan"] = build_plan(parts.pop("choice"))
+            _start(parts)
+            _servers(parts, first)
     _connect(parts)
+    _keys(parts)
     _environments(parts)
+    storage_panel("deploy")
     return DeployTab(**parts)
 
 
-def _model(parts: dict[str, Any]) -> None:
+def _model(parts: dict[str, Any], first: str) -> None:
     with gr.Group(elem_id="deploy-what"):
-        parts["engine"] = gr.Dropdown(
-            choices=(engines := engine_choices()),
-            value=engines[0][1],
-            label=L("deploy.engine.label"),
-            info=L("deploy.engine.info"),
-            interactive=True,
-            elem_id="deploy-engine",
-        )
         with gr.Row(elem_id="deploy-model-row"):
             parts["model"] = dropdown(CONTROLS["model"], [], "", scale=8)
             parts["refresh"] = gr.Button(
                 L("deploy.refresh"), size="sm", scale=1, min_width=90, interactive=True, elem_id="deploy-refresh"
             )
+        parts["details"] = gr.HTML(elem_id="deploy-model-details", padding=True)
+        parts["choice"] = gr.HTML(elem_id="deploy-choice", padding=True)
+        parts["engine"] = gr.Dropdown(
+            choices=engine_choices(),
+            value=first,
+            label=L("deploy.engine.label"),
+            info=L("deploy.engine.info"),
+            interactive=True,
+            elem_id="deploy-engine",
+        )
+        parts["nodes"] = gr.Dropdown(
+            choices=[],
+            value=[],
+            multiselect=True,
+            allow_custom_value=True,
+            label=L("deploy.nodes.label"),
+            info=L("deploy.nodes.info"),
+            interactive=True,
+            elem_id="deploy-nodes",
+        )
         parts["address"] = text(CONTROLS["address"], placeholder="http://127.0.0.1:23333")
         parts["api_key"] = gr.Textbox(
             type="password",
@@ -119,21 +136,12 @@ def _model(parts: dict[str, Any]) -> None:
             interactive=True,
             elem_id="deploy-api-key",
         )
-        parts["details"] = gr.HTML(elem_id="deploy-model-details", padding=True)
+    with gr.Accordion(L("deploy.nodes.far"), open=False, elem_id="deploy-nodes-far"):
+        parts["node_lines"] = gr.HTML(elem_id="deploy-node-lines", padding=True)
 
 
 def _first_settings(parts: dict[str, Any]) -> None:
     with gr.Group(elem_id="deploy-first-settings"):
-        parts["gpus"] = gr.Dropdown(
-            choices=[],
-            value=[],
-            multiselect=True,
-            allow_custom_value=True,
-            label=L("deploy.gpus.label"),
-            info=L("deploy.gpus.info"),
-            interactive=True,
-            elem_id="deploy-gpus",
-        )
         with gr.Row():
             parts["quant_policy"] = _choice("quant_policy", "0")
             parts["model_format"] = _choice("model_format", "auto")
@@ -151,6 +159,16 @@ def _first_settings(parts: dict[str, Any]) -> None:
 
 def _more_settings(parts: dict[str, Any]) -> None:
     with gr.Accordion(L("deploy.more"), open=False, elem_id="deploy-more"):
+        parts["gpus"] = gr.Dropdown(
+            choices=[],
+            value=[],
+            multiselect=True,
+            allow_custom_value=True,
+            label=L("deploy.gpus.label"),
+            info=L("deploy.gpus.info"),
+            interactive=True,
+            elem_id="deploy-gpus",
+        )
         with gr.Row():
             parts["tp"] = _choice("tp", "1")
             parts["session_len"] = text(CONTROLS["session_len"], placeholder="32768")
@@ -165,27 +183,9 @@ def _more_settings(parts: dict[str, Any]) -> None:
         parts["environment"] = dropdown(CONTROLS["environment"], [(L("deploy.lmdeploy.auto"), "")], "")
 
 
-def _paste(parts: dict[str, Any]) -> None:
-    with gr.Accordion(L("deploy.paste.title"), open=False, elem_id="deploy-paste-section"):
-        parts["paste"] = gr.Textbox(
-            lines=2,
-            max_lines=8,
-            placeholder="lmdeploy serve api_server /root/models/internlm2_5-7b-chat --quant-policy 4",
-            label=L("deploy.paste.label"),
-            info=L("deploy.paste.info"),
-            interactive=True,
-            elem_id="deploy-paste",
-        )
-        parts["paste_apply"] = gr.Button(
-            L("deploy.paste.apply"), size="sm", interactive=True, elem_id="deploy-paste-apply"
-        )
-        parts["paste_message"] = gr.HTML(elem_id="deploy-paste-message")
-
-
-def _command(parts: dict[str, Any]) -> None:
-    with gr.Column(elem_id="deploy-command-panel"):
-        parts["command"] = command("deploy-command", lines=2, max_lines=6)
-        with gr.Row():
+def _start(parts: dict[str, Any]) -> None:
+    with gr.Column(elem_id="deploy-start-panel"):
+        with gr.Row(elem_id="deploy-buttons"):
             parts["start"] = gr.Button(
                 L("deploy.start"), variant="primary", size="md", interactive=False, elem_id="deploy-start"
             )
@@ -193,18 +193,17 @@ def _command(parts: dict[str, Any]) -> None:
         parts["message"] = gr.HTML(elem_id="deploy-message")
 
 
-def _servers(parts: dict[str, Any]) -> None:
-    parts["status"] = gr.HTML(elem_id="deploy-status", js_on_load=_mount("deploy-status"))
-    parts["servers"] = gr.HTML(elem_id="deploy-servers", js_on_load=_mount("deploy-servers"))
-    parts["log"] = gr.HTML(elem_id="deploy-log", js_on_load=_mount("deploy-log"))
-    # For the page's script: which controls an engine doesn't use, the chosen server's id, the cards' two buttons, and
-    # what follows a change of the servers, of the form, and of the engine.
-    parts["unused"] = gr.HTML(elem_id="deploy-unused", js_on_load=_mount("deploy-unused", unused_controls()))
-    parts["selected"] = hidden_text("deploy-selected")
-    for name in ("edit", "chat"):
-        parts[name] = hidden_button(f"deploy-{name}", L(f"deploy.{name}"))
-    for name in ("look_again", "changed", "describe", "engine_changed"):
-        parts[name] = hidden_button(f"deploy-{name.replace('_', '-')}")
+def _servers(parts: dict[str, Any], first: str) -> None:
+    for name in ("status", "servers", "log"):
+        parts[name] = part("deploy", name)
+    # Its value is the chosen server's id. The script tells of the cards' two buttons, of a remedy, a start and a model
+    # to be quantized that one of those asks for, and of what follows a change of the servers, of the form, of the model
+    # and of the engine.
+    parts["bridge"] = bridge(
+        "deploy", "edit", "stop", "chat", "remedy", "begin", "quantize", "look_again", "plan", "preview", "describe",
+        "engine", "nodes",
+        options={"hiding": {name: hiding(name) for name in ENGINES}, "first": first, "controls": list(CONTROLS)},
+    )  # fmt: skip
 
 
 def _connect(parts: dict[str, Any]) -> None:
@@ -221,6 +220,11 @@ def _connect(parts: dict[str, Any]) -> None:
         parts["ssh_message"] = gr.HTML(elem_id="deploy-ssh-message")
 
 
+def _keys(parts: dict[str, Any]) -> None:
+    with gr.Accordion(L("deploy.keys.title"), open=False, elem_id="deploy-keys-section"):
+        parts["keys"] = part("deploy", "keys")
+
+
 def _environments(parts: dict[str, Any]) -> None:
     with gr.Accordion(L("deploy.environments.title"), open=False, elem_id="deploy-environments-section"):
         parts["environments"] = gr.HTML(elem_id="deploy-environments")
@@ -232,8 +236,10 @@ def _choice(name: str, value: str) -> gr.Dropdown:
     return dropdown(CONTROLS[name], first_choices(name), value, min_width=150)
 
 
-def _mount(name: str, options: Any = None) -> str:
-    return f"lmConsole.mount('{name}', element, {json.dumps(options or {})})"
+def hiding(engine: str) -> str:
+    """The style that hides what the engine has no use for."""
+    ids = unused_controls()[engine]
+    return f"{', '.join(f'#{name}' for name in ids)} {{ display: none !important; }}" if ids else ""
 
 
 def unused_controls() -> dict[str, list[str]]:

@@ -4,38 +4,49 @@
 the page's language; nothing is started then.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import gradio as gr
 
+from backend.console.environment import child_environment
 from backend.engines import ENGINES
-from backend.engines.base import Environment, ServeConfig
-from backend.engines.choice import check_report, choose_environment, default_engine
-from backend.engines.flags import snapshot as known_flags
+from backend.engines.base import ServeConfig
+from backend.engines.choice import choose_environment, default_engine
+from backend.engines.parsers import missing_parser
+from backend.engines.remedies import Case
+from backend.engines.runnable import first_model
 from backend.errors import ConsoleError, InvalidInput, Message, NotFound
-from backend.models.catalog import DEMO_MODEL
-from backend.models.checkpoint import ModelInfo
-from backend.servers.view import ServerView
+from backend.machine.fit import check_report
+from backend.machine.machine import Environment
+from backend.processes import ports
+from backend.servers.preflight import Row, preflight
+from backend.servers.preview import Preview
+from backend.servers.server import ServerView
+from backend.servers.surroundings import look
 from backend.services import Services
-from ui.access import Role, language_of, require_operator, role_of, visitor_of
 from ui.i18n import Language, t
-from ui.render import message_html
-from ui.ssh import forward_line
-from ui.ssh_login import load_login, login_text, save_login
+from ui.page.operator import for_operator
+from ui.page.render import message_html
+from ui.paste.handlers import pasted
+from ui.ssh import FIELD as SSH_FIELD
+from ui.ssh import forward_line, load_login, login_text, save_login
 from ui.tabs.deploy import choices
-from ui.tabs.deploy.once import Once
-from ui.tabs.deploy.paste import parse_command
+from ui.tabs.deploy.choice_note import demo_model, with_holder
+from ui.tabs.deploy.double_click import Once
+from ui.tabs.deploy.node_lines import node_lines_html
+from ui.tabs.deploy.paste import TARGET
+from ui.tabs.deploy.preflight_html import preflight_html
+from ui.tabs.deploy.remedy_buttons import buttons_for
 from ui.tabs.deploy.render import machine_check, model_facts, note
-from ui.tabs.deploy.values import CONTROLS, DEFAULTS, FormValues, form_values, serve_config
+from ui.tabs.deploy.values import CONTROLS, FormValues, form_values, serve_config
+from ui.web.visitor import Role, language_of, require_operator, role_of, visitor_of
 
 Updates = tuple[Any, ...]
-T = TypeVar("T")
 # The settings whose choices an LMDeploy's parser gives.
 CHOSEN = ("quant_policy", "model_format", "dtype")
+NODE_PORT = 24333  # from here on a free port is looked for that ssh may bring a far node to
 FIRST_LOOK_S = 60.0  # so long a console that was just started is waited for: it looks at the machine's Pythons
-# What belongs to this machine rather than to a pasted command.
-KEPT_ON_PASTE = frozenset({"environment", "address", "api_key"})
 
 
 class Handlers:
@@ -54,12 +65,15 @@ class Handlers:
         if role_of(request) is not Role.OPERATOR:
             return gr.skip(), gr.skip(), forward_line(None, port), *(gr.skip() for _ in range(5))
         models = self.services.catalog.models()
+        machine = self.services.finder.machine(FIRST_LOOK_S)
+        engine = default_engine(machine)
+        first = first_model(models, engine, machine, demo_model(self.services), self._fits)
         return (
-            gr.update(choices=choices.model_choices(models, language), value=_first_model(models)),
+            gr.update(choices=choices.model_choices(models, language), value=str(first.path) if first else ""),
             login_text(self.services.store),
             forward_line(load_login(self.services.store), port),
             f"{self.services.servers.ready_timeout_s / 60:g}",
-            default_engine(self.services.finder.machine(FIRST_LOOK_S)),
+            engine,
             *self._machine(language),
         )
 
@@ -90,6 +104,12 @@ class Handlers:
             for name in CHOSEN
         )
 
+    def node_choices(self, request: gr.Request) -> Updates:
+        """The servers that a proxy may have as nodes, keeping what is chosen, and how to reach others: nodes,
+        node_lines."""
+        require_operator(request)
+        return self._node_choices(language_of(request))
+
     def describe(self, request: gr.Request, engine: object, model: object) -> str:
         """The chosen model's facts."""
         language = language_of(request)
@@ -102,7 +122,7 @@ class Handlers:
         try:
             found = self.services.catalog.find_or_hub(text)
         except ConsoleError as error:
-            return message_html(error.messages, language)
+            return message_html(error.messages, language, CONTROLS)
         return model_facts(found, language) if found is not None else note(t("deploy.model.hub", language))
 
     def preview(self, request: gr.Request, *values: object) -> Updates:
@@ -117,12 +137,41 @@ class Handlers:
             if config.engine == "external":
                 command = t("deploy.command.external", language)
             shown = [message for message in preview.messages if message.level == "error"] or list(preview.messages)
+            shown = with_holder(shown, self.services.servers.snapshot())
+            parser = missing_parser(config, preview.model, preview.environment)
+            if parser is not None and not preview.errors:
+                shown.append(parser)
             if preview.environment is not None and not preview.errors:
                 label = {"label": preview.environment.label}
                 shown.append(Message("deploy.environment.chosen", label, level="info"))
-            return command, message_html(shown, language), gr.update(interactive=not preview.errors)
+            buttons = buttons_for(
+                Case(config, preview.model, self.services.finder.machine(), demo_model(self.services)), language
+            )
+            html = message_html(shown, language, CONTROLS, buttons)
+            html += preflight_html(self._preflight(config, preview), language, buttons)
+            return command, html, gr.update(interactive=not preview.errors)
 
-        return self._shown(request, look, lambda html: ("", html, gr.update(interactive=False)))
+        return for_operator(request, CONTROLS, look, lambda html: ("", html, gr.update(interactive=False)))
+
+    def _preflight(self, config: ServeConfig, preview: Preview) -> tuple[Row, ...]:
+        """The list "Before the start"; () while nothing is chosen yet."""
+        if not (config.model.strip() or config.address.strip()):
+            return ()
+        services = self.services
+        try:
+            planned = services.planner.plan(config).plan if services.finder.machine().gpus else None
+        except ConsoleError:  # no plan for this model: the plan's own card says why
+            planned = None
+        around = look(
+            config,
+            preview.model,
+            planned,
+            services.sampler.latest(),
+            services.settings.state_dir,
+            child_environment(),
+        )
+        messages = with_holder(preview.messages, services.servers.snapshot())
+        return preflight(config, preview.model, messages, around)
 
     def preview_again(self, request: gr.Request, *values: object) -> Updates:
         """As ``preview``, leaving the message as it stands: command, start."""
@@ -141,9 +190,9 @@ class Handlers:
             server_id = self._starts.run((visitor_of(request), config), lambda: servers.start(config))
             key = "deploy.message.connected" if config.engine == "external" else "deploy.message.started"
             said = Message(key, {"name": servers.get(server_id).name}, level="info")
-            return message_html([said], language_of(request)), server_id
+            return message_html([said], language_of(request), CONTROLS), server_id
 
-        return self._shown(request, start, lambda html: (html, gr.skip()))
+        return for_operator(request, CONTROLS, start, lambda html: (html, gr.skip()))
 
     def stop(self, request: gr.Request, server_id: object) -> str:
         """Stop the chosen server: message."""
@@ -152,9 +201,9 @@ class Handlers:
             view = self._selected(server_id)
             self.services.servers.stop(view.id)
             said = Message("deploy.message.stopping", {"name": view.name}, level="info")
-            return message_html([said], language_of(request))
+            return message_html([said], language_of(request), CONTROLS)
 
-        return self._shown(request, stop, lambda html: html)
+        return for_operator(request, CONTROLS, stop, lambda html: html)
 
     def edit(self, request: gr.Request, server_id: object) -> Updates:
         """Put the chosen server's settings into the form: message, then every control."""
@@ -163,32 +212,25 @@ class Handlers:
             view = self._selected(server_id)
             said = Message("deploy.message.filled", {"name": view.name}, level="info")
             held = form_values(view.config).values
-            return message_html([said], language_of(request)), *(held[name] for name in CONTROLS)
+            return message_html([said], language_of(request), CONTROLS), *(held[name] for name in CONTROLS)
 
-        return self._shown(request, fill, self._unchanged)
+        return for_operator(request, CONTROLS, fill, self._unchanged)
 
     def paste(self, request: gr.Request, text: object) -> Updates:
-        """Fill the form from a pasted command; what it doesn't name goes to LMDeploy's default: paste_message, then
-        every control."""
-
-        def fill() -> Updates:
-            pasted = parse_command(str(text or ""), _switches())
-            held = dict(form_values(DEFAULTS).values) | dict(pasted.values)
-            held["model"] = self._on_this_machine(str(held["model"]))
-            said = (Message("deploy.paste.done", level="info"), *pasted.notes)
-            values = (gr.skip() if name in KEPT_ON_PASTE else held[name] for name in CONTROLS)
-            return message_html(said, language_of(request)), *values
-
-        return self._shown(request, fill, self._unchanged)
+        """Fill the form from a pasted block: paste_message, then every control."""
+        return pasted(self.services, request, {"deploy": TARGET}, "deploy", text)
 
     def remember_login(self, request: gr.Request, text: object) -> Updates:
         """Keep the login command that every ssh line is made from: ssh_line, message."""
 
         def keep() -> Updates:
             login = save_login(self.services.store, str(text or ""))
-            return forward_line(login, console_port(request)), ""
+            left_out = ", ".join(login.left_out) if login is not None else ""
+            said = [Message("deploy.ssh.left_out", {"value": left_out}, SSH_FIELD, "warning")] if left_out else []
+            html = message_html(said, language_of(request), CONTROLS) if said else ""
+            return forward_line(login, console_port(request)), html
 
-        return self._shown(request, keep, lambda html: (gr.skip(), html))
+        return for_operator(request, CONTROLS, keep, lambda html: (gr.skip(), html))
 
     def ready_timeout(self, request: gr.Request, minutes: object) -> str:
         """Keep how long a server may take to get ready: message."""
@@ -204,17 +246,9 @@ class Handlers:
             self.services.servers.set_ready_timeout(seconds)
             return ""
 
-        return self._shown(request, keep, lambda html: html)
+        return for_operator(request, CONTROLS, keep, lambda html: html)
 
     # Parts
-
-    def _shown(self, request: gr.Request, action: Callable[[], T], otherwise: Callable[[str], T]) -> T:
-        """What the operator's action gives, or ``otherwise`` with the error as HTML."""
-        try:
-            require_operator(request)
-            return action()
-        except ConsoleError as error:
-            return otherwise(message_html(error.messages, language_of(request)))
 
     def _unchanged(self, html: str) -> Updates:
         return html, *(gr.skip() for _ in CONTROLS)
@@ -228,6 +262,13 @@ class Handlers:
             raise InvalidInput(Message("deploy.error.engine", params, field="deploy-engine"))
         return serve_config(form, engine.fields)
 
+    def _fits(self, config: ServeConfig) -> bool:
+        """Whether its plan fits; what can't be planned isn't held against it."""
+        try:
+            return self.services.planner.plan(config).plan.verdict != "over"
+        except ConsoleError:
+            return True
+
     def _machine(self, language: Language) -> Updates:
         machine = self.services.finder.machine()
         return (
@@ -235,6 +276,10 @@ class Handlers:
             gr.update(choices=choices.environment_choices(machine.environments, language)),
             machine_check(check_report(machine), language),
         )
+
+    def _node_choices(self, language: Language) -> Updates:
+        line = node_lines_html(load_login(self.services.store), ports.free_port("127.0.0.1", NODE_PORT, ()), language)
+        return gr.update(choices=choices.node_choices(self.services.servers.snapshot(), language)), line
 
     def _environment(self, environment: str, engine: str) -> Environment | None:
         """The environment whose flags the form offers; None where there is none (the built-in flags are offered)."""
@@ -250,28 +295,8 @@ class Handlers:
             raise NotFound(Message("deploy.error.no_selection"))
         return self.services.servers.get(text)
 
-    def _on_this_machine(self, model: str) -> str:
-        """A tutorial's path that isn't here, as the folder of the same name that is."""
-        name = model.rstrip("/").rsplit("/", 1)[-1]
-        listed = [info for info in self.services.catalog.models() if info.path.name == name]
-        try:
-            self.services.catalog.find(model)
-        except ConsoleError:
-            return str(listed[0].path) if listed else model
-        return model
-
 
 def console_port(request: gr.Request) -> int:
     """The port that the console listens on, as this request reached it."""
     server = request.request.scope.get("server") if request.request is not None else None
     return int(server[1]) if server and server[1] else 0
-
-
-def _first_model(models: Sequence[ModelInfo]) -> str:
-    """The model to preselect: the first that can be served; the one that comes with the console where it is alone."""
-    served = [model.path for model in models if model.problem is None]
-    return str(next((path for path in served if path != DEMO_MODEL), served[0])) if served else ""
-
-
-def _switches() -> frozenset[str]:
-    return frozenset(name for flag in known_flags().serve if flag.kind == "switch" for name in flag.names)

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from html import escape
 
-from backend.engines.choice import CheckRow
+from backend.machine.fit import CheckRow
 from backend.models.checkpoint import ModelInfo
 from ui.i18n import Language, say, t
-from ui.units import gib, parameters, tokens
+from ui.page.units import gib, parameters, tokens
 
 
 def model_facts(model: ModelInfo, language: Language) -> str:

@@ -6,50 +6,68 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
+from backend.engines.remedies import restarts
+from backend.errors import InvalidInput, Message
 from backend.services import Services
-from ui.access import require_operator
-from ui.api_page import api_routes
-from ui.routes import json_route
-from ui.ssh_login import load_login
+from ui.ssh import load_login
+from ui.tabs.deploy.api_page import api_routes
 from ui.tabs.deploy.code_lines import code_lines
+from ui.tabs.deploy.keys import key_routes
+from ui.web.report import server_report
+from ui.web.routes import json_route
+from ui.web.visitor import require_operator
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
-    """``POST servers/{id}/stop``, ``restart``, ``forget``; ``GET servers/{id}/code``; the API page."""
+    """``POST servers/{id}/stop``, ``restart`` {remedy}, ``forget``; ``GET servers/{id}/code``, ``report``; the API
+    page; keys."""
     servers = services.servers
 
-    def restart(server_id: str) -> Mapping[str, Any]:
-        return {"id": servers.restart(server_id)}
+    def restart(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """``remedy`` is the number of one that its card offers; without it nothing is changed."""
+        number = body.get("remedy")
+        if number is None:
+            return {"id": servers.restart(server_id)}
+        view = servers.get(server_id)
+        offered = restarts(view.reason, view.config)
+        if not isinstance(number, int) or number not in range(len(offered)):
+            raise InvalidInput(Message("common.bad_request"))
+        return {"id": servers.restart(server_id, offered[number].settings)}
 
-    def stop(server_id: str) -> Mapping[str, Any]:
+    def stop(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         servers.stop(server_id)
         return {}
 
-    def forget(server_id: str) -> Mapping[str, Any]:
+    def forget(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         servers.forget(server_id)
         return {}
 
-    def code(server_id: str) -> Mapping[str, Any]:
+    def code(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         view = servers.get(server_id)
         takes_key = bool(servers.endpoint(server_id).api_key)
         login = load_login(services.store)
         lines = code_lines(view, services.settings.keys_dir / f"{view.id}.key" if takes_key else None, login)
         return {"lines": lines, "login": login is not None}
 
+    def report(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"text": server_report(services, servers.get(server_id))}
+
     return [
         _route("stop", stop, "POST"),
         _route("restart", restart, "POST"),
         _route("forget", forget, "POST"),
         _route("code", code, "GET"),
+        _route("report", report, "GET"),
         *api_routes(services),
+        *key_routes(services),
     ]
 
 
-def _route(name: str, act: Callable[[str], Mapping[str, Any]], method: str) -> Route:
+def _route(name: str, act: Callable[[str, Mapping[str, Any]], Mapping[str, Any]], method: str) -> Route:
     """A route that only the operator may use, on the server that its path names."""
 
     def handle(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         require_operator(request)
-        return act(request.path_params["id"])
+        return act(request.path_params["id"], body)
 
     return Route(f"/servers/{{id}}/{name}", json_route(handle), methods=[method])

@@ -32,6 +32,7 @@ CONTROLS: Mapping[str, str] = {
     "extra": "deploy-extra",
     "address": "deploy-address",
     "api_key": "deploy-api-key",
+    "nodes": "deploy-nodes",
 }
 DEFAULTS = ServeConfig(engine="", model="")
 ALWAYS = frozenset({"engine", "model"})
@@ -65,13 +66,13 @@ def serve_config(form: FormValues, used: Iterable[str]) -> ServeConfig:
     """
     wanted = ALWAYS | set(used)
     reader = _Reader(form)
-    made: dict[str, object] = {}
+    values: dict[str, object] = {}
     for name in CONTROLS:
         if name in wanted:
-            made[name] = reader.read(name)
+            values[name] = reader.read(name)
     if reader.messages:
         raise InvalidInput(*reader.messages)
-    return ServeConfig(**made)  # type: ignore[arg-type]  # _Reader.read gives each field its type
+    return ServeConfig(**values)  # type: ignore[arg-type]  # _Reader.read gives each field its type
 
 
 def form_values(config: ServeConfig) -> FormValues:
@@ -81,7 +82,7 @@ def form_values(config: ServeConfig) -> FormValues:
         value = getattr(config, item.name)
         if item.name == "extra":
             value = shlex.join(value)
-        elif item.name == "gpus":
+        elif item.name in ("gpus", "nodes"):
             value = list(value)
         elif value is None:
             value = ""
@@ -109,7 +110,9 @@ class _Reader:
             case "trust_remote_code":
                 return self.form.values.get(name) in (True, "true", "True", 1)
             case "gpus":
-                return self._gpus()
+                return self._several("gpus")
+            case "nodes":
+                return self._several("nodes")
             case "extra":
                 return self._words(name)
             case "model_format" | "dtype":
@@ -154,13 +157,13 @@ class _Reader:
             return DEFAULTS.cache_max_entry_count
         return round(number, 6)
 
-    def _gpus(self) -> tuple[str, ...]:
-        value = self.form.values.get("gpus")
+    def _several(self, name: str) -> tuple[str, ...]:
+        value = self.form.values.get(name)
         if value is None or value == "":
             return ()
         items = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
         ids = (str(item).split(SEPARATOR)[0].strip() for item in items)
-        return tuple(dict.fromkeys(gpu for gpu in ids if gpu))
+        return tuple(dict.fromkeys(one for one in ids if one))
 
     def _words(self, name: str) -> tuple[str, ...]:
         text = self.form.text(name)

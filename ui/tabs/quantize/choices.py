@@ -5,15 +5,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from backend.engines.base import Environment, Machine
+from backend.machine.machine import Environment, Machine
 from backend.models.checkpoint import ModelInfo
 from backend.quantization import QUANT_METHODS
 from backend.quantization.awq import GROUP_SIZES
 from backend.quantization.base import CPU, DEMO_TEXT, GPU_PREFIX, NO_DATA, OWN_TEXT
 from backend.quantization.calibration_sets import is_cached
+from backend.quantization.smooth_quant import QUANT_DTYPES
 from ui.i18n import L, Language, t
+from ui.page.units import gib, parameters
 from ui.tabs.quantize.values import SEPARATOR
-from ui.units import gib, parameters
 
 Choices = list[tuple[Any, str]]
 DTYPES = ("auto", "float16", "bfloat16")
@@ -30,8 +31,13 @@ def dtype_choices() -> Choices:
 
 
 def bits_choices() -> Choices:
-    """The bits that some method can pack."""
-    return [(str(bits), str(bits)) for bits in sorted({b for method in QUANT_METHODS.values() for b in method.bits})]
+    """AWQ's --w-bits."""
+    return [(str(bits), str(bits)) for bits in QUANT_METHODS["awq"].bits]
+
+
+def quant_dtype_choices() -> Choices:
+    """smooth_quant's --quant-dtype."""
+    return [(L(f"quantize.quant-dtype.{name}"), name) for name in QUANT_DTYPES]
 
 
 def group_size_choices() -> Choices:
@@ -46,13 +52,13 @@ def first_device_choices() -> Choices:
 
 def device_choices(machine: Machine, language: Language) -> Choices:
     """Every GPU, then the CPU."""
-    found: Choices = []
+    choices: Choices = []
     for gpu in machine.gpus:
         free = "" if gpu.free_bytes is None else f"{gib(gpu.free_bytes)} / "
-        found.append(
+        choices.append(
             (SEPARATOR.join((GPU_PREFIX + gpu.id, gpu.name, free + gib(gpu.total_bytes))), GPU_PREFIX + gpu.id)
         )
-    return [*found, (t("quantize.device.cpu", language), CPU)]
+    return [*choices, (t("quantize.device.cpu", language), CPU)]
 
 
 def first_dataset_choices() -> Choices:
@@ -80,8 +86,8 @@ def model_choices(models: Iterable[ModelInfo]) -> Choices:
 
 def environment_choices(environments: Iterable[Environment], language: Language) -> Choices:
     """First "automatic", then each Python that has LMDeploy."""
-    found: Choices = [(e.label, e.id) for e in environments if e.lmdeploy]
-    return [(t("quantize.environment.auto", language), ""), *found]
+    choices: Choices = [(e.label, e.id) for e in environments if e.lmdeploy]
+    return [(t("quantize.environment.auto", language), ""), *choices]
 
 
 def suggested_output(model: ModelInfo, method: str, folders: Iterable[Path]) -> str:
@@ -94,8 +100,8 @@ def suggested_output(model: ModelInfo, method: str, folders: Iterable[Path]) -> 
 
 
 def _is_own(folder: Path) -> bool:
-    """Not the hub's cache, not a part of the console, and writable."""
+    """Not a hub's cache, not a part of the console, and writable."""
     parts = folder.parts
-    hidden = any(part.startswith("models--") or part == "snapshots" for part in parts)
+    hidden = any(part.startswith("models--") or part in {"snapshots", ".cache"} for part in parts)
     inside = Path(__file__).resolve().parents[3] in (folder, *folder.parents)
     return not hidden and not inside and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)

@@ -5,9 +5,12 @@ from typing import Any
 
 import gradio as gr
 
+from backend.quantization.checks import CPU_SAMPLES, CPU_SEQLEN
 from backend.services import Services
-from ui.form_controls import checkbox, command, dropdown, hidden_button, hidden_text, number, text
 from ui.i18n import L
+from ui.page.bridge import bridge, part
+from ui.page.form_controls import checkbox, dropdown, hidden_text, number, text
+from ui.paste.box import PasteBox, build_paste
 from ui.tabs.quantize import choices
 from ui.tabs.quantize.values import CONTROLS, DEFAULTS
 
@@ -38,16 +41,14 @@ class QuantizeTab:
     trust_remote_code: gr.Checkbox
     mirror: gr.Textbox
     environment: gr.Dropdown
+    quant_dtype: gr.Dropdown
+    paste: PasteBox
 
-    command: gr.Textbox
+    command: gr.HTML
     start: gr.Button
     cancel: gr.Button
     message: gr.HTML
-    selected: gr.Textbox
-    changed: gr.Button
-    recount: gr.Button
-    edit: gr.Button
-    deploy: gr.Button
+    bridge: gr.HTML
     status: gr.HTML
     progress: gr.HTML
     result: gr.HTML
@@ -64,11 +65,12 @@ def build(services: Services) -> QuantizeTab:
     parts: dict[str, Any] = {}
     with gr.Row(elem_id="quantize-columns", equal_height=False):
         with gr.Column(scale=5, min_width=320, elem_id="quantize-form"):
+            parts["paste"] = build_paste("quantize")
             _what(parts)
-            _calibration(parts)
+            _calibration(parts, on_cpu=not services.planner.gpus())
             _weights(parts)
         with gr.Column(scale=6, min_width=320, elem_id="quantize-run"):
-            _command(parts)
+            _start(parts)
             _jobs(parts)
     return QuantizeTab(**parts)
 
@@ -88,7 +90,7 @@ def _what(parts: dict[str, Any]) -> None:
         parts["trust_remote_code"] = checkbox(CONTROLS["trust_remote_code"])
 
 
-def _calibration(parts: dict[str, Any]) -> None:
+def _calibration(parts: dict[str, Any], on_cpu: bool) -> None:
     with gr.Group(elem_id="quantize-calibration"):
         parts["dataset"] = dropdown(CONTROLS["dataset"], choices.first_dataset_choices(), DEFAULTS.dataset)
         parts["text"] = gr.Textbox(
@@ -107,8 +109,8 @@ def _calibration(parts: dict[str, Any]) -> None:
             parts["text_info"] = gr.HTML(elem_id="quantize-text-info")
         parts["upload"] = hidden_text("quantize-upload-id")
         with gr.Row():
-            parts["samples"] = number(CONTROLS["samples"], DEFAULTS.samples)
-            parts["seqlen"] = number(CONTROLS["seqlen"], DEFAULTS.seqlen)
+            parts["samples"] = number(CONTROLS["samples"], CPU_SAMPLES if on_cpu else DEFAULTS.samples)
+            parts["seqlen"] = number(CONTROLS["seqlen"], CPU_SEQLEN if on_cpu else DEFAULTS.seqlen)
             parts["batch_size"] = number(CONTROLS["batch_size"], DEFAULTS.batch_size)
 
 
@@ -116,6 +118,7 @@ def _weights(parts: dict[str, Any]) -> None:
     with gr.Group(elem_id="quantize-weights"), gr.Row():
         parts["bits"] = dropdown(CONTROLS["bits"], choices.bits_choices(), str(DEFAULTS.bits))
         parts["group_size"] = dropdown(CONTROLS["group_size"], choices.group_size_choices(), str(DEFAULTS.group_size))
+        parts["quant_dtype"] = dropdown(CONTROLS["quant_dtype"], choices.quant_dtype_choices(), DEFAULTS.quant_dtype)
         parts["dtype"] = dropdown(CONTROLS["dtype"], choices.dtype_choices(), DEFAULTS.dtype)
     with gr.Accordion(L("quantize.more"), open=False, elem_id="quantize-more"):
         with gr.Row():
@@ -125,10 +128,9 @@ def _weights(parts: dict[str, Any]) -> None:
         parts["environment"] = dropdown(CONTROLS["environment"], [(L("quantize.environment.auto"), "")], "")
 
 
-def _command(parts: dict[str, Any]) -> None:
-    with gr.Column(elem_id="quantize-command-panel"):
-        parts["command"] = command("quantize-command", lines=3, max_lines=10)
-        with gr.Row():
+def _start(parts: dict[str, Any]) -> None:
+    with gr.Column(elem_id="quantize-start-panel"):
+        with gr.Row(elem_id="quantize-buttons"):
             parts["start"] = gr.Button(
                 L("quantize.start"), variant="primary", size="md", interactive=False, elem_id="quantize-start"
             )
@@ -137,12 +139,12 @@ def _command(parts: dict[str, Any]) -> None:
 
 
 def _jobs(parts: dict[str, Any]) -> None:
-    for name in ("status", "progress", "result", "jobs", "log"):
-        control = f"quantize-{name}"
-        parts[name] = gr.HTML(elem_id=control, js_on_load=f"lmConsole.mount('{control}', element)")
-    # The page's script keeps the chosen job's id in it, and presses the two buttons for the cards.
-    parts["selected"] = hidden_text("quantize-selected")
-    for name in ("changed", "recount"):
-        parts[name] = hidden_button(f"quantize-{name}")
-    for name in ("edit", "deploy"):
-        parts[name] = hidden_button(f"quantize-{name}", L(f"quantize.{name}"))
+    for name in ("jobs", "progress", "status", "result"):
+        parts[name] = part("quantize", name)
+    parts["command"] = part("quantize", "command", value="", html_template="")
+    parts["log"] = part("quantize", "log")
+    # Its value is the chosen job's id. The script tells of the cards' two buttons, and of what follows a change.
+    parts["bridge"] = bridge(
+        "quantize", "edit", "deploy", "plan", "remedy", "suggest", "preview", "recount",
+        options={"controls": [name for name in CONTROLS if name != "upload"]},
+    )  # fmt: skip

@@ -4,29 +4,29 @@
 the page's language; nothing is started then.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from html import escape
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
 
 from backend.errors import ConsoleError, InvalidInput, Message, NotFound
-from backend.quantization import checks
+from backend.quantization import QUANT_METHODS, checks
 from backend.quantization.base import CPU, GPU_PREFIX, OWN_TEXT, QuantConfig
 from backend.quantization.job import JobState, JobView
-from backend.quantization.texts import KeptText, decode, read_upload
+from backend.quantization.text_files import read, read_file
 from backend.services import Services
-from ui.access import Role, language_of, require_operator, role_of
-from ui.i18n import Language, t
-from ui.render import message_html
+from ui.page.operator import for_operator
+from ui.page.render import message_html
+from ui.page.units import gib
 from ui.tabs.quantize import choices
+from ui.tabs.quantize.remedy_buttons import buttons_for
+from ui.tabs.quantize.text_info import TYPED, text_html, tokens_html
 from ui.tabs.quantize.values import CONTROLS, form_values, read_form
-from ui.units import gib
+from ui.web.visitor import Role, language_of, require_operator, role_of
 
 Updates = tuple[Any, ...]
-T = TypeVar("T")
 
 
 class Handlers:
@@ -43,13 +43,17 @@ class Handlers:
             return gr.skip(), gr.skip()
         models = self.services.catalog.models()
         offered = choices.model_choices(models)
-        # One that runs at once comes first: code of a model's own must be trusted by a person.
-        ready = [str(model.path) for model in models if not model.needs_remote_code]
-        first = [path for _, path in offered if path in ready] or [path for _, path in offered]
+        # One that runs at once comes first: code of a model's own must be trusted by a person, and a CPU takes hours
+        # for a large one.
+        ready = [model for model in models if not model.needs_remote_code]
+        if not self.services.planner.gpus():
+            ready.sort(key=lambda model: model.parameters)
+        listed = [path for _, path in offered]
+        first = [str(model.path) for model in ready if str(model.path) in listed] or listed
         said = [] if first else [Message("quantize.nothing-chosen", field="quantize-model", level="info")]
         return (
             gr.update(choices=offered, value=first[0] if first else ""),
-            message_html(said, language_of(request)),
+            message_html(said, language_of(request), CONTROLS),
         )
 
     def load_machine(self, request: gr.Request) -> Updates:
@@ -82,8 +86,9 @@ class Handlers:
             found = self.services.catalog.find(str(model or ""))
         except ConsoleError:
             return gr.skip(), gr.skip()
-        place = choices.suggested_output(found, str(method or ""), self.services.settings.models)
-        return place, place
+        wanted = choices.suggested_output(found, str(method or ""), self.services.settings.models)
+        place = str(self.services.jobs.free_output(Path(wanted), str(method or "")))
+        return (gr.skip(), gr.skip()) if place == typed else (place, place)
 
     def preview(self, request: gr.Request, *values: object) -> Updates:
         """What Start would run: command, message, start."""
@@ -92,16 +97,20 @@ class Handlers:
             config = self._read(values)
             if not config.model:
                 said = Message("quantize.nothing-chosen", field="quantize-model", level="info")
-                return "", message_html([said], language_of(request)), gr.update(interactive=False)
+                return "", message_html([said], language_of(request), CONTROLS), gr.update(interactive=False)
             preview = self.services.jobs.preview(config)
             shown = [*(preview.errors or preview.messages)]
             if not preview.errors and preview.before_bytes and preview.after_bytes:
                 sizes = {"before": gib(preview.before_bytes), "after": gib(preview.after_bytes)}
                 shown.append(Message("quantize.estimate", sizes, level="info"))
             enabled = gr.update(interactive=not preview.errors)
-            return preview.command, message_html(shown, language_of(request)), enabled
+            language = language_of(request)
+            buttons = buttons_for(config, lambda: self._free(config), language)
+            # A job of one's own that writes there is no fault.
+            calm = all(message.key == "quantize.output.taken" for message in preview.errors)
+            return preview.command, message_html(shown, language, CONTROLS, buttons, calm=calm), enabled
 
-        return self._shown(request, look, lambda html: ("", html, gr.update(interactive=False)))
+        return for_operator(request, CONTROLS, look, lambda html: ("", html, gr.update(interactive=False)))
 
     def upload(self, request: gr.Request, file: str | None) -> Updates:
         """Keep an uploaded text: upload, dataset, text_info, message."""
@@ -111,27 +120,31 @@ class Handlers:
                 return gr.skip(), gr.skip(), gr.skip(), gr.skip()
             path = Path(file)
             try:
-                kept = self.services.jobs.texts.keep(read_upload(path, path.name), path.name)
+                kept = self.services.jobs.texts.keep_reading(read_file(path, path.name), path.name)
             finally:
                 path.unlink(missing_ok=True)
-            return kept.id, OWN_TEXT, _kept_html(kept, language_of(request)), ""
+            return kept.id, OWN_TEXT, text_html(kept, language_of(request)), ""
 
-        return self._shown(request, keep, lambda html: (gr.skip(), gr.skip(), gr.skip(), html))
+        return for_operator(request, CONTROLS, keep, lambda html: (gr.skip(), gr.skip(), gr.skip(), html))
 
     def count(self, request: gr.Request, *values: object) -> Any:
-        """The own text's tokens, counted by the model's tokenizer in a child, which takes seconds: text_info."""
+        """What was read of the own text, and its tokens, counted by the model's tokenizer in a child, which takes
+        seconds: text_info."""
 
         def count() -> Any:
             config = self._read(values)
-            if config.dataset != OWN_TEXT or not config.text or not config.model:
+            if config.dataset != OWN_TEXT or not config.text:
                 return ""
-            tokens = self.services.jobs.count_tokens(config)
-            if tokens is None:
-                return ""
-            params = {"tokens": f"{tokens:,}", "seqlen": f"{config.seqlen:,}"}
-            return _note(t("quantize.tokens", language_of(request), params))
+            language = language_of(request)
+            kept = self.services.jobs.texts.get(config.text)
+            shown = text_html(kept, language)
+            try:
+                tokens = self.services.jobs.count_tokens(config) if config.model else None
+            except ConsoleError as error:
+                return shown + message_html(error.messages, language, CONTROLS)
+            return shown if tokens is None else shown + tokens_html(tokens, kept, config, language)
 
-        return self._shown(request, count, lambda html: html)
+        return for_operator(request, CONTROLS, count, lambda html: html)
 
     # The buttons
 
@@ -141,7 +154,7 @@ class Handlers:
         def start() -> Updates:
             return "", self.services.jobs.start(self._read(values))
 
-        return self._shown(request, start, lambda html: (html, gr.skip()))
+        return for_operator(request, CONTROLS, start, lambda html: (html, gr.skip()))
 
     def cancel(self, request: gr.Request, job_id: object) -> str:
         """Cancel the chosen job: message."""
@@ -150,7 +163,7 @@ class Handlers:
             self.services.jobs.cancel(self._selected(job_id).job.id)
             return ""
 
-        return self._shown(request, cancel, lambda html: html)
+        return for_operator(request, CONTROLS, cancel, lambda html: html)
 
     def edit(self, request: gr.Request, job_id: object) -> Updates:
         """Put the chosen job's settings into the form: message, then every control."""
@@ -159,11 +172,20 @@ class Handlers:
             held = form_values(self._selected(job_id).job.config)
             return "", *(held[name] for name in CONTROLS)
 
-        return self._shown(request, fill, lambda html: (html, *(gr.skip() for _ in CONTROLS)))
+        return for_operator(request, CONTROLS, fill, lambda html: (html, *(gr.skip() for _ in CONTROLS)))
 
     def deploy(self, request: gr.Request, job_id: object) -> Updates:
-        """Fill the Deploy form with the chosen job's result: tabs, model, model format, dtype, message."""
+        """Fill the Deploy form with the chosen job's result: tabs, model, model format, dtype, message; and the engine,
+        where one alone serves it."""
+        return self._deploy(request, job_id, always=False)
 
+    def plan_on_gpu(self, request: gr.Request, job_id: object) -> Updates:
+        """As ``deploy``, where nothing here can serve the result: with the engine that could on a GPU."""
+        return self._deploy(request, job_id, always=True)
+
+    # Parts
+
+    def _deploy(self, request: gr.Request, job_id: object, always: bool) -> Updates:
         def fill() -> Updates:
             job = self._selected(job_id).job
             if job.state is not JobState.SUCCEEDED or job.result is None:
@@ -175,19 +197,15 @@ class Handlers:
                 if known
                 else gr.update(choices=[(job.output, job.output)], value=job.output)
             )
-            return gr.Tabs(selected="deploy"), model, job.result.model_format, job.result.deploy_dtype or "auto", ""
+            engines = QUANT_METHODS[job.config.method].engines
+            engine = engines[0] if always or len(engines) == 1 else gr.skip()
+            dtype = job.result.deploy_dtype or "auto"
+            return gr.Tabs(selected="deploy"), model, job.result.model_format, dtype, "", engine
 
-        return self._shown(request, fill, lambda html: (gr.skip(), gr.skip(), gr.skip(), gr.skip(), html))
+        return for_operator(request, CONTROLS, fill, lambda html: (*(gr.skip() for _ in range(4)), html, gr.skip()))
 
-    # Parts
-
-    def _shown(self, request: gr.Request, action: Callable[[], T], otherwise: Callable[[str], T]) -> T:
-        """What the operator's action gives, or ``otherwise`` with the error as HTML."""
-        try:
-            require_operator(request)
-            return action()
-        except ConsoleError as error:
-            return otherwise(message_html(error.messages, language_of(request)))
+    def _free(self, config: QuantConfig) -> Path:
+        return self.services.jobs.free_output(checks.output_path(config), config.method)
 
     def _read(self, values: Sequence[object]) -> QuantConfig:
         """The settings that the form holds, a typed text kept on disk, so that the preview works as it stands.
@@ -199,8 +217,8 @@ class Handlers:
             return replace(config, text="")
         if not typed.strip():
             return config
-        name = "quantize-text.txt"
-        kept = self.services.jobs.texts.keep(decode(typed.encode("utf-8", "replace"), name), name)
+        reading = read(typed.encode("utf-8", "replace"), TYPED)
+        kept = self.services.jobs.texts.keep_reading(reading, TYPED)
         return replace(config, text=kept.id)
 
     def _selected(self, job_id: object) -> JobView:
@@ -208,12 +226,3 @@ class Handlers:
         if not text:
             raise InvalidInput(Message("quantize.no-selection"))
         return self.services.jobs.get(text)
-
-
-def _kept_html(kept: KeptText, language: Language) -> str:
-    params = {"name": kept.name, "kib": f"{kept.characters / 1024:,.1f}"}
-    return _note(t("quantize.upload.kept", language, params))
-
-
-def _note(text: str) -> str:
-    return f'<p class="quantize-note">{escape(text)}</p>'

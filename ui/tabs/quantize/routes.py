@@ -8,14 +8,16 @@ from starlette.routing import BaseRoute, Route
 
 from backend.errors import InvalidInput, Message
 from backend.services import Services
-from ui.access import require_operator
-from ui.routes import json_route
+from ui.web.report import job_report
+from ui.web.routes import json_route
+from ui.web.visitor import require_operator
 
 Body = Mapping[str, Any]
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
-    """``POST jobs/{id}/cancel``, ``forget``, ``move`` {places}, ``restart`` {remedy}, ``perplexity``."""
+    """``POST jobs/{id}/cancel``, ``forget``, ``move`` {places}, ``restart`` {remedy}, ``perplexity``;
+    ``GET jobs/{id}/report``."""
     jobs = services.jobs
 
     def cancel(job_id: str, body: Body) -> Body:
@@ -47,14 +49,17 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         jobs.measure_perplexity(job_id)
         return {}
 
-    return [_route(act) for act in (cancel, forget, move, restart, perplexity)]
+    def report(job_id: str, body: Body) -> Body:
+        return {"text": job_report(services, jobs.get(job_id))}
+
+    return [*(_route(act) for act in (cancel, forget, move, restart, perplexity)), _route(report, "GET")]
 
 
-def _route(act: Callable[[str, Body], Body]) -> Route:
+def _route(act: Callable[[str, Body], Body], method: str = "POST") -> Route:
     """A route that only the operator may use, on the job that its path names."""
 
     def handle(request: Request, body: Body) -> Body:
         require_operator(request)
         return act(request.path_params["id"], body)
 
-    return Route(f"/jobs/{{id}}/{act.__name__}", json_route(handle), methods=["POST"])
+    return Route(f"/jobs/{{id}}/{act.__name__}", json_route(handle), methods=[method])

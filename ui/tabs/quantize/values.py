@@ -33,11 +33,12 @@ CONTROLS: Mapping[str, str] = {
     "mirror": "quantize-mirror",
     "environment": "quantize-environment",
     "upload": "quantize-upload-id",
+    "quant_dtype": "quantize-quant-dtype",
 }
 DEFAULTS = QuantConfig(model="", output="")
 WHOLE = frozenset({"samples", "seqlen", "batch_size", "bits", "group_size"})
 SWITCHES = frozenset({"symmetric", "search_scale", "trust_remote_code"})
-CHOICES = frozenset({"method", "device", "dataset", "dtype", "environment"})
+CHOICES = frozenset({"method", "device", "dataset", "dtype", "environment", "quant_dtype"})
 
 
 def read_form(arguments: Sequence[object]) -> tuple[QuantConfig, str]:
@@ -47,27 +48,27 @@ def read_form(arguments: Sequence[object]) -> tuple[QuantConfig, str]:
     """
     form = dict(zip(CONTROLS, arguments, strict=True))
     problems: list[Message] = []
-    made: dict[str, object] = {}
+    values: dict[str, object] = {}
     for name in CONTROLS:
         if name in WHOLE:
-            made[name] = _whole(form[name], name, problems)
+            values[name] = _whole(form[name], name, problems)
         elif name in SWITCHES:
-            made[name] = form[name] in (True, "true", "True", 1)
+            values[name] = form[name] in (True, "true", "True", 1)
         elif name not in ("text", "upload"):
-            made[name] = _text(form[name], choice=name in CHOICES)
+            values[name] = _text(form[name], choice=name in CHOICES)
     if problems:
         raise InvalidInput(*problems)
     typed = form["text"]
-    config = QuantConfig(**made, text=_text(form["upload"]))  # type: ignore[arg-type]  # each read as its field's type
+    config = QuantConfig(**values, text=_text(form["upload"]))  # type: ignore[arg-type]  # each read as its field's type
     return config, "" if typed is None else str(typed)
 
 
 def form_values(config: QuantConfig) -> dict[str, object]:
     """The other way round: what each control shows for these settings; a kept text stands as an upload."""
-    held: dict[str, object] = {item.name: getattr(config, item.name) for item in fields(config)}
+    values: dict[str, object] = {item.name: getattr(config, item.name) for item in fields(config)}
     for name in ("bits", "group_size"):
-        held[name] = str(held[name])
-    return {**held, "text": "", "upload": config.text}
+        values[name] = str(values[name])
+    return {**values, "text": "", "upload": config.text}
 
 
 def _text(value: object, choice: bool = False) -> str:

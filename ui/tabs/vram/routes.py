@@ -1,29 +1,25 @@
-"""The VRAM tab's routes: the figure, rows since a sample, the events, CSV, the interval, plotly.js."""
+"""The VRAM tab's routes: the figure, rows since a sample, the events, CSV, the interval."""
 
-import gzip
-import importlib.util
 import secrets
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from backend.errors import InvalidInput, Message
 from backend.memory.readings import Sample
 from backend.memory.sampler import DAY, MAX_INTERVAL, MIN_INTERVAL
 from backend.services import Services
-from ui.access import Role, language_of, require_operator, role_of
 from ui.i18n import Language, t, texts
-from ui.plots import HOST, Row, color_of, figure
-from ui.routes import json_route
+from ui.tabs.vram.csv_file import samples_csv
+from ui.tabs.vram.figure import HOST, Row, color_of, figure
 from ui.tabs.vram.reconciled import reconciled
-from ui.tabs.vram.table import samples_csv
-from ui.tabs.vram.wire import Wire
+from ui.tabs.vram.rows import Wire
+from ui.web.json_answer import JsonAnswer
+from ui.web.routes import json_route
+from ui.web.visitor import Role, language_of, require_operator, role_of
 
 MOST_POINTS = 600  # of one line on the chart: what a screen can show
 MOST_EVENTS = 60
@@ -38,7 +34,6 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         Route("/vram/events", json_route(view.events), methods=["GET"]),
         Route("/vram/samples.csv", json_route(view.csv), methods=["GET"]),
         Route("/vram/interval", json_route(view.interval), methods=["GET", "POST"]),
-        Route("/assets/plotly/plotly.min.js", plotly_js, methods=["GET"]),
     ]
 
 
@@ -59,9 +54,9 @@ class VramRoutes:
         try:
             window, since = _window(request), int(request.query_params.get("since", "0"))
         except (InvalidInput, ValueError):
-            return JSONResponse({"reset": True})
+            return JsonAnswer({"reset": True})
         if request.query_params.get("v") != self._version():
-            return JSONResponse({"reset": True})
+            return JsonAnswer({"reset": True})
         batch = self._sampler.since(since, window, step_of(window))
         latest = self._sampler.latest()
         answer: dict[str, Any] = {
@@ -72,7 +67,7 @@ class VramRoutes:
         }
         if latest is not None and latest.number != batch.upto:
             answer["now"] = self._wire.row(latest)
-        return JSONResponse(answer)
+        return JsonAnswer(answer)
 
     def figure(self, request: Request, body: Mapping[str, Any]) -> Any:
         """Everything the chart begins with: the figure, its rows, whose numbers they hold, notes."""
@@ -127,7 +122,7 @@ class VramRoutes:
                 }
                 for event in found
             ],
-            "reconciled": reconciled(self._services.records.all(), names, language),
+            "reconciled": reconciled(self._services.measurements.all(), names, language),
         }
 
     def csv(self, request: Request, body: Mapping[str, Any]) -> Response:
@@ -256,26 +251,3 @@ def _window(request: Request) -> float:
 
 def _event_text(key: str, language: Language) -> str:
     return t(key, language) if key in texts() else key
-
-
-async def plotly_js(request: Request) -> Response:
-    """plotly.js as the package plotly carries it, compressed once (and then kept by the asset cache)."""
-    headers = {"cache-control": "private, max-age=86400", "vary": "accept-encoding"}
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        body = await run_in_threadpool(_plotly_gzip)
-        return Response(body, media_type="text/javascript", headers={**headers, "content-encoding": "gzip"})
-    body = await run_in_threadpool(plotly_path().read_bytes)
-    return Response(body, media_type="text/javascript", headers=headers)
-
-
-def plotly_path() -> Path:
-    """Where plotly.py keeps plotly.js; found without importing it."""
-    found = importlib.util.find_spec("plotly")
-    if found is None or found.origin is None:
-        raise FileNotFoundError("plotly")
-    return Path(found.origin).parent / "package_data" / "plotly.min.js"
-
-
-@cache
-def _plotly_gzip() -> bytes:
-    return gzip.compress(plotly_path().read_bytes(), 6)

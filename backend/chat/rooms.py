@@ -1,0 +1,91 @@
+"""The conversations that are in memory: those that somebody looks at or asks in, and the latest of the others."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+
+from backend.chat.archive import Archive, gone, unreadable
+from backend.chat.conversation import Conversation, from_json
+from backend.chat.desks import Desks
+from backend.chat.session import Room
+from backend.classroom.people import People
+from backend.errors import NotFound
+
+REMEMBERED = 500  # conversations in memory; the others are in the store
+REMEMBERED_DELETED = 10_000
+REMEMBERED_CHARACTERS = 100_000_000  # of all of them
+
+log = logging.getLogger(__name__)
+
+
+class Rooms:
+    """For one event loop. ``make`` makes the room of a conversation: its id, its visitor, what was said."""
+
+    def __init__(
+        self, archive: Archive, people: People, desks: Desks, make: Callable[[str, str, Conversation], Room]
+    ) -> None:
+        self._archive = archive
+        self._people = people
+        self._desks = desks
+        self._make = make
+        self._rooms: OrderedDict[str, Room] = OrderedDict()
+        self._deleted: OrderedDict[str, str] = OrderedDict()  # lately, and whose they were
+
+    def __iter__(self) -> Iterator[Room]:
+        return iter(tuple(self._rooms.values()))
+
+    def get(self, conversation: str) -> Room | None:
+        """The room where it is in memory."""
+        return self._rooms.get(conversation)
+
+    def forget(self, conversation: str, visitor: str) -> None:
+        """It was deleted. A page that still shows it, empty by now, may begin a new one in its place."""
+        self._rooms.pop(conversation, None)
+        self._deleted[conversation] = visitor
+        while len(self._deleted) > REMEMBERED_DELETED:
+            self._deleted.popitem(last=False)
+
+    async def find(self, visitor: str, conversation: str = "") -> Room:
+        """The conversation of that id, "" = the one that the visitor's browser has open, which may not have begun.
+
+        NotFound where it isn't theirs, or isn't there.
+        """
+        desk = self._desks.of(visitor)
+        wanted = conversation or desk.open
+        room = self._rooms.get(wanted)
+        if room is None:
+            try:
+                room = await self._stored(visitor, wanted)
+            except NotFound:
+                if wanted != desk.open and self._deleted.get(wanted) not in self._people.circle(visitor):
+                    raise
+                room = self._make(wanted, visitor, Conversation(sampling=desk.sampling))
+            room = self._rooms.setdefault(wanted, room)  # another request may have been faster
+        if room.visitor not in self._people.circle(visitor):
+            raise gone()
+        with suppress(KeyError):  # deleted meanwhile
+            self._rooms.move_to_end(wanted)
+        self._forget_idle(room)
+        return room
+
+    async def _stored(self, visitor: str, conversation: str) -> Room:
+        entry = await asyncio.to_thread(self._archive.entry, conversation, self._people.circle(visitor))
+        stored = await asyncio.to_thread(self._archive.value, entry.id)
+        try:
+            value = await asyncio.to_thread(from_json, stored if isinstance(stored, Mapping) else {})
+        except ValueError:
+            log.warning("the stored conversation %s can't be read", entry.id)
+            raise unreadable(entry) from None
+        return self._make(entry.id, entry.visitor, value)
+
+    def _forget_idle(self, wanted: Room) -> None:
+        """Only so many conversations stay in memory, the latest; where all are busy there are more for a while."""
+        characters = sum(room.characters for room in self._rooms.values())
+        for key, room in tuple(self._rooms.items()):
+            if len(self._rooms) <= REMEMBERED and characters <= REMEMBERED_CHARACTERS:
+                return
+            if room is not wanted and room.idle:
+                characters -= room.characters
+                del self._rooms[key]

@@ -1,0 +1,166 @@
+"""A conversation in memory: what it is now, who writes in it, and who watches."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from backend.chat.archive import Archive
+from backend.chat.conversation import ENDED, Answer, AnswerState, Conversation, to_json
+from backend.chat.stats import Meter
+from backend.errors import Message
+
+SAVE_EVERY_S = 5.0
+SEARCHED_AT_ONCE = 200_000  # characters
+
+
+@dataclass(frozen=True)
+class View:
+    """A conversation at one moment.
+
+    ``active``: answers are under way. ``places``: (place, length of the line) by lane, where one waits for its turn.
+    ``waited_s``: since the question was asked. ``problem``: why it isn't kept across a restart. ``id``: the
+    conversation's, ``version`` grows whenever it changes.
+    """
+
+    conversation: Conversation
+    active: bool
+    places: dict[int, tuple[int, int]]
+    waited_s: float
+    problem: Message | None = None
+    id: str = ""
+    version: int = 0
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """The answers to the last question, by lane."""
+        exchanges = self.conversation.exchanges
+        return exchanges[-1].answers if exchanges else ()
+
+    @property
+    def characters(self) -> int:
+        """The length of the longest answer under way."""
+        return max((len(answer.text) + len(answer.thinking) for answer in self.answers), default=0)
+
+
+@dataclass
+class Room:
+    """For one event loop. ``version`` grows at every change; ``visitor`` began it, and has its pictures."""
+
+    id: str
+    visitor: str
+    conversation: Conversation
+    patience_s: float
+    on_abandoned: Callable[["Room"], None]
+    version: int = 0
+    asked_at: float = 0.0
+    tasks: tuple[asyncio.Task[None], ...] = ()
+    places: dict[int, tuple[int, int]] = field(default_factory=dict)
+    watchers: int = 0
+    why_ended: Message | None = None
+    problem: Message | None = None
+    deleted: bool = False
+    characters: int = 0  # of the conversation, when it was last asked
+    held: int = 0  # calls that will come back to it
+    _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _saved_at: float = 0.0
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _patience: asyncio.TimerHandle | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether an answer is under way."""
+        last = self.conversation.exchanges[-1:]
+        return any(answer.state not in ENDED for exchange in last for answer in exchange.answers)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody would miss it in memory: what couldn't be stored is only here."""
+        quiet = not self.watchers and not self.held and all(task.done() for task in self.tasks)
+        return quiet and self.problem is None
+
+    @property
+    def save_due(self) -> bool:
+        """Whether a long answer should be saved in between."""
+        return time.monotonic() - self._saved_at > SAVE_EVERY_S
+
+    def view(self) -> View:
+        """The conversation now."""
+        waited = time.monotonic() - self.asked_at if self.active else 0.0
+        return View(self.conversation, self.active, dict(self.places), waited, self.problem, self.id, self.version)
+
+    def answer(self, lane: int) -> Answer:
+        """The last question's answer in that lane."""
+        return self.conversation.exchanges[-1].answers[lane]
+
+    def show(self, lane: int, answer: Answer) -> None:
+        """A newer version of that answer."""
+        self.conversation = self.conversation.with_answer(lane, answer)
+        self.bump()
+
+    def settle(self, lane: int, state: AnswerState, why: Message | None, meter: Meter) -> None:
+        """The answer ended otherwise than by itself; what was written stays."""
+        self.show(lane, replace(self.answer(lane), state=state, end=why, stats=meter.stats(time.monotonic())))
+
+    def bump(self) -> None:
+        """Wake those who watch."""
+        self.version += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def newer(self, version: int, timeout_s: float) -> None:
+        """Wait until it has changed since that version, at most so long."""
+        if self.version == version:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """It stays in memory within this block."""
+        self.held += 1
+        try:
+            yield
+        finally:
+            self.held -= 1
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Somebody looks, within this block."""
+        self.watchers += 1
+        self.expect_watcher()
+        try:
+            yield
+        finally:
+            self.watchers -= 1
+            self.expect_watcher()
+
+    def expect_watcher(self) -> None:
+        """From now on somebody must come and look within a while; ``on_abandoned`` is called where nobody does."""
+        if self._patience is not None:
+            self._patience.cancel()
+        loop = asyncio.get_running_loop()
+        self._patience = None if self.watchers else loop.call_later(self.patience_s, self.on_abandoned, self)
+
+    def __post_init__(self) -> None:
+        self.characters = self.conversation.characters
+
+    async def save(self, archive: Archive) -> None:
+        """Write it to the archive. Raises what that raises; then it is written as soon as that can be done."""
+        async with self._saving:  # nobody but another save waits for it: the older one must not come last
+            if self.deleted:
+                return
+            self._saved_at = time.monotonic()
+            # What is searched, too; of a very long one only at the end of an answer.
+            whole = not self.active or self.conversation.characters < SEARCHED_AT_ONCE
+            stored = to_json(self.conversation)
+            await asyncio.to_thread(archive.save, self.id, self.visitor, stored, whole=whole)
+            self.problem = None
+
+    async def delete(self) -> None:
+        """No save under way or to come writes it again."""
+        async with self._saving:
+            self.deleted = True

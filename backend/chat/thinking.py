@@ -1,0 +1,148 @@
+"""Tells a model's thought from its answer where both come as one text.
+
+Templates differ: most models write ``<think>…</think>`` first; some templates have written the opening already, so that
+only the closing comes. What begins with no known tag is an answer; tags whose names are ordinary words are known only
+where the model's own chat template has them.
+"""
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+Tag = tuple[str, str]
+
+HARMONY: Tag = ("<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>final<|message|>")
+TAGS: tuple[Tag, ...] = (
+    ("<think>", "</think>"),
+    ("<seed:think>", "</seed:think>"),
+    ("<mm:think>", "</mm:think>"),
+    ("<longcat_think>", "</longcat_think>"),
+    ("◁think▷", "◁/think▷"),
+    ("[THINK]", "[/THINK]"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<unused94>thought", "<unused95>"),
+    HARMONY,
+)
+LONGEST = max(len(word) for tag in TAGS for word in tag)
+MOST_TAGS = 16
+TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
+TEMPLATE_BYTES = 1024 * 1024
+
+_IN_TEMPLATE = re.compile(r"</([a-z][\w:-]{2,30})>")
+_THOUGHT_WORDS = ("think", "thought", "reason", "reflect", "analysis")
+_QUOTES = "`'\"“”‘’「『《"
+
+
+def template_of(folder: Path) -> str:
+    """The text of the files in a model's folder that may hold its chat template; "" where there is none."""
+    if not folder.is_absolute():
+        return ""
+    text = ""
+    for name in TEMPLATE_FILES:
+        with contextlib.suppress(OSError), (folder / name).open("rb") as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                text += file.read(TEMPLATE_BYTES).decode("utf-8", "replace")
+    return text
+
+
+def template_tags(template: str) -> tuple[Tag, ...]:
+    """Further tags that a chat template takes for thought: ``<thinking>``, ``<reasoning>``."""
+    names = dict.fromkeys(_IN_TEMPLATE.findall(template))
+    tags = [(f"<{name}>", f"</{name}>") for name in names if any(word in name for word in _THOUGHT_WORDS)]
+    return tuple(tag for tag in tags if tag not in TAGS)[:MOST_TAGS]
+
+
+@dataclass
+class ThoughtReader:
+    """``text`` and ``thinking`` are what the answer and the thought are so far; ``read`` adds a piece.
+
+    A tag that is cut over pieces is held back until it is whole, or plainly is none; ``end`` gives it out.
+    """
+
+    more_tags: Sequence[Tag] = ()
+    text: str = ""
+    thinking: str = ""
+    _state: str = "start"  # "start", "thought", "answer" (a closing may still come), "after"
+    _held: str = ""
+    _closing: str = ""
+
+    def read(self, piece: str) -> None:
+        """A piece of what the model writes."""
+        if self._state == "start":
+            self._held += piece
+            self._begin()
+        elif self._state == "thought":
+            self._think(piece)
+        elif self._state == "answer":
+            self._answer(piece)
+        elif not self.text:
+            self.text = piece.lstrip()
+        else:
+            self.text += piece
+
+    def end(self) -> None:
+        """No more comes."""
+        held, self._held = self._held, ""
+        if self._state == "thought":
+            self.thinking += held
+        else:
+            self.text += held
+
+    @property
+    def _tags(self) -> tuple[Tag, ...]:
+        return (*TAGS, *self.more_tags)
+
+    def _begin(self) -> None:
+        start = self._held.lstrip()
+        for opening, closing in self._tags:
+            if start.startswith(opening):
+                self._state, self._closing, self._held = "thought", closing, ""
+                self._think(start[len(opening) :])
+                return
+        if start and not any(opening.startswith(start) for opening, _ in self._tags):
+            held, self._held, self._state = self._held, "", "answer"
+            self._answer(held)
+
+    def _think(self, piece: str) -> None:
+        thought = self._held + piece
+        before, found, after = thought.partition(self._closing)
+        if found:
+            self._held = ""
+            self.thinking = (self.thinking + before).replace("<|end|>", "").strip()
+            self._state = "after"
+            self.text = after.lstrip()
+            return
+        kept = _cut_tag(thought, self._closing)
+        self._held = thought[len(thought) - kept :]
+        shown = thought[: len(thought) - kept]
+        self.thinking = self.thinking + shown if self.thinking else shown.lstrip()
+
+    def _answer(self, piece: str) -> None:
+        """A closing that no opening came before: the template had written that."""
+        at = max(0, len(self.text) - LONGEST)
+        self.text += piece
+        for opening, closing in self._tags:
+            place = self.text.find(closing, at)
+            if place < 0 or opening in self.text or _is_quoted(self.text, place):
+                continue
+            self.thinking = (self.thinking + self.text[:place]).strip()
+            self.text = self.text[place + len(closing) :].lstrip()
+            self._state = "after"
+            return
+
+
+def _cut_tag(text: str, tag: str) -> int:
+    """How many characters at the end may be the tag's beginning."""
+    return next((size for size in range(min(len(tag) - 1, len(text)), 0, -1) if text.endswith(tag[:size])), 0)
+
+
+def _is_quoted(text: str, at: int) -> bool:
+    """Whether it is spoken of there, in code or in quotes, not meant."""
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    fences = re.findall(r"^ {0,3}(?:```|~~~)", text[:at], re.MULTILINE)
+    return len(fences) % 2 == 1 or line.count("`") % 2 == 1 or (at > 0 and text[at - 1] in _QUOTES)

@@ -1,0 +1,362 @@
+"""The console's own API address, without HTTP's server half: who asks, which server answers, and its answer.
+
+One request: ``grant_of`` the key, ``ask`` (limits, names, fields, pictures, the server), then the Answer's bytes.
+Closing the Answer closes the connection to the server, which frees it.
+"""
+
+import asyncio
+import base64
+import binascii
+import importlib
+import json
+import logging
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from backend.chat.images import check_picture, data_url
+from backend.chat.pictures import MIME, Pictures
+from backend.errors import ConsoleError, Message, NotFound
+from backend.gateway.answer import StreamRewriter, renamed, server_words, total_tokens
+from backend.gateway.errors import Refusal
+from backend.gateway.keys import Grant, KeyRing
+from backend.gateway.names import Listed, find, listed
+from backend.gateway.request import Endpoint, passed_on, read_json
+from backend.gateway.usage import Meter
+from backend.servers.manager import Endpoint as ServerEndpoint
+from backend.servers.manager import ServerManager
+from backend.servers.server import ServerState
+from backend.store import Store
+
+if TYPE_CHECKING:  # it reads the environment's certificates and key log at its import: nothing there may stop the start
+    import aiohttp
+
+LENT_AREA, LENT_KEY = "setting", "gateway_lent"
+LARGE_BYTES = 256 << 10  # read and written in a thread beyond that
+CONNECT_S = 10.0
+FIRST_S = 600.0  # s; a long prompt on a CPU takes minutes
+MOST_ANSWER_BYTES = 256 << 20
+JSON = "application/json"
+STREAM = "text/event-stream"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back: the status, the type, the headers beside it, and the body as it comes. The body raises Refusal
+    where a stream breaks off."""
+
+    status: int
+    content_type: str
+    headers: Mapping[str, str]
+    body: AsyncGenerator[bytes, None]
+
+
+class Gateway:
+    """For one event loop; ``keys`` and ``meter`` are safe from any thread."""
+
+    def __init__(self, servers: ServerManager, store: Store, keys: KeyRing, pictures: Pictures) -> None:
+        self._servers = servers
+        self._store = store
+        self._kept = pictures
+        self.keys = keys
+        self.meter = Meter(store)
+        stored = store.get_json(LENT_AREA, LENT_KEY)
+        self._lent = frozenset(stored) if isinstance(stored, list) else frozenset()
+        self._session: aiohttp.ClientSession | None = None
+        self._pictures = asyncio.Semaphore(2)
+        self._under_way: Counter[tuple[str, str]] = Counter()  # by server and holder
+
+    def lent(self) -> frozenset[str]:
+        """The ids of the external servers that the operator lends."""
+        return self._lent
+
+    def lend(self, server_id: str, lent: bool) -> None:
+        """Lend that external server, or no more. Raises NotFound, or Unavailable where it can't be stored."""
+        self._servers.get(server_id)
+        changed = self._lent | {server_id} if lent else self._lent - {server_id}
+        self._store.put_json(LENT_AREA, LENT_KEY, sorted(changed))
+        self._lent = frozenset(changed)
+
+    def grant_of(self, authorization: str, api_key: str) -> Grant:
+        """Who asks, by the header ``Authorization: Bearer …`` or ``x-api-key``. Raises Refusal (401)."""
+        scheme, _, offered = authorization.partition(" ")
+        offered = offered.strip() if scheme.lower() == "bearer" else api_key.strip()
+        if not offered:
+            raise Refusal(401, "missing_api_key", Message("gateway.key-missing"))
+        grant = self.keys.match(offered)
+        if grant is None:
+            raise Refusal(401, "invalid_api_key", Message("gateway.key-wrong"))
+        return grant
+
+    def models(self, grant: Grant) -> list[dict[str, Any]]:
+        """The servers that are ready, as OpenAI lists models; the newest first."""
+        return [model_json(one) for one in self._listed(grant) if one.ready]
+
+    def model(self, grant: Grant, model_id: str) -> dict[str, Any]:
+        """One of them. Raises Refusal."""
+        return model_json(find(self._listed(grant), model_id))
+
+    def answering(self, server_id: str = "", others: bool = False) -> int:
+        """How many requests are under way, to that server or to all; ``others``: without the operator's. From any
+        thread."""
+        found = tuple(self._under_way.items())
+        return sum(
+            count
+            for (server, holder), count in found
+            if server_id in ("", server) and not (others and holder == "operator")
+        )
+
+    async def picture(self, grant: Grant, picture_id: str) -> tuple[bytes, str]:
+        """A picture of the conversation on whose page the key stands, and its media type. Raises Refusal (404)."""
+        gone = Refusal(404, "file_not_found", Message("gateway.picture-gone", {"value": picture_id[:80]}))
+        if not grant.visitor:
+            raise gone
+        try:
+            path = self._kept.path(grant.visitor, picture_id)
+            return await asyncio.to_thread(path.read_bytes), MIME[path.suffix]
+        except (NotFound, OSError, ValueError):  # a name may hold what no path can
+            raise gone from None
+
+    async def ask(self, grant: Grant, endpoint: Endpoint, body: bytes) -> Answer:
+        """Pass the request on. Raises Refusal; the Answer's body is closed by the caller, whatever happens."""
+        self.meter.begin(grant)
+        counted = 0
+        ending = ExitStack()
+        ending.callback(lambda: self.meter.end(grant, counted))
+
+        def ended(tokens: int) -> None:
+            nonlocal counted
+            counted += tokens
+
+        try:
+            large = len(body) > LARGE_BYTES
+            asked = await asyncio.to_thread(read_json, body) if large else read_json(body)
+            request, left_out = passed_on(endpoint, asked)
+            one = find(self._listed(grant), asked.get("model"))
+            ending.enter_context(self._busy(one, grant))
+            request = await self._with_checked_pictures(request)
+            answer = await self._pass_on(one, endpoint, request, ended)
+        except BaseException:
+            ending.close()
+            raise
+        headers = {"x-console-left-out": ", ".join(left_out)} if left_out else {}
+        return replace(answer, headers={**answer.headers, **headers}, body=_then(answer.body, ending))
+
+    async def close(self) -> None:
+        """Close the connections, and store what was used."""
+        if self._session is not None:
+            await self._session.close()
+        self.meter.save()
+
+    @contextmanager
+    def _busy(self, one: Listed, grant: Grant) -> Iterator[None]:
+        """It is under way meanwhile. A count of none is taken out: servers come and go."""
+        key = (one.view.id, grant.holder)
+        self._under_way[key] += 1
+        try:
+            yield
+        finally:
+            self._under_way[key] -= 1
+            if not self._under_way[key]:
+                del self._under_way[key]
+
+    def _listed(self, grant: Grant) -> list[Listed]:
+        return listed(self._servers.snapshot(), self._lent, grant.limits.servers)
+
+    async def _pass_on(
+        self, one: Listed, endpoint: Endpoint, request: dict[str, Any], ended: Callable[[int], None]
+    ) -> Answer:
+        try:
+            server = await asyncio.to_thread(self._servers.endpoint, one.view.id)
+        except ConsoleError as error:
+            raise Refusal(503, "model_unreachable", error.messages[0], retry_after_s=5.0) from error
+        streamed = bool(request.get("stream"))
+        request["model"] = server.model_id
+        hide_usage = False
+        if streamed:
+            given = request.get("stream_options")
+            options = given if isinstance(given, dict) else {}
+            hide_usage = not options.get("include_usage")
+            request["stream_options"] = {**options, "include_usage": True}
+        response = await self._send(one, server, endpoint, request)
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if response.status >= 400:
+            raise await _refused(one, endpoint, response)
+        if streamed and kind == STREAM:
+            rewriter = StreamRewriter(one.id, hide_usage=hide_usage)
+            return Answer(200, STREAM, {"cache-control": "no-store"}, self._stream(one, response, rewriter, ended))
+        whole = await _whole(one, response)
+        try:
+            value = await asyncio.to_thread(json.loads, whole) if len(whole) > LARGE_BYTES else json.loads(whole)
+        except (ValueError, RecursionError):
+            raise Refusal(502, "bad_answer", Message("gateway.no-json", {"name": one.id})) from None
+        ended(total_tokens(value) or 0)
+        content = json.dumps(renamed(value, one.id)).encode()
+        return Answer(200, JSON, {"cache-control": "no-store"}, _once(content))
+
+    async def _send(
+        self, one: Listed, server: ServerEndpoint, endpoint: Endpoint, request: Mapping[str, Any]
+    ) -> "aiohttp.ClientResponse":
+        if self._session is None:
+            await asyncio.to_thread(importlib.import_module, "aiohttp")
+        import aiohttp
+
+        headers = {"content-type": JSON, "accept-encoding": "identity"}
+        if server.api_key:
+            headers["authorization"] = f"Bearer {server.api_key}"
+        try:
+            return await self._opened().post(
+                f"{server.base_url.rstrip('/')}/{endpoint.path}",
+                data=json.dumps(request).encode(),
+                headers=headers,
+                allow_redirects=False,
+            )
+        except TimeoutError:
+            message = Message("gateway.slow", {"name": one.id, "seconds": round(FIRST_S)})
+            raise Refusal(504, "model_timeout", message) from None
+        except aiohttp.ClientError as error:
+            raise self._gone(one, error) from error
+
+    async def _stream(
+        self,
+        one: Listed,
+        response: "aiohttp.ClientResponse",
+        rewriter: StreamRewriter,
+        ended: Callable[[int], None],
+    ) -> AsyncGenerator[bytes, None]:
+        """The events as they come. Raises Refusal where the answer breaks off."""
+        import aiohttp
+
+        try:
+            async for chunk in response.content.iter_any():
+                if piece := rewriter.feed(chunk):
+                    yield piece
+            if not rewriter.done and rewriter.rest().strip():
+                raise Refusal(502, "answer_cut", Message("gateway.cut", {"name": one.id}))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            if piece := rewriter.feed(_still_unread(response.content)):
+                yield piece
+            raise self._gone(one, error) from error
+        finally:
+            ended(rewriter.tokens if rewriter.tokens is not None else rewriter.events)
+            response.close()
+
+    def _gone(self, one: Listed, error: BaseException) -> Refusal:
+        """Why the server gave no answer, or no whole one: was it stopped, or did it die?"""
+        log.info("%s gave no whole answer: %r", one.id, error)
+        state = next((v.state for v in self._servers.snapshot() if v.id == one.view.id), None)
+        if state in (None, ServerState.STOPPING, ServerState.STOPPED):
+            return Refusal(503, "model_stopped", Message("gateway.stopped", {"name": one.id}))
+        return Refusal(502, "model_gone", Message("gateway.gone", {"name": one.id}))
+
+    async def _with_checked_pictures(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The request with every picture decoded and written anew: what a server can't read could end it."""
+        messages = request.get("messages")
+        if not isinstance(messages, list):
+            return request
+        fresh = []
+        for message in messages:
+            content = message.get("content")
+            if isinstance(content, list):
+                parts = [await self._checked(part) if part["type"] == "image_url" else part for part in content]
+                message = {**message, "content": parts}
+            fresh.append(message)
+        return {**request, "messages": fresh}
+
+    async def _checked(self, part: Mapping[str, Any]) -> dict[str, Any]:
+        picture = part["image_url"]
+        url = picture["url"] if isinstance(picture, dict) else picture
+        async with self._pictures:
+            try:
+                made = await asyncio.to_thread(_made_anew, url)
+            except ConsoleError as error:
+                raise Refusal(400, "invalid_image", error.messages[0]) from error
+        extra = {"detail": picture["detail"]} if isinstance(picture, dict) and "detail" in picture else {}
+        return {"type": "image_url", "image_url": {"url": made, **extra}}
+
+    def _opened(self) -> "aiohttp.ClientSession":
+        if self._session is None:
+            import aiohttp
+
+            # No proxy, no cookies, no redirects: a request goes to that server alone.
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=FIRST_S),
+                trust_env=False,
+                read_bufsize=1 << 18,
+            )
+        return self._session
+
+
+def _still_unread(content: "aiohttp.StreamReader") -> bytes:
+    """What came before a connection broke off and nobody has read yet: from then on aiohttp (seen in 3.14) gives
+    nothing but the error, and keeps the text in its buffer."""
+    unread = b"".join(content._buffer)
+    return unread[content._buffer_offset :]
+
+
+def model_json(one: Listed) -> dict[str, Any]:
+    """As OpenAI's list of models has it."""
+    return {"id": one.id, "object": "model", "created": int(one.view.created_at), "owned_by": "lmdeploy-console"}
+
+
+def _made_anew(url: str) -> str:
+    encoded = url.partition(",")[2]
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (ValueError, binascii.Error):
+        raise Refusal(400, "invalid_image", Message("gateway.picture", {"value": url[:40]}, "messages")) from None
+    picture = check_picture(data, "image_url")
+    return data_url(picture.data, picture.mime)
+
+
+async def _refused(one: Listed, endpoint: Endpoint, response: "aiohttp.ClientResponse") -> Refusal:
+    """The server's own refusal, in its words."""
+    status = response.status
+    words = server_words(await _whole(one, response))
+    if status in (404, 405):
+        params = {"name": one.id, "path": f"/v1/{endpoint.path}", "detail": words}
+        return Refusal(404, "not_served", Message("gateway.not-served", params))
+    if status in (401, 403):
+        return Refusal(502, "model_refuses_key", Message("gateway.server-key", {"name": one.id}))
+    params = {"name": one.id, "status": str(status), "detail": words or "–"}
+    return Refusal(status if status < 500 else 502, "model_refused", Message("gateway.server-refused", params))
+
+
+async def _whole(one: Listed, response: "aiohttp.ClientResponse") -> bytes:
+    """The answer's body, bounded. Raises Refusal."""
+    import aiohttp
+
+    body = bytearray()
+    try:
+        async for chunk in response.content.iter_any():
+            body.extend(chunk)
+            if len(body) > MOST_ANSWER_BYTES:
+                raise Refusal(502, "bad_answer", Message("gateway.answer-large", {"name": one.id}))
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Refusal(502, "model_gone", Message("gateway.gone", {"name": one.id})) from error
+    finally:
+        if response.content.at_eof():
+            response.release()
+        else:
+            response.close()
+    return bytes(body)
+
+
+async def _then(body: AsyncGenerator[bytes, None], ending: ExitStack) -> AsyncGenerator[bytes, None]:
+    """The body; what is to be done at its end, however it ends."""
+    with ending:
+        try:
+            async for piece in body:
+                yield piece
+        finally:
+            await body.aclose()
+
+
+async def _once(content: bytes) -> AsyncGenerator[bytes, None]:
+    yield content

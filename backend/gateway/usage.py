@@ -1,0 +1,135 @@
+"""How much each key was used, and whether it may be used once more: by the minute, by the day, and at once."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from backend.errors import Message
+from backend.gateway.errors import Refusal
+from backend.gateway.keys import Grant
+from backend.store import Store
+
+AREA = "gateway_usage"
+MINUTE_S = 60.0
+SAVE_EVERY_S = 10.0
+AT_ONCE = 256  # requests in all
+AT_ONCE_EACH = 64  # of one key
+AGAIN_S = 1.0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One key's use. ``day`` is the date (in this machine's time zone) that ``requests_today`` and ``tokens_today``
+    are of; ``last_at`` is in seconds since the epoch, 0 = never."""
+
+    day: str = ""
+    requests_today: int = 0
+    tokens_today: int = 0
+    requests: int = 0
+    tokens: int = 0
+    last_at: float = 0.0
+
+
+class Meter:
+    """Counts, limits, and stores what was used, a moment later. Safe from any thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._usage = {key: _from_json(value) for key, value in store.all(AREA).items()}
+        self._recent: dict[str, deque[float]] = {}
+        self._open: dict[str, int] = {}
+        self._unsaved: set[str] = set()
+        self._saved_at = time.monotonic()
+
+    def begin(self, grant: Grant) -> None:
+        """One request more. Raises Refusal (429) where that is too many; call ``end`` otherwise."""
+        limits, now = grant.limits, time.monotonic()
+        with self._lock:
+            usage = self._today(grant.id)
+            recent = self._recent.setdefault(grant.id, deque())
+            while recent and now - recent[0] >= MINUTE_S:
+                recent.popleft()
+            most = limits.requests_a_minute
+            if most is not None and len(recent) >= most:
+                wait = MINUTE_S - (now - recent[0])
+                raise _too_many("gateway.limit-minute", {"most": most, "seconds": max(1, round(wait))}, wait)
+            if limits.tokens_a_day is not None and usage.tokens_today >= limits.tokens_a_day:
+                params = {"most": f"{limits.tokens_a_day:,}", "used": f"{usage.tokens_today:,}"}
+                raise _too_many("gateway.limit-day", params, _until_midnight())
+            if self._open.get(grant.id, 0) >= AT_ONCE_EACH or sum(self._open.values()) >= AT_ONCE:
+                raise _too_many("gateway.limit-at-once", {"most": AT_ONCE_EACH}, AGAIN_S)
+            recent.append(now)
+            self._open[grant.id] = self._open.get(grant.id, 0) + 1
+            self._note(grant.id, requests=1, tokens=0)
+
+    def end(self, grant: Grant, tokens: int) -> None:
+        """The request has ended; it took so many tokens, question and answer together."""
+        with self._lock:
+            left = self._open.get(grant.id, 1) - 1
+            if left:
+                self._open[grant.id] = left
+            else:
+                self._open.pop(grant.id, None)
+            self._note(grant.id, requests=0, tokens=tokens)
+            due = time.monotonic() - self._saved_at >= SAVE_EVERY_S
+        if due:
+            self.save()
+
+    def of(self, grant_id: str) -> Usage:
+        """What that key has used."""
+        with self._lock:
+            return self._today(grant_id)
+
+    def open_requests(self) -> int:
+        """How many requests are under way."""
+        with self._lock:
+            return sum(self._open.values())
+
+    def save(self) -> None:
+        """Hands over to the store what it hasn't got yet; the store writes it when it can."""
+        with self._lock:
+            waiting = {key: self._usage[key] for key in self._unsaved if key in self._usage}
+            self._unsaved.clear()
+            self._saved_at = time.monotonic()
+        for key, usage in waiting.items():
+            self._store.keep_json(AREA, key, asdict(usage))
+
+    def forget(self, grant_id: str) -> None:
+        """The key is gone."""
+        with self._lock:
+            self._usage.pop(grant_id, None)
+            self._unsaved.discard(grant_id)
+        self._store.drop_json(AREA, grant_id)
+
+    def _today(self, grant_id: str) -> Usage:
+        usage, day = self._usage.get(grant_id, Usage()), time.strftime("%Y-%m-%d")
+        return usage if usage.day == day else replace(usage, day=day, requests_today=0, tokens_today=0)
+
+    def _note(self, grant_id: str, requests: int, tokens: int) -> None:
+        usage = self._today(grant_id)
+        self._usage[grant_id] = replace(
+            usage,
+            requests_today=usage.requests_today + requests,
+            tokens_today=usage.tokens_today + tokens,
+            requests=usage.requests + requests,
+            tokens=usage.tokens + tokens,
+            last_at=time.time(),
+        )
+        self._unsaved.add(grant_id)
+
+
+def _too_many(key: str, params: Mapping[str, Any], wait_s: float) -> Refusal:
+    return Refusal(429, "rate_limit_exceeded", Message(key, params), retry_after_s=max(1.0, wait_s))
+
+
+def _until_midnight() -> float:
+    now = time.localtime()
+    return 86400.0 - (now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec)
+
+
+def _from_json(value: Mapping[str, Any]) -> Usage:
+    return Usage(**{f.name: value[f.name] for f in fields(Usage) if f.name in value})

@@ -1,0 +1,92 @@
+"""Addresses where something hostile answers."""
+
+import json
+import random
+import threading
+import time
+from contextlib import suppress
+
+from backend.engines.base import ServeConfig
+from tests.campaign.attacks.checks import ANSWER_S
+from tests.campaign.ground import Broken, Ground, check, pause
+from tests.support.gradio_calls import Visitor
+from tests.support.raw_server import dribble, raw_server, respond
+
+
+def servers(ground: Ground, rng: random.Random) -> str:
+    """An address where something hostile answers: the start says so or connects, and the page goes on for everyone."""
+    ids = [
+        "\ud800x",
+        "x\udfff",
+        "a" * 100_000,
+        "\x1b[31m",
+        "<script>x</script>",
+        "\u202e",
+        "\0",
+        "../../etc",
+        "NaN",
+        "",
+        "模型",
+    ]
+    lengths = [10**300, -1, 1e308, "x", None, []]
+    contents = [
+        json.dumps({"object": "list", "data": [{"id": rng.choice(ids), "object": "model"}]}).encode(),
+        json.dumps({"data": [{"id": rng.choice(ids), "max_model_len": rng.choice(lengths)}]}).encode(),
+        b'{"data": [{"id": "x", "max_model_len": NaN}]}', b'{"data": [{"id": "x", "max_model_len": 1e999}]}',
+        b"[" * 50_000, b"",
+        b"null", b"\xff\xfe", b"<html>", b'{"data": {"x": 1}}', b'{"data": [[]]}', b'{"data": null}',
+        json.dumps({"data": [{"id": f"m{n}"} for n in range(30_000)]}).encode(), "模型".encode("utf-16"),
+    ]  # fmt: skip
+    content = rng.choice(contents)
+    status = rng.choice(["200 OK", "200 OK", "200 OK", "500 x", "302 x\r\nLocation: http://127.0.0.1:1/", "204 x"])
+    with raw_server(respond(content, "Content-Type: application/json", status=status)) as port:
+        said = "connected"
+        try:
+            server_id = ground.connect(f"http://127.0.0.1:{port}", f"h{rng.randint(0, 10**9)}")
+        except Broken as refused:
+            check("refused" in str(refused), str(refused))
+            said = "refused"
+        for token in (ground.running.token, ground.running.class_token):
+            with ground.running.client(token) as client:
+                began = time.monotonic()
+                ground.snapshot(client)
+                check(client.get("/").status_code == 200, "the page is gone for everyone")
+                check(
+                    client.get("/v1/models", headers={"authorization": f"Bearer {ground.running.token}"}).status_code
+                    == 200,
+                    "/v1 is gone",
+                )
+                check(time.monotonic() - began < ANSWER_S, "the page is slow for everyone")
+        if said == "connected":
+            ground.stop(server_id)
+    return f"{status[:3]} {content[:30]!r}: {said}"
+
+
+def slow_servers(ground: Ground, rng: random.Random) -> str:
+    """A server that dribbles or never answers holds its own start for a few seconds, and nobody else's page."""
+    first = rng.choice(
+        [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n[", b"HTTP/1.1 2"]
+    )
+    with raw_server(dribble(first, rng.choice([b" ", b"x", b"\r\n"]), 0.1)) as port:
+        ended: list[str] = []
+
+        def connect() -> None:
+            with suppress(Broken), Visitor(ground.running) as visitor:
+                ground.started(ServeConfig("external", "", address=f"http://127.0.0.1:{port}"), visitor)
+            ended.append("")
+
+        connecting = threading.Thread(target=connect, daemon=True)
+        connecting.start()
+        slowest = 0.0
+        for _ in range(4):
+            began = time.monotonic()
+            ground.snapshot()
+            slowest = max(slowest, time.monotonic() - began)
+            pause(0.2)
+        connecting.join(40)
+        check(ended, "a start waits for ever for a server that dribbles")
+        check(slowest < 5, f"a page waited {slowest:.1f} s meanwhile")
+    for server in ground.snapshot()["servers"]:
+        if server["engine"] == "external" and server["config"]["address"].endswith(str(port)):
+            ground.stop(server["id"])
+    return f"{first[:20]!r}"

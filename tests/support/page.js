@@ -1,0 +1,34 @@
+/** What a page's scripts need of a browser, for their tests in Node: import this first. */
+
+import { readFileSync } from "node:fs";
+
+const TABS = ["deploy", "quantize", "chat", "vram"];
+const ROOT = new URL("../../", import.meta.url);
+
+/** All texts of these files, in English. */
+function texts(...files) {
+  const all = files.flatMap((file) => Object.entries(JSON.parse(readFileSync(new URL(file, ROOT), "utf-8"))));
+  return Object.fromEntries(all.map(([key, { en }]) => [key, en]));
+}
+
+globalThis.gradio_config = {
+  i18n_translations: { en: texts("ui/locales/common.json", ...TABS.map((tab) => `ui/tabs/${tab}/texts.json`)) },
+};
+globalThis.document = {
+  baseURI: "http://localhost/",
+  documentElement: { lang: "en" },
+  visibilityState: "visible",
+  addEventListener() {},
+};
+
+/** Lets everything run that is ready to. */
+export const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+/** Resolves once that is so. */
+export async function until(isSo, deadlineMs = 5000) {
+  const end = performance.now() + deadlineMs;
+  while (!isSo()) {
+    if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${isSo}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -1,0 +1,59 @@
+"""Which conversations stay in memory, and how long one may get."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.chat.checks import check_total
+from backend.chat.conversation import CONVERSATION_LIMIT, Answer, Conversation, Exchange, Question
+from backend.chat.service import Chat
+from backend.errors import InvalidInput
+from backend.store import Store
+
+
+@pytest.fixture
+def chat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
+    monkeypatch.setattr("backend.chat.rooms.REMEMBERED", 3)
+    store = Store(tmp_path)
+    yield Chat(None, store, tmp_path / "pictures")  # type: ignore[arg-type]
+    store.close()
+
+
+def remembered(chat: Chat) -> list[str]:
+    """The visitors whose conversations are in memory."""
+    return [room.visitor for room in chat._rooms]
+
+
+async def test_a_newcomer_is_let_in_where_all_are_busy(chat: Chat) -> None:
+    for number in range(3):
+        (await chat._room(f"{number}")).watchers = 1
+    assert (await chat.view("newcomer")).conversation == Conversation()
+    assert remembered(chat) == ["0", "1", "2", "newcomer"]
+    await chat.view("another")  # nobody looks at the newcomer's any more
+    assert remembered(chat) == ["0", "1", "2", "another"]
+
+
+async def test_long_conversations_are_forgotten_first_come_first_gone(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.chat.rooms.REMEMBERED_CHARACTERS", 100)
+    (await chat._room("long")).characters = 90
+    (await chat._room("busy")).characters = 90
+    assert remembered(chat) == ["long", "busy"]
+    (await chat._room("busy")).watchers = 1
+    await chat.view("newcomer")
+    assert remembered(chat) == ["busy", "newcomer"]
+
+
+def test_a_conversation_has_a_total() -> None:
+    half = "x" * (CONVERSATION_LIMIT // 2)
+    value = Conversation((Exchange(Question(half), (Answer("s", "S", "m", text=half),)),))
+    check_total(Conversation(), half)
+    with pytest.raises(InvalidInput) as caught:
+        check_total(value, "one more")
+    assert caught.value.messages[0].key == "chat.error.conversation_long"
+    many = Conversation((Exchange(Question("x")),) * 2_000)
+    with pytest.raises(InvalidInput) as caught:
+        check_total(many, "one more")
+    assert caught.value.messages[0].key == "chat.error.conversation_turns"

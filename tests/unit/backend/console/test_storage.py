@@ -1,0 +1,128 @@
+"""What the state folder keeps, and what Clear removes and leaves."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from backend.console.storage import KINDS, InUse, clear, look, shown_pictures, table
+from backend.errors import NotFound
+
+VISITOR = "v" * 32
+HOME = hashlib.sha256(VISITOR.encode()).hexdigest()[:32]
+PICTURES = ((VISITOR, "shown.png"),)
+OLD_S = 2 * 3600
+
+FILES = {
+    # place: (bytes, kind, cleared)
+    "runs/ended/log.txt": (1000, "logs", True),
+    "runs/running/log.txt": (500, "logs", False),
+    "runs/ended/spec.json": (7, "", False),
+    "runs/ended/stop.json.part": (40, "partial", True),
+    "runs/running/status.json.part": (41, "partial", False),
+    "jobs/over/plan.json": (10, "jobs", False),
+    "jobs/over/inputs_stats.pth": (2000, "jobs", True),
+    "jobs/open/inputs_stats.pth": (2001, "jobs", False),
+    "jobs/unknown/plan.json": (11, "jobs", True),
+    f"pictures/{HOME}/shown.png": (300, "pictures", False),
+    f"pictures/{HOME}/taken-back.png": (301, "pictures", True),
+    "pictures/another/gone.jpg": (302, "pictures", True),
+    "uploads/abc/red.png": (400, "uploads", True),
+    "calibration/used/wikitext/train.txt": (600, "texts", False),
+    "calibration/unused/wikitext/train.txt": (601, "texts", True),
+    "calibration/.half.part/wikitext/train.txt": (602, "partial", True),
+    "console.json.part": (5, "partial", True),
+    "console.sqlite3": (9000, "", False),
+    "console.sqlite3.corrupt-20260101-000000": (8000, "databases", True),
+    "console.sqlite3.corrupt-20260101-000000-wal": (80, "databases", True),
+    "token": (32, "", False),
+    "keys/a.key": (48, "", False),
+}  # fmt: skip
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    for place, (size, _, _) in FILES.items():
+        path = tmp_path / "state" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(size))
+        os.utime(path, (time.time() - OLD_S,) * 2)
+    return tmp_path / "state"
+
+
+def in_use(**changes: object) -> InUse:
+    values: dict[str, object] = {
+        "runs": frozenset({"running"}), "jobs": {"over": True, "open": False}, "texts": frozenset({"used"}),
+        "pictures": shown_pictures(PICTURES),
+    }  # fmt: skip
+    return InUse(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_the_table_counts_everything_once(state: Path) -> None:
+    rows = {row.kind: row for row in table(look(state, in_use(), time.time()))}
+    assert tuple(rows) == KINDS
+    for kind, row in rows.items():
+        mine = [(size, cleared) for size, its, cleared in FILES.values() if its == kind]
+        assert (row.files, row.size_bytes) == (len(mine), sum(size for size, _ in mine)), kind
+        assert row.clearable_bytes == sum(size for size, cleared in mine if cleared), kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clear_removes_that_kind_alone_and_nothing_in_use(state: Path, kind: str) -> None:
+    freed = clear(look(state, in_use(), time.time()), kind)
+    assert freed == sum(size for size, its, cleared in FILES.values() if its == kind and cleared)
+    for place, (size, its, cleared) in FILES.items():
+        path = state / place
+        if its == kind and cleared:
+            assert path.stat().st_size == 0 if kind == "logs" else not path.exists(), place
+        else:
+            assert path.stat().st_size == size, place
+    assert clear(look(state, in_use(), time.time()), kind) == 0
+    for folder in ("runs", "jobs", "pictures", "uploads", "calibration"):
+        assert (state / folder).is_dir()
+
+
+def test_what_has_just_come_stays(state: Path) -> None:
+    for place in FILES:
+        os.utime(state / place)
+    entries = look(state, in_use(), time.time())
+    cleared = {entry.path.relative_to(state).as_posix() for kind in KINDS for entry in entries[kind] if entry.clearable}
+    assert cleared == {
+        "runs/ended/log.txt", "jobs/over/inputs_stats.pth",
+        "console.sqlite3.corrupt-20260101-000000", "console.sqlite3.corrupt-20260101-000000-wal",
+    }  # fmt: skip
+
+
+def test_half_written_results_beside_the_models(state: Path, tmp_path: Path) -> None:
+    partial = tmp_path / "models" / ".out.partial-awq"
+    partial.mkdir(parents=True)
+    (partial / "model.safetensors").write_bytes(bytes(5000))
+    target = tmp_path / "precious"
+    target.mkdir()
+    link = tmp_path / "models" / ".link.partial-awq"
+    link.symlink_to(target)
+    entries = look(state, in_use(partial_outputs=(partial, link, tmp_path / "gone")), time.time())
+    assert sum(entry.size_bytes for entry in entries["partial"] if entry.path == partial) == 5000
+    clear(entries, "partial")
+    assert not partial.exists()
+    assert target.is_dir()
+    assert link.is_symlink()
+
+
+def test_links_are_never_followed(state: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_bytes(bytes(77))
+    (state / "uploads" / "folder").symlink_to(outside)
+    (state / "uploads" / "file").symlink_to(outside / "file")
+    os.utime(state / "uploads" / "file", (0, 0), follow_symlinks=False)
+    clear(look(state, in_use(), time.time()), "uploads")
+    assert (outside / "file").stat().st_size == 77
+    assert not (state / "uploads" / "file").is_symlink()
+
+
+def test_a_kind_that_is_none(state: Path) -> None:
+    with pytest.raises(NotFound):
+        clear(look(state, in_use(), time.time()), "../keys")

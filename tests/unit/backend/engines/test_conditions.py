@@ -1,0 +1,119 @@
+"""LMDeploy's own conditions: what it would die of is refused, what starts isn't."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from backend.engines import ENGINES
+from backend.engines.conditions import flag_names
+from backend.engines.remedies import Case, remedies
+from backend.machine.machine import Machine
+from tests.support.machines import CONSOLE, GPUS, KEY, SERVER, config, model
+
+HOPPER = Machine((replace(GPUS[0], name="NVIDIA H100", compute=9.0),), "580.95.05", "13.0", (CONSOLE,))
+AMPERE = Machine((replace(GPUS[0], compute=8.0),), "580.95.05", "13.0", (CONSOLE,))
+
+
+def quantized(method: str, group: int = 128, **more: Any) -> Any:
+    about = {"quant_method": method, "group_size": group, **more}
+    return model(
+        quantization=method, group_size=group, quantization_source="config", config={"quantization_config": about}
+    )
+
+
+def said(settings: Any, chosen: Any, machine: Machine = SERVER) -> dict[str, str]:
+    return {m.key: m.level for m in ENGINES[settings.engine].check(settings, chosen, machine)}
+
+
+@pytest.mark.parametrize(
+    ("engine", "chosen", "key"),
+    [
+        ("turbomind", quantized("bitsandbytes", 0), "engines.quantization"),
+        ("turbomind", quantized("smooth_quant", 0), "engines.quantization"),
+        ("pytorch", quantized("gptq"), "engines.quantization"),
+        ("pytorch", quantized("bitsandbytes", 0), "engines.quantization"),
+        ("turbomind", quantized("awq", 64), "engines.group-size"),
+        ("turbomind", quantized("compressed-tensors", 64), "engines.group-size"),
+        ("pytorch", quantized("compressed-tensors", 128), "engines.group-size"),
+        ("turbomind", quantized("awq", version="gemv"), "engines.quantization-form"),
+        ("turbomind", quantized("gptq", desc_act=True), "engines.quantization-form"),
+        ("turbomind", quantized("gptq", sym=False), "engines.quantization-form"),
+        ("turbomind", model(head_dim=100), "engines.no-kernel"),
+        ("turbomind", model(head_dim=80), "engines.no-kernel"),
+    ],
+)
+def test_what_dies_is_refused(engine: str, chosen: Any, key: str) -> None:
+    assert said(config(engine), chosen).get(key) == "error"
+
+
+@pytest.mark.parametrize(
+    ("engine", "chosen"),
+    [
+        ("turbomind", quantized("awq", version="gemm")),
+        ("turbomind", quantized("gptq", desc_act=False, sym=True)),
+        ("turbomind", quantized("compressed-tensors", 32)),
+        ("turbomind", quantized("fp8")),
+        ("pytorch", quantized("awq", 64)),
+        ("pytorch", quantized("smooth_quant", 0)),
+        ("turbomind", model(head_dim=64)),
+        ("turbomind", model(head_dim=0)),
+        ("pytorch", model(head_dim=100)),
+    ],
+)
+def test_what_starts_is_not_refused(engine: str, chosen: Any) -> None:
+    assert "error" not in said(config(engine), chosen).values()
+
+
+def test_the_tutorials_own_line_for_the_pytorch_engine_starts() -> None:
+    settings = config("pytorch", model_format="hf")
+    assert said(settings, model()) == {"engines.format-left-out": "info"}
+    engine = ENGINES["pytorch"]
+    for chosen in (model(), None):
+        command = engine.command(settings, chosen, CONSOLE, 1, KEY)
+        assert command is not None
+        assert "--model-format" not in command.preview()
+    kept = ENGINES["turbomind"].command(config("turbomind", model_format="hf"), model(), CONSOLE, 1, KEY)
+    assert kept is not None
+    assert "--model-format hf" in kept.preview()
+
+
+def test_fp8_is_what_it_is() -> None:
+    settings = config("pytorch", model_format="fp8")
+    assert said(settings, model(), HOPPER)["engines.fp8-loading"] == "info"
+    assert said(settings, model(), AMPERE)["engines.fp8-gpu"] == "error"
+    assert "error" not in said(settings, model(), SERVER).values()  # what isn't known stops nobody
+    assert said(config("turbomind", model_format="fp8"), model(), HOPPER)["engines.format-unquantized"] == "error"
+    (message,) = [m for m in ENGINES["pytorch"].check(settings, model(), AMPERE) if m.level == "error"]
+    (remedy,) = remedies(message, Case(settings, model(), AMPERE))
+    assert remedy.settings == {"model_format": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("heads", "tp", "refused"), [(2, 2, False), (1, 2, False), (2, 4, False), (4, 3, True), (3, 2, True)]
+)
+def test_kv_heads_are_dealt_out(heads: int, tp: int, refused: bool) -> None:
+    chosen = model(text={"num_key_value_heads": heads})
+    for engine in ("turbomind", "pytorch"):
+        found = said(config(engine, tp=tp, gpus=("0", "1")), chosen)
+        assert (found.get("engines.tp-kv-heads") == "error") is refused
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        (("--tool-call-parser", "qwen"), 0),
+        (("--tool-call-parser", "nosuch"), 1),
+        (("--tool-call-parser=nosuch", "--reasoning-parser", "nosuch"), 2),
+        (("--reasoning-parser", "default"), 0),
+        (("--reasoning-parser", "deepseek-r1"), 0),  # a legacy name
+        (("--eager-mode",), 0),
+    ],
+)
+def test_parsers_are_those_of_the_installed_lmdeploy(words: tuple[str, ...], refused: int) -> None:
+    settings = config(extra=words)
+    found = flag_names(settings, None)
+    assert len(found) == refused
+    for message in found:
+        (remedy,) = remedies(message, Case(settings, model(), SERVER))
+        assert len(flag_names(replace(settings, **remedy.settings), None)) < refused  # type: ignore[arg-type]

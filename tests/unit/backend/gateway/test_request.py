@@ -1,0 +1,150 @@
+"""What of a request passes on."""
+
+import base64
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.gateway.errors import Refusal
+from backend.gateway.request import ENDPOINTS, passed_on, read_json
+
+CHAT = ENDPOINTS["chat/completions"]
+PIXEL = "data:image/png;base64," + base64.b64encode(b"\x89PNG....").decode()
+ASK = [{"role": "user", "content": "hi"}]
+
+
+def picture(url: Any) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [{"type": "text", "text": "?"}, {"type": "image_url", "image_url": url}]}]
+
+
+def refused(body: dict[str, Any], path: str = "chat/completions") -> Refusal:
+    with pytest.raises(Refusal) as error:
+        passed_on(ENDPOINTS[path], body)
+    assert error.value.status == 400
+    return error.value
+
+
+def test_a_whole_request_passes() -> None:
+    body = {
+        "model": "a", "messages": [
+            {"role": "system", "content": "Be brief."},
+            *picture({"url": PIXEL, "detail": "high"}),
+            {"role": "assistant", "content": None, "tool_calls": [
+                {"id": "1", "type": "function", "function": {"name": "add", "arguments": "{}"}}]},
+            {"role": "tool", "tool_call_id": "1", "content": "8"},
+        ],
+        "temperature": 0.8, "top_p": 0.8, "max_tokens": 1024, "stream": True, "n": 1, "stop": ["\n"],
+        "tools": [{"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}],
+        "chat_template_kwargs": {"enable_thinking": False},
+    }  # fmt: skip
+    assert passed_on(CHAT, body) == (body, ())
+
+
+def test_what_means_nothing_here_is_left_out_and_named() -> None:
+    request, left_out = passed_on(CHAT, {"model": "a", "messages": ASK, "store": True, "metadata": {"a": "b"}})
+    assert request == {"model": "a", "messages": ASK}
+    assert left_out == ("metadata", "store")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd", "/etc/passwd", "http://169.254.169.254/", "https://example.org/a.png", "ftp://a/b", "",
+        "data:text/html;base64,AAAA", "data:image/svg+xml;base64,AAAA", "DATA:image/png;base64,AAAA",
+        " data:image/png;base64,AAAA", "data:image/png,AAAA", "data:image/png;base64,", "data:image/png;base64,AA AA",
+        "data:image/png;base64,AAAA\nfile:///etc/passwd", "data:image/png;charset=x;base64,AAAA",
+        {"url": "file:///etc/passwd"}, {"url": PIXEL, "path": "/etc/passwd"}, {"path": "/etc/passwd"}, ["x"], None, 7,
+        {"url": {"url": PIXEL}},
+    ],
+)  # fmt: skip
+def test_pictures_are_data_alone(url: Any) -> None:
+    refused({"model": "a", "messages": picture(url)})
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        None, "hi", [], {}, ["hi"], [{"content": "hi"}], [{"role": 7, "content": "hi"}],
+        [{"role": "user", "content": 7}],
+        [{"role": "user", "content": "hi", "image": "/etc/passwd"}], [{"role": "user", "content": [{"type": "text"}]}],
+        [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": "/a.mp4"}}]}],
+        [{"role": "user", "content": [{"type": "image_data", "image_data": {"data": "/etc/passwd"}}]}],
+        [{"role": "user", "content": [{"type": "audio_url", "audio_url": {"url": "file:///a"}}]}],
+        [{"role": "user", "content": [{"type": "text", "text": "a", "image_url": "/etc/passwd"}]}],
+        [{"role": "user", "content": [["text"]]}], [ASK],
+    ],
+)  # fmt: skip
+def test_messages_that_are_none(messages: Any) -> None:
+    refused({"model": "a", "messages": messages})
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"session_id": 1}, {"media_io_kwargs": {}}, {"mm_processor_kwargs": {}}, {"input_ids": [1]}, {"priority": 1},
+        {"migration_request": {}}, {"chat_template": "{{ x }}"}, {"stream": "yes"}, {"n": 0}, {"n": 10_000},
+        {"n": True},
+        {"chat_template_kwargs": {"chat_template": "{{ 1 }}"}}, {"chat_template_kwargs": {"tokenize": True}},
+        {"chat_template_kwargs": {"x": {"y": 1}}}, {"chat_template_kwargs": "x"}, {"Model": "b"}, {"": 1},
+    ],
+)  # fmt: skip
+def test_fields_that_do_not_pass(extra: dict[str, Any]) -> None:
+    refused({"model": "a", "messages": ASK, **extra})
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "passes"),
+    [
+        ("completions", {"prompt": "a"}, True), ("completions", {"prompt": [1, 2]}, True),
+        ("completions", {"prompt": ["a", [1, 2]]}, True), ("completions", {"prompt": []}, False),
+        ("completions", {"prompt": {"a": 1}}, False), ("completions", {"prompt": [[]]}, False),
+        ("completions", {"messages": ASK}, False), ("completions", {}, False),
+        ("embeddings", {"input": ["a", "b"]}, True), ("embeddings", {"input": 7}, False),
+        ("embeddings", {"input": "a", "stream": True}, False), ("encode", {"input": "你好"}, True),
+        ("encode", {"input": ["a"], "add_bos": False}, True), ("encode", {"input": [None]}, False),
+    ],
+)  # fmt: skip
+def test_other_endpoints(path: str, body: dict[str, Any], passes: bool) -> None:
+    body = {"model": "a", **body}
+    if passes:
+        assert passed_on(ENDPOINTS[path], body) == (body, ())
+    else:
+        refused(body, path)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"[]", b"7", b'"a"', b"null", b"\xff\xfe", b'{"a": NaN}', b'{"a": Infinity}', b"{" * 10_000,
+        b'{"a":' * 10_000, b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}", b'{"a": ' + b"9" * 5000 + b"}",
+    ],
+)  # fmt: skip
+def test_bodies_that_are_no_requests(body: bytes) -> None:
+    with pytest.raises(Refusal) as error:
+        read_json(body)
+    assert error.value.status == 400
+
+
+def test_a_byte_order_mark_is_no_fault() -> None:
+    assert read_json("\ufeff{}".encode()) == {}
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+NAMES = st.sampled_from(sorted(CHAT.fields)) | st.text(max_size=8)
+
+
+@settings(deadline=None, derandomize=True, max_examples=100)
+@given(st.dictionaries(NAMES, JSON_VALUES, max_size=6), st.sampled_from(sorted(ENDPOINTS)))
+def test_any_request_passes_or_is_refused(body: dict[str, Any], path: str) -> None:
+    body = read_json(json.dumps(body).encode())
+    with suppress(Refusal):  # anything else that is raised fails the test
+        request, _ = passed_on(ENDPOINTS[path], body)
+        assert set(request) <= ENDPOINTS[path].fields

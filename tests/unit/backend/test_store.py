@@ -1,0 +1,231 @@
+"""The database: documents, processes, damage."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from backend.errors import Message, Unavailable
+from backend.store import FILE_NAME, ProcessRow, Store
+from tests.support.waiting import wait_for
+
+HOLDER = Path(__file__).parents[2] / "children" / "hold_database.py"
+
+ROW = ProcessRow("a", "server", "名", 1.5, "boot", pid=7, exit_code=-9, stop_requested=True, about={"x": [1, "二"]})
+
+
+def test_documents_come_back_by_area_in_the_order_they_came(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put_json("plan", "b", {"名": [1, 2.5, None]})
+    store.put_json("plan", "a", "x")
+    store.put_json("chat", "a", 1)
+    store.put_json("plan", "b", {"名": 2})
+    store.close()
+    store = Store(tmp_path)
+    assert list(store.all("plan").items()) == [("b", {"名": 2}), ("a", "x")]
+    store.delete("plan", "b")
+    store.delete("plan", "b")
+    assert (store.get_json("plan", "b"), store.get_json("chat", "a"), store.problem) == (None, 1, None)
+    store.close()
+
+
+def test_processes_come_back_as_they_were(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    problem = Message("servers.process.no-program", {"path": "x"}, level="warning")
+    rows = (ROW, ProcessRow("b", "job", "n", 2.0, "boot", ended_at=3.0, problem=problem, interrupted=True))
+    for row in reversed(rows):
+        store.save_process(row)
+    assert store.processes() == rows
+    store.drop_process("a")
+    store.save_process(rows[1])
+    store.close()
+    store = Store(tmp_path)
+    assert store.processes() == rows[1:]
+    store.close()
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "document", "process"])
+def test_a_damaged_file_is_kept_aside_and_said(tmp_path: Path, damage: str) -> None:
+    store = Store(tmp_path)
+    for number in range(500):
+        store.put_json("area", str(number), "x" * 100)
+    store.save_process(ROW)
+    store.close()
+    path = tmp_path / FILE_NAME
+    if damage == "garbage":
+        path.write_bytes(b"\x00garbage" * 1000)
+    elif damage == "truncated":
+        path.write_bytes(path.read_bytes()[:20_000])
+    else:
+        column = {"document": "value", "process": "about"}[damage]
+        with sqlite3.connect(path) as db:
+            db.execute(f"UPDATE {damage} SET {column} = '{{'")
+        db.close()
+    broken = path.read_bytes()
+    store = Store(tmp_path)
+    assert store.problem is not None
+    assert store.problem.key == "servers.store.corrupted"
+    assert Path(str(store.problem.params["kept"])).read_bytes() == broken
+    assert store.all("area") == {}
+    store.put_json("area", "a", 1)
+    store.close()
+    store = Store(tmp_path)
+    assert (store.problem, store.get_json("area", "a")) == (None, 1)
+    store.close()
+
+
+def test_a_path_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    with pytest.raises(Unavailable) as caught:
+        Store(tmp_path)
+    assert caught.value.messages[0].key == "servers.store.unusable"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable):
+        Store(tmp_path / "file")
+
+
+def test_a_closed_store_is_unavailable(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.close()
+    with pytest.raises(Unavailable):
+        store.put_json("a", "b", 1)
+
+
+def test_many_threads_at_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def write(area: str) -> None:
+        for number in range(50):
+            store.put_json(area, str(number), number)
+            store.save_process(ROW)
+
+    threads = [threading.Thread(target=write, args=(f"area{n}",)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert all(len(store.all(f"area{n}")) == 50 for n in range(8))
+    store.close()
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Another process holds the database."""
+    with subprocess.Popen([sys.executable, str(HOLDER), str(path)], stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"held\n"
+            yield
+        finally:
+            holder.kill()
+
+
+def test_what_happens_while_another_process_holds_the_file(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put_json("area", "before", 1)
+    store.put_json("area", "gone", 1)
+    store.save_process(ROW)
+    with held(store.path):
+        began = time.monotonic()
+        store.keep_json("area", "a", 1)
+        store.keep_json("area", "a", 2)
+        store.drop_json("area", "gone")
+        store.keep_process(replace(ROW, stop_signal="SIGKILL"))
+        store.keep_process(replace(ROW, id="b", started_at=9))
+        # Readers see it at once, and wait for nobody.
+        assert (store.get_json("area", "a"), store.get_json("area", "gone")) == (2, None)
+        assert store.all("area") == {"before": 1, "a": 2}
+        assert [(row.id, row.stop_signal) for row in store.processes()] == [("a", "SIGKILL"), ("b", "")]
+        assert time.monotonic() - began < 0.4
+        assert not store.settle()
+        assert store.unsaved is not None
+        assert (store.unsaved.key, store.unsaved.params["file"]) == ("servers.store.unsaved-busy", str(store.path))
+        with pytest.raises(Unavailable) as caught:
+            store.put_json("area", "now", 1)
+        assert caught.value.messages[0].key == "servers.store.busy"
+        assert time.monotonic() - began < 5
+    wait_for("it is written", lambda: store.unsaved is None)
+    store.close()
+    store = Store(tmp_path)
+    assert store.all("area") == {"before": 1, "a": 2}
+    assert [(row.id, row.stop_signal) for row in store.processes()] == [("a", "SIGKILL"), ("b", "")]
+    store.close()
+
+
+def test_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for number in range(200):
+        store.keep_json("area", str(number), number)
+    store.close()
+    store = Store(tmp_path)
+    assert list(store.all("area").values()) == list(range(200))
+    store.close()
+
+
+def test_a_value_set_by_hand_wins_over_an_older_one_that_waits(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with held(store.path):
+        store.keep_json("area", "a", "older")
+        assert not store.settle()
+    store.put_json("area", "a", "newer")
+    assert store.settle()
+    assert store.get_json("area", "a") == "newer"
+    store.close()
+
+
+def test_an_emptied_file_is_a_damaged_one(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put_json("chat", "a", 1)
+    store.close()
+    (tmp_path / "pictures" / "visitor").mkdir(parents=True)
+    (tmp_path / FILE_NAME).write_bytes(b"")
+    store = Store(tmp_path)
+    assert store.problem is not None
+    assert Path(str(store.problem.params["kept"])).exists()
+    store.close()
+
+
+def test_a_first_start_that_was_cut_off_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"")
+    (tmp_path / "runs").mkdir()
+    store = Store(tmp_path)
+    assert store.problem is None
+    store.close()
+
+
+def test_an_index_that_finds_nothing_is_damage(tmp_path: Path) -> None:
+    """Each row is there, and none is found by its key: a conversation would seem never begun."""
+    store = Store(tmp_path)
+    store.put_json("chat", "visitor", {"exchanges": []})
+    store.close()
+    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+        [page] = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_document_1'").fetchone()
+        [size] = db.execute("PRAGMA page_size").fetchone()
+    db.close()
+    with (tmp_path / FILE_NAME).open("r+b") as file:
+        file.seek((page - 1) * size)
+        content = file.read(size)
+        assert b"visitor" in content
+        file.seek((page - 1) * size)
+        file.write(content.replace(b"visitor", b"visitar"))
+    store = Store(tmp_path)
+    assert store.problem is not None
+    store.close()
+
+
+def test_a_name_that_is_no_text_can_be_stored(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.keep_process(replace(ROW, name="m\udce9"))
+    store.keep_json("area", "a", "m\udce9")
+    assert store.settle()
+    store.close()
+    store = Store(tmp_path)
+    assert (store.processes()[0].name, store.get_json("area", "a")) == ("m?", "m\udce9")
+    store.close()

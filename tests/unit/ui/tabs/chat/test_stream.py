@@ -1,0 +1,79 @@
+"""What a page's script gets of a conversation: the boxes' messages, and what changed in them."""
+
+from itertools import pairwise
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from backend.chat.conversation import Answer, AnswerState, Conversation, Exchange, Picture, Question, Round, ToolUse
+from backend.chat.session import View
+from tests.support.node import ask_script
+from ui.tabs.chat.render import Shown, messages
+from ui.tabs.chat.stream import changes
+from ui.web.visitor import Role
+
+ANSWER = Answer("id", "tiny", "tiny")
+
+
+def view(*answers: Answer) -> View:
+    picture = Picture("a" * 32, "cat.png", 64, 48)
+    exchanges = tuple(Exchange(Question("<b>What?</b>", (picture,)), (answer,)) for answer in answers)
+    return View(Conversation(exchanges), active=True, places={}, waited_s=1.0)
+
+
+def boxed(*answers: Answer) -> Shown:
+    return messages(view(*answers), 0, "en", Role.OPERATOR)
+
+
+def answer(text: str, state: AnswerState = AnswerState.STREAMING, **others: Any) -> Answer:
+    return Answer("id", "tiny", "tiny", text=text, state=state, **others)
+
+
+CONVERSATION = (
+    answer("<think>Hm</think>A *fox*.", AnswerState.DONE),
+    answer("8.", AnswerState.DONE, rounds=(Round("Wait.", (ToolUse("1", "add", '{"a": 3, "b": 5}', "8"),)),)),
+    ANSWER,
+)
+
+
+def test_messages_are_what_gradio_makes_of_them() -> None:
+    """The script hands them to gr.Chatbot's page as they are."""
+    shown = boxed(*CONVERSATION)
+    made = gr.Chatbot().postprocess(shown)
+    assert made.model_dump() == shown
+
+
+STEPS = [
+    [],
+    [ANSWER],
+    [answer("A")],
+    [answer("A fox")],
+    [answer("A fox", AnswerState.DONE)],
+    [answer("A fox", AnswerState.DONE), ANSWER],
+    [answer("A fox", AnswerState.DONE), answer("<think>H")],
+    [answer("A fox", AnswerState.DONE), answer("<think>Hm")],
+    [answer("A fox", AnswerState.DONE), answer("<think>Hm</think>Two")],
+    [answer("A fox", AnswerState.DONE), answer("<think>Hm</think>Two foxes")],
+    [answer("A fox", AnswerState.DONE), answer("<think>Hm</think>Two foxes", AnswerState.STOPPED)],
+    [ANSWER],
+    [],
+]
+
+
+def test_changes_lead_from_one_to_the_next() -> None:
+    """The page's script makes of each change what the conversation was then."""
+    boxes = [boxed(*step) for step in STEPS]
+    steps = [(before, changes(before, now)) for before, now in pairwise([[], *boxes])]
+    assert ask_script("ui/tabs/chat/conversation.js", "changed", steps) == boxes
+
+
+@pytest.mark.parametrize("more", [" and a watermelon", "\n\n<b>", "\n- **a**", "\n```py\nx < 1"])
+def test_a_growing_answer_costs_what_it_grew_by(more: str) -> None:
+    long = "word " * 1000
+    before, now = boxed(CONVERSATION[0], answer(long)), boxed(CONVERSATION[0], answer(long + more))
+    change = changes(before, now)
+    assert change["keep"] == len(before) - 1
+    assert len(change["grow"]) <= len(more) + 40
+    assert ask_script("ui/tabs/chat/conversation.js", "changed", [[before, change]]) == [now]
+    assert changes(now, now) == {"keep": len(now), "more": []}

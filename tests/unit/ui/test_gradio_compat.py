@@ -1,0 +1,348 @@
+"""Each reliance on Gradio's insides: what fails here is what an upgrade of Gradio has changed."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ui import gradio_compat
+from ui.gradio_compat import (
+    API,
+    COMES_BACK,
+    FILES,
+    PAGE_SCRIPTS,
+    QUEUE_LOOK_S,
+    SEEN_IN,
+    SESSIONS,
+    UPLOAD,
+    UPLOAD_PROGRESS,
+    USED,
+    Page,
+    file_paths,
+    going_on,
+    mount,
+    mounted,
+    route_of,
+    static_folder,
+)  # fmt: skip
+
+LOG: list[str] = []
+
+
+class Seen:
+    """The layer: notes what it is asked for, and what the page checks and takes."""
+
+    def __init__(self) -> None:
+        self.routes: list[tuple[str, dict[str, Any]]] = []
+        self.checked: list[str] = []
+        self.taken: list[str] = []
+
+    def layer(self, app: ASGIApp) -> ASGIApp:
+        async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+            route, parameters = route_of(scope)
+            self.routes.append((route, dict(parameters)))
+            await app(scope, receive, send)
+
+        return noting
+
+    def check(self, request: Any, path: str) -> None:
+        self.checked.append(path)
+        if "mine" not in path:
+            raise gr.Error("not yours", print_exception=False)
+
+    def take(self, request: Any, paths: Sequence[str]) -> None:
+        self.taken.extend(paths)
+
+
+def echo(value: Any, files: Any) -> Any:
+    """A handler that tells what it was given."""
+    LOG.append(repr((value, files)))
+    return value
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@pytest.fixture
+async def app(seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    page = Page(seen.check, seen.take, analytics_enabled=False)
+    with page:
+        text, files = gr.Textbox(), gr.MultimodalTextbox()
+        gr.Button().click(echo, [text, files], text, api_name="echo", queue=False)
+    app = FastAPI()
+    mount(app, page, seen.layer, max_file_size=1000)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def living(app: FastAPI) -> Any:
+    """A client of the application, started as a server starts it."""
+    async with app.router.lifespan_context(app), _client(app) as client:
+        yield client
+
+
+def _client(app: FastAPI) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", timeout=60)
+
+
+def page_of(app: FastAPI) -> Any:
+    return mounted(app).get_blocks()  # type: ignore[attr-defined]
+
+
+async def echoed(client: httpx.AsyncClient, *data: Any) -> httpx.Response:
+    return await client.post(f"{API}/run/echo", json={"data": list(data), "session_hash": "s"})
+
+
+def test_the_page_script_goes_on_after_a_failed_connection() -> None:
+    """Gradio's own would load the page anew and lose the form; one file holds each of the two places."""
+    found = {}
+    for file in (static_folder() / "assets").glob("*.js"):
+        if PAGE_SCRIPTS.fullmatch(f"/assets/{file.name}") and (script := going_on(file.read_text(encoding="utf-8"))):
+            found[file.name.partition("-")[0]] = script
+    assert set(found) == {"Blocks", "index"}
+    back = found["Blocks"].partition("===`connected`?")[2].partition("}catch")[0]
+    same, _, another = back.partition("===`changed`&&")
+    assert "connection_lost=!1" in same
+    assert COMES_BACK in same
+    assert "reload" not in same
+    assert "window.location.reload()" in another
+    assert "Could not parse server response" not in found["index"]
+    assert going_on("nothing of it") is None
+
+
+def test_the_version_that_all_this_was_seen_in() -> None:
+    """Another one: read this module's reasons again, then change SEEN_IN."""
+    assert gr.__version__ == SEEN_IN
+
+
+async def test_the_queue_rests_between_looks(app: FastAPI) -> None:
+    page = page_of(app)
+    assert page._queue.sleep_when_free == QUEUE_LOOK_S
+    assert page.max_threads == gradio_compat.MAX_THREADS
+    assert page._queue.max_size == gradio_compat.MOST_WAITING
+    assert {fn.concurrency_limit for fn in page.fns.values()} == {"default"}
+    assert page._queue.default_concurrency_limit is None
+    async with living(app):
+        slept: list[float] = []
+        real = asyncio.sleep
+
+        async def noting(delay: float, *rest: Any) -> Any:
+            slept.append(delay)
+            return await real(delay, *rest)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(asyncio, "sleep", noting)
+            await real(0.1)
+        # Nothing else in the queue looks more often.
+        assert 3 <= slept.count(QUEUE_LOOK_S) <= 25  # two loops look
+        assert [delay for delay in slept if delay < QUEUE_LOOK_S] == []
+
+
+async def test_sessions_are_forgotten(app: FastAPI) -> None:
+    holder = mounted(app).state_holder  # type: ignore[attr-defined]
+    assert holder.capacity == SESSIONS
+    for number in range(2 * SESSIONS):
+        holder[f"session-{number}"]
+    assert len(holder.session_data) == SESSIONS
+    async with living(app) as client:  # one that was forgotten goes on
+        answer = await client.post(f"{API}/run/echo", json={"data": ["Hi", None], "session_hash": "session-0"})
+        assert answer.json()["data"] == ["Hi"]
+
+
+async def test_no_footer(app: FastAPI) -> None:
+    async with living(app) as client:
+        assert (await client.get("/config")).json()["footer_links"] == []
+
+
+async def test_gradio_checks_paths_itself(app: FastAPI, seen: Seen, tmp_path: Path) -> None:
+    """Even where the console's own check would let one pass."""
+    stray = tmp_path / "mine.png"
+    stray.write_bytes(b"secret")
+    async with living(app) as client:
+        LOG.clear()
+        files = {"text": "", "files": [{"path": str(stray), "meta": {"_type": "gradio.FileData"}}]}
+        answer = await echoed(client, "", files)
+        assert seen.checked == [str(stray)]
+        assert answer.status_code == 500
+        assert LOG == []
+    assert not [path for path in (tmp_path / "uploads").rglob("*") if path.is_file()]
+
+
+async def test_every_call_is_checked_before_gradio_looks(app: FastAPI, seen: Seen) -> None:
+    async with living(app) as client:
+        LOG.clear()
+        for data in (["", {"text": "", "files": [{"path": "/dev/zero"}]}], [{"path": "http://127.0.0.1:1/"}, None]):
+            answer = await echoed(client, *data)
+            assert answer.status_code == 500
+            assert answer.json()["error"] == "not yours"
+        assert LOG == []
+        assert seen.taken == []
+        upload = await client.post(UPLOAD, files={"files": ("mine.txt", b"words")})
+        (path,) = upload.json()
+        files = {"text": "look", "files": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}
+        assert (await echoed(client, "a", files)).status_code == 200
+        assert seen.taken == [path]
+        assert path in LOG[0]
+
+
+async def test_the_layer_sees_which_route_is_reached(app: FastAPI, seen: Seen) -> None:
+    """Asked of the router itself, after everything that could still change the address."""
+    async with living(app) as client:
+        for address, route in {
+            "/": "/", "/config": "/config", f"{API}/upload_progress?upload_id=1": UPLOAD_PROGRESS,
+            f"{API}/file=/etc/passwd": FILES[0], f"{API}/file%3D%2Fetc/passwd": FILES[0],
+            f"{API}/file/etc/passwd": FILES[1], f"{API}/nothing": "", "/assets/x.js": "/assets/{path:path}",
+        }.items():  # fmt: skip
+            seen.routes.clear()
+            await client.get(address)
+            assert seen.routes[0][0] == route, address
+        await client.get(f"{API}/file=/etc/passwd")
+        assert seen.routes[-1][1] == {"path_or_url": "/etc/passwd"}
+        await client.post(UPLOAD, files={"files": ("a.txt", b"words" * 1000)})
+        assert seen.routes[-1][0] == UPLOAD
+
+
+async def test_used_routes_are_gradios(app: FastAPI) -> None:
+    known = {getattr(route, "path", "") for route in gradio_compat._routes(mounted(app).router)}
+    assert sorted(USED - known) == []
+    assert set(FILES) <= known
+
+
+async def test_a_file_above_the_limit_is_413(app: FastAPI) -> None:
+    async with living(app) as client:
+        answer = await client.post(UPLOAD, files={"files": ("a.txt", b"words" * 1000)})
+        assert answer.status_code == 413
+
+
+async def test_unfinished_uploads_lie_at_the_top(app: FastAPI, tmp_path: Path) -> None:
+    """Where ui/web/upload_shelf.py removes them, by the name that tempfile gives them."""
+    found: list[str] = []
+
+    async def body() -> Any:
+        yield b'--b\r\ncontent-disposition: form-data; name="files"; filename="a.txt"\r\n\r\n' + b"x" * 500
+        await asyncio.sleep(0)
+        yield b"x"
+        for _ in range(200):
+            found.extend(path.name for path in (tmp_path / "uploads").iterdir() if path.is_file())
+            if found:
+                break
+            await asyncio.sleep(0.01)
+        yield b"\r\n--b--\r\n"
+
+    sent = list[bytes]()
+    chunks = body()
+
+    async def receive() -> Any:
+        try:
+            chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return {"type": "http.request", "body": b"", "more_body": False}
+        sent.append(chunk)
+        return {"type": "http.request", "body": chunk, "more_body": True}
+
+    async def send(message: Any) -> None:
+        pass
+
+    async with living(app):
+        headers = [(b"content-type", b"multipart/form-data; boundary=b"), (b"host", b"127.0.0.1")]
+        scope = {
+            "type": "http", "method": "POST", "path": UPLOAD, "raw_path": UPLOAD.encode(), "query_string": b"",
+            "headers": headers, "root_path": "", "scheme": "http", "http_version": "1.1",
+            "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 1),
+        }  # fmt: skip
+        await app(scope, receive, send)
+    assert found
+    assert found[0].startswith("tmp")
+
+
+def test_gradios_page_is_where_the_console_writes_its_head() -> None:
+    """ui/web/html_head.py puts its own right behind <head> and before </head>, and changes the language."""
+    page = (gradio_compat.static_folder() / "index.html").read_text(encoding="utf-8")
+    assert page.count("<head>") == page.count("</head>") == 1
+    assert 'lang="en"' in page
+
+
+def test_a_request_knows_the_real_one() -> None:
+    """ui/web/visitor.py finds the guard's word in the scope of the request that Gradio wraps."""
+    real = Request({"type": "http", "headers": [], "state": {"a": 1}})
+    assert gr.Request(real).request.scope["state"] == {"a": 1}
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["a", "files", "b"]), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(value=json_values, path=st.text(max_size=8), data=st.data())
+def test_a_file_is_found_wherever_it_hides(value: Any, path: str, data: st.DataObject) -> None:
+    wrap = data.draw(st.lists(st.sampled_from(["list", "dict"]), max_size=6))
+    hidden: Any = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    for how in wrap:
+        hidden = [value, hidden] if how == "list" else {"x": hidden, "y": value}
+    assert list(file_paths([value, hidden])) == [path]
+
+
+def test_a_thousand_levels_are_no_problem() -> None:
+    deep: Any = {"path": "/x"}
+    for _ in range(100_000):
+        deep = [deep]
+    found: Iterator[str] = file_paths(deep)
+    assert list(found) == ["/x"]
+
+
+async def test_what_gradios_encoder_refuses_is_made_encodable(app: FastAPI) -> None:
+    async with living(app) as client:
+        headers = {"content-type": "application/json"}
+        body = b'{"data": ["half \\udc80 a pair", null], "session_hash": "s"}'
+        answer = await client.post(f"{API}/run/echo", content=body, headers=headers)
+        assert answer.json()["data"] == ["half \ufffd a pair"]
+    whole = [{"choices": [("a", "b")]}, 1.5, None]
+    assert gradio_compat.encodable(whole) is whole
+    assert gradio_compat.encodable([10**30, "\ud800"]) == ["1" + "0" * 30, "\ufffd"]
+
+
+async def test_the_pages_description_names_tabs_as_the_start_script_reads_them() -> None:
+    """ui/page/start.js sets which tab opens, and which of them a class doesn't have."""
+    with gr.Blocks(analytics_enabled=False) as blocks, gr.Tabs(elem_id="tabs"):
+        gr.Tab("A", id="a", elem_id="a-tab")
+    found = {one["type"]: one["props"] for one in blocks.get_config_file()["components"]}
+    assert found["tabs"]["elem_id"] == "tabs"
+    assert found["tabitem"]["id"] == "a"
+    assert found["tabitem"]["visible"] is True
+    index = (gradio_compat.static_folder() / "index.html").read_text(encoding="utf-8")
+    assert "window.gradio_config = " in index  # its setter sees the description
+
+
+async def test_the_player_of_streams_is_a_stub(app: FastAPI) -> None:
+    """hls.js: a quarter of the first page's bytes, for streams alone, of which the console has none."""
+    (path,) = gradio_compat.unused_scripts()
+    async with _client(app) as client:
+        answer = await client.get(f"/assets/{path.name}")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert len(answer.content) < 500
+    exported = set(re.findall(r"none as (\w+)", answer.text))
+    importers = [file for file in path.parent.glob("*.js") if f'from"./{path.name}"' in file.read_text("utf-8")]
+    assert sorted(file.name.partition("-")[0] for file in importers) == ["StaticAudio", "Video"]
+    for file in importers:
+        for names in re.findall(rf'import{{([^}}]*)}}from"./{re.escape(path.name)}"', file.read_text("utf-8")):
+            assert {name.partition(" as ")[0] for name in names.split(",")} <= exported

@@ -1,0 +1,176 @@
+"""What the console puts into Gradio's page, and the cache of static files."""
+
+import gzip
+import json
+import re
+from typing import Any
+
+import pytest
+from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from tests.support.asgi import client
+from ui.i18n import Language
+from ui.web.asset_cache import A_DAY, FOR_EVER, AssetCache
+from ui.web.asset_files import asset_files
+from ui.web.html_head import HtmlHead, inject
+from ui.web.visitor import STATE_KEY, Role, Visitor
+
+PAGE = (
+    '<!doctype html><html\n\tlang="en"\n><head>\n<base href="./" />'
+    '<meta property="og:image" content="https://elsewhere.example/x.jpg" />'
+    "<script>window.gradio_config = {};</script></head><body>中</body></html>"
+)
+
+
+def seen(app: Any, language: Language) -> Any:
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = {STATE_KEY: Visitor(Role.OPERATOR, language, "0" * 32)}
+        await app(scope, receive, send)
+
+    return outer
+
+
+def visitor(language: Language = "en", role: Role = Role.OPERATOR) -> Visitor:
+    return Visitor(role, language, "0" * 32)
+
+
+@pytest.mark.parametrize(("language", "locale"), [("en", "en"), ("zh", "zh-CN")])
+def test_language_and_scripts(language: Language, locale: str) -> None:
+    page = inject(PAGE, visitor(language), ("deploy", "nothing"))
+    assert f'lang="{locale}"' in page
+    assert f'id="console-page">{{"locale": "{locale}", "role": "operator", "tabs": ["deploy", "nothing"]}}<' in page
+    assert page.index("console-page") < page.index("window.gradio_config = {}")
+    assert "elsewhere.example" not in page
+    assert "nothing.js" not in page
+
+
+def test_the_import_map_stands_between_base_and_modules() -> None:
+    """Relative addresses are relative to the base; the map counts only for the modules after it."""
+    module = '<script type="module" src="./assets/index.js"></script>'
+    page = inject(PAGE.replace("</head>", f"{module}</head>"), visitor(), ("deploy", "vram"))
+    assert page.index('<base href="./"') < page.index('<script type="importmap">') < page.index(module)
+    found = re.search(r'<script type="importmap">(.*?)</script>', page)
+    assert found
+    imports = json.loads(found[1])["imports"]
+    assert set(imports) == {
+        f"./console/assets/{name}" for name in asset_files(["deploy", "vram"]) if name.endswith(".js")
+    }
+    assert all(url.startswith(f"{plain}?v=") for plain, url in imports.items())
+    # At first sight: what every page needs and its first tab, by the addresses that the map gives.
+    preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page)
+    assert set(preloaded) <= set(imports.values())
+    names = [url.partition("?")[0].removeprefix("./console/assets/") for url in preloaded]
+    assert {"page/bridge.js", "page/snapshot.js", "page/log_view.js", "tabs/deploy/server_card.js"} <= set(names)
+    assert not [name for name in names if name.startswith("tabs/vram/")]
+
+
+def test_a_base_behind_a_prefix() -> None:
+    page = inject(PAGE.replace('<base href="./" />', '<base href="/user/me/">'), visitor(), ("deploy",))
+    assert '<base href="/user/me/"><script type="importmap">' in page
+
+
+@pytest.mark.parametrize("encodings", ["gzip, br", "identity", ""])
+async def test_the_page_is_rewritten_and_compressed(encodings: str) -> None:
+    async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
+        assert b"accept-encoding" not in dict(scope["headers"])
+        await HTMLResponse(PAGE)(scope, receive, send)
+
+    session = client(seen(HtmlHead(gradio, {Role.OPERATOR: ("deploy",)}), "zh"))
+    answer = await session.get("/", headers={"accept-encoding": encodings})
+    assert "importmap" in answer.text
+    assert "中" in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    assert (answer.headers.get("content-encoding") == "gzip") == ("gzip" in encodings)
+
+
+async def test_a_class_has_tabs_of_its_own() -> None:
+    async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
+        await HTMLResponse(PAGE)(scope, receive, send)
+
+    head = HtmlHead(gradio, {Role.OPERATOR: ("deploy", "chat"), Role.CLASS: ("chat",)})
+
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"] = {STATE_KEY: visitor(role=Role.CLASS)}
+        await head(scope, receive, send)
+
+    page = (await client(outer).get("/")).text
+    assert '"role": "class", "tabs": ["chat"]' in page
+    assert "tabs/deploy" not in page
+
+
+async def test_other_answers_pass() -> None:
+    async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
+        await PlainTextResponse("<head>")(scope, receive, send)
+
+    session = client(seen(HtmlHead(gradio, {Role.OPERATOR: ()}), "en"))
+    assert (await session.get("/")).text == "<head>"
+    assert (await session.get("/config")).text == "<head>"
+    assert (await session.post("/")).text == "<head>"
+
+
+class Files:
+    """Static files that are compressed anew at every request, as Gradio's are; counts the requests."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked += 1
+        headers = dict(scope["headers"])
+        if scope["path"].endswith("missing.js"):
+            await PlainTextResponse("no", 404)(scope, receive, send)
+            return
+        body, more = b"x" * 10_000, {}
+        if b"gzip" in headers.get(b"accept-encoding", b""):
+            body, more = gzip.compress(body), {"content-encoding": "gzip"}
+        await PlainTextResponse(body, headers=more)(scope, receive, send)
+
+
+async def test_static_files_are_compressed_once() -> None:
+    files = Files()
+    session = client(AssetCache(files))
+    for _ in range(3):
+        answer = await session.get("/assets/index-abc.js", headers={"accept-encoding": "gzip"})
+        assert answer.text == "x" * 10_000
+        assert answer.headers["cache-control"] == FOR_EVER
+    assert files.asked == 1
+    plain = await session.get("/assets/index-abc.js", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert files.asked == 2
+
+
+async def test_what_is_no_whole_file_is_not_kept() -> None:
+    files = Files()
+    session = client(AssetCache(files))
+    for _ in range(2):
+        assert (await session.get("/assets/missing.js")).status_code == 404
+        await session.get("/config")
+        await session.get("/assets/a.js", headers={"range": "bytes=0-1"})
+    assert files.asked == 6
+
+
+async def test_how_long_browsers_keep_them() -> None:
+    session = client(AssetCache(Files()))
+    assert (await session.get("/static/x.png")).headers["cache-control"] == A_DAY
+    assert (await session.get("/console/assets/page/x.js?v=1")).headers["cache-control"] == FOR_EVER
+    assert (await session.get("/console/assets/page/x.js")).headers["cache-control"] == A_DAY
+
+
+async def test_other_queries_dont_fill_the_memory() -> None:
+    files = Files()
+    session = client(AssetCache(files))
+    for number in range(5):
+        await session.get(f"/assets/a.js?{number}")
+    assert files.asked == 1
+
+
+def test_the_configuration_has_the_pages_language_alone() -> None:
+    texts = {"en": {"a": "Hello \u003c/script>"}, "zh-CN": {"a": "你好</"}}
+    written = json.dumps({"i18n_translations": texts, "after": 1}, ensure_ascii=False, separators=(",", ":"))
+    page = PAGE.replace("gradio_config = {}", f"gradio_config = {written.replace('<', chr(92) + 'u003c')}")
+    for language, locale in (("en", "en"), ("zh", "zh-CN")):
+        shown = inject(page, visitor(language), ("deploy",))  # type: ignore[arg-type]
+        found, _ = json.JSONDecoder().raw_decode(shown, shown.index('{"i18n_translations"'))
+        assert found == {"i18n_translations": {locale: texts[locale]}, "after": 1}
+        assert "</" not in shown[shown.index("window.gradio_config") : shown.index('"after"')]

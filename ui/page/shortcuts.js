@@ -1,0 +1,112 @@
+// @ts-check
+/** Keys for what is done often. Single letters count only where nobody writes, and can be switched off. */
+
+import { openDialog } from "./dialog.js";
+import { el } from "./dom.js";
+import { openTab, showTab, stepTab } from "./tabs.js";
+import { t } from "./texts.js";
+
+const OFF = "console-keys";
+const LONGEST_MS = 5000; // a tab's script may still be on its way
+
+/** What a key sets off elsewhere: a tab's script listens to it (`onCommand`). */
+/** @typedef {"stop" | "new" | "write"} Command */
+
+/** @type {Map<Command, () => void>} */
+const commands = new Map();
+
+/** @param {Command} name @param {() => void} run */
+export function onCommand(name, run) {
+  commands.set(name, run);
+}
+
+/** @param {Command} name */
+const run = (name) => commands.get(name)?.();
+
+/** The list, in its order: keys as they stand on a keyboard, and the text's key. @type {[string[], string][]} */
+const LIST = [
+  [["Enter"], "keys.send"],
+  [["Shift", "Enter"], "keys.line"],
+  [["Esc"], "keys.stop"],
+  [["N"], "keys.new"],
+  [["C"], "keys.write"],
+  [["]"], "keys.next"],
+  [["["], "keys.previous"],
+  [["/"], "keys.search"],
+  [["?"], "keys.list"],
+];
+
+const areOn = () => localStorage.getItem(OFF) !== "off";
+
+/** @param {EventTarget | null} target */
+export function isWriting(target) {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.isContentEditable || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement)
+    return true;
+  return (
+    target instanceof HTMLInputElement && !["checkbox", "radio", "button", "range", "submit"].includes(target.type)
+  );
+}
+
+function search() {
+  const fields = document.querySelectorAll(".log-search");
+  const field = [...fields].find((one) => one.checkVisibility());
+  if (field instanceof HTMLElement) field.focus();
+  else chat("write");
+}
+
+/** Opens Chat, and does it there once the tab is seen: what is hidden takes no focus. @param {Command} command */
+function chat(command) {
+  showTab("chat");
+  const end = performance.now() + LONGEST_MS;
+  const attempt = () => {
+    if (commands.has(command) && document.getElementById("chat-input")?.checkVisibility()) run(command);
+    else if (performance.now() < end) requestAnimationFrame(attempt);
+  };
+  attempt();
+}
+
+/** By the key that is pressed, without Ctrl, Alt or Meta. @type {Record<string, () => void>} */
+const SINGLE = {
+  n: () => chat("new"),
+  c: () => chat("write"),
+  "]": () => stepTab(1),
+  "[": () => stepTab(-1),
+  "/": search,
+  "?": showShortcuts,
+};
+
+/** Listens from now on. */
+export function listenToKeys() {
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (document.querySelector("dialog[open]")) return;
+    if (event.key === "Escape") {
+      if (openTab() === "chat") run("stop");
+      return;
+    }
+    const action = SINGLE[event.key.toLowerCase()];
+    if (!action || !areOn() || isWriting(event.target)) return;
+    event.preventDefault();
+    action();
+  });
+}
+
+/** The list of all of them. */
+export function showShortcuts() {
+  const rows = LIST.flatMap(([keys, text]) => [
+    el(
+      "dt",
+      {},
+      keys.map((key) => el("kbd", {}, key)),
+    ),
+    el("dd", {}, t(text)),
+  ]);
+  const box = el("input", { type: "checkbox", checked: areOn(), id: "keys-on" });
+  box.addEventListener("change", () => localStorage.setItem(OFF, box.checked ? "on" : "off"));
+  openDialog(
+    { id: "shortcuts", title: t("keys.title") },
+    el("dl", { class: "shortcuts" }, rows),
+    el("label", { class: "keys-on" }, box, " ", t("keys.on")),
+  );
+}

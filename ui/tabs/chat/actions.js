@@ -1,0 +1,60 @@
+// @ts-check
+/** What can be done with a message, by the icons on it (ui/tabs/chat/render.py: action). */
+
+import { copy, say } from "../../page/clipboard.js";
+import { get, post, sentences } from "../../page/request.js";
+import { shownHeader } from "./conversation.js";
+
+const ASKED_ANEW = "[data-chat-again], [data-chat-edit], [data-chat-goon], [data-chat-branch]";
+
+/**
+ * Listens to the icons of all messages, those to come too.
+ *
+ * @param {(event: "again" | "edit" | "goon", data: {exchange: number}) => void} tell
+ * @param {() => string} shown the conversation
+ * @param {() => void} turned to another branch
+ */
+export function listenToActions(tell, shown, turned) {
+  document.addEventListener("click", async ({ target }) => {
+    const button = target instanceof Element ? target.closest("#chat-boxes .chat-action") : null;
+    if (!(button instanceof HTMLElement)) return;
+    const { chatCopy, chatAgain, chatEdit, chatGoon, chatBranch, chatCopyQuestion } = button.dataset;
+    if (chatAgain !== undefined) tell("again", { exchange: Number(chatAgain) });
+    if (chatEdit !== undefined) tell("edit", { exchange: Number(chatEdit) });
+    if (chatGoon !== undefined) tell("goon", { exchange: Number(chatGoon) });
+    if (chatBranch !== undefined) {
+      try {
+        await post("chat/list/branch", { id: shown(), exchange: Number(chatBranch) });
+      } catch (problem) {
+        say(button, sentences(problem).join(" "));
+      }
+      turned();
+    }
+    if (chatCopyQuestion !== undefined) {
+      const question = button.closest(".message")?.querySelector(".chat-question");
+      await copy(question?.textContent ?? "", button);
+    }
+    if (chatCopy !== undefined) {
+      try {
+        const answer = /** @type {{text: string}} */ (
+          await get(`chat/answer/${chatCopy}`, { headers: shownHeader(shown()) })
+        );
+        await copy(answer.text, button);
+      } catch (problem) {
+        say(button, sentences(problem).join(" "));
+      }
+    }
+  });
+}
+
+/**
+ * What asks anew can't be pressed while an answer is under way.
+ *
+ * @param {Element} root
+ * @param {boolean} free
+ */
+export function allowActions(root, free) {
+  for (const button of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll(ASKED_ANEW))) {
+    if (button.hidden === free) button.hidden = !free;
+  }
+}

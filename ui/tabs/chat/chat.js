@@ -1,0 +1,170 @@
+// @ts-check
+/** The Chat tab's live part: the conversation, its figures, the empty conversation, code, and what can be pressed. */
+
+import { Bridge } from "../../page/bridge.js";
+import { allowButton } from "../../page/cards.js";
+import { byId } from "../../page/dom.js";
+import { sentences } from "../../page/request.js";
+import { onCommand } from "../../page/shortcuts.js";
+import { onSnapshot } from "../../page/snapshot.js";
+import { allowActions, listenToActions } from "./actions.js";
+import { guardAnswers } from "./answers.js";
+import { codeView } from "./code_view.js";
+import { Conversation, isUnderWay } from "./conversation.js";
+import { drawerSwitch } from "./drawer.js";
+import { nameControls, refuseUnfitFiles, sayProblem } from "./input.js";
+import { conversationList } from "./list.js";
+import { starter } from "./starter.js";
+import { stats } from "./stats.js";
+import { fillWindow, sideSwitch } from "./view.js";
+
+/** @import { AreaScript, GradioElement } from "../../page/types.d.ts" */
+
+const bridge = new Bridge();
+
+const conversation = new Conversation({
+  grew({ two, id }) {
+    gone = false;
+    byId("chat-boxes")?.toggleAttribute("data-two", two);
+    bridge.tell("grew");
+    if (id !== drawn) list?.draw();
+    drawn = id;
+  },
+  problem: () => bridge.tell("ended"),
+  gone(problem) {
+    sayProblem(sentences(problem).join(" "));
+    gone = true;
+    allowButtons();
+  },
+});
+
+/** @type {ReturnType<typeof conversationList> | null} */
+let list = null;
+
+/** What the list tells and asks. */
+const chat = {
+  shown: () => conversation.id,
+  /** @param {string} id */
+  open(id) {
+    conversation.turnTo(id);
+    bridge.tell("show", { id });
+    write();
+  },
+  begin() {
+    bridge.tell("clear");
+    write();
+  },
+  /** Another page may have asked something in the conversation that is shown. @param {number} version */
+  changed: (version) => conversation.catchUp(version),
+};
+
+let gone = false; // the conversation that the page shows can't be had any more: a new one can be begun
+let drawn = ""; // the conversation that the list marks
+let state = "idle"; // that chat-stats was last given
+
+/** What can be pressed: Stop while an answer is under way, New where anything was said, Again and Edit after an answer. */
+function allowButtons() {
+  const underWay = isUnderWay(state);
+  byId("chat-ask")?.toggleAttribute("data-under-way", underWay);
+  allowButton("chat-stop", underWay);
+  allowButton("chat-clear", state !== "idle" || gone);
+  const boxes = byId("chat-boxes");
+  if (boxes) allowActions(boxes, !underWay);
+}
+
+/** Tells the console that servers came or went. */
+function watchServers() {
+  /** @type {string | null} */
+  let known = null;
+  onSnapshot(({ servers }) => {
+    const now = servers.map(({ id, state }) => `${id} ${state}`).join("\n");
+    if (known !== null && now !== known) bridge.tell("servers");
+    known = now;
+  });
+}
+
+const write = () => byId("chat-input")?.querySelector("textarea")?.focus();
+
+function listenToCommands() {
+  onCommand("stop", () => {
+    if (isUnderWay(state)) bridge.tell("stop");
+  });
+  onCommand("new", () => {
+    if (state !== "idle") bridge.tell("clear");
+    write();
+  });
+  onCommand("write", write);
+}
+
+export const events = {
+  /** Something may have changed the conversation: it is followed anew. */
+  changed: () => conversation.follow(),
+  /** A new conversation was begun. */
+  begun: () => conversation.turnTo(""),
+  /** Somebody is about to write. */
+  write,
+  /** What the two boxes and the figures show now. */
+  shown: () => conversation.shown,
+};
+
+/** @type {AreaScript["parts"]} */
+export const parts = {
+  bridge(element, gradio) {
+    bridge.attach(element, gradio);
+    bridge.tell("opened");
+    conversation.follow();
+    watchServers();
+    refuseUnfitFiles();
+    const tab = /** @type {HTMLElement} */ (element.closest(".tabitem") ?? document.body);
+    const guard = guardAnswers();
+    listenToActions(
+      (event, data) => bridge.tell(event, data),
+      () => conversation.id,
+      () => conversation.follow(),
+    );
+    // Gradio's half of the page has forgotten, in a console that was started anew, which conversation this page shows.
+    addEventListener("console-back", () => {
+      if (conversation.id) bridge.tell("at", { id: conversation.id });
+    });
+    listenToCommands();
+    fillWindow();
+    const tidy = () => {
+      nameControls(tab);
+      guard(tab);
+      allowButtons();
+    };
+    new MutationObserver(tidy).observe(tab, { childList: true, subtree: true });
+    tidy();
+  },
+
+  stats(element, gradio) {
+    const show = stats(element);
+    follow(gradio, (value) => {
+      state = show(value);
+      allowButtons();
+    });
+  },
+
+  view: sideSwitch,
+  drawer: drawerSwitch,
+
+  list(element) {
+    list = conversationList(element, chat);
+  },
+
+  starter(element, gradio) {
+    const show = starter(element, (index) => bridge.tell("sample", { index }));
+    follow(gradio, show);
+  },
+
+  code(element, gradio) {
+    follow(gradio, codeView(element));
+  },
+};
+
+/** Calls `draw` with the component's value now and at each change. @param {GradioElement} gradio @param {(value: object) => void} draw */
+function follow({ props, watch }, draw) {
+  const update = () => draw(typeof props.value === "object" ? (props.value ?? {}) : {});
+  watch("value", update);
+  update();
+}

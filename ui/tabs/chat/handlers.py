@@ -1,0 +1,322 @@
+"""What happens on the Chat tab. A class may do all of it: a conversation is its visitor's own."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from backend.chat.branches import place
+from backend.chat.conversation import Conversation, Sampling
+from backend.chat.service import Chat, Upload
+from backend.chat.session import View
+from backend.errors import ConsoleError, Message, NotFound
+from backend.servers.server import ServerState, ServerView
+from backend.services import Services
+from ui.i18n import t
+from ui.page.render import message_html
+from ui.tabs.chat import render
+from ui.tabs.chat.code import NO_CODE, code_view
+from ui.tabs.chat.form import ChatTab
+from ui.tabs.chat.samples import samples
+from ui.tabs.chat.selection import known, known_visitor, picks
+from ui.tabs.chat.values import CONTROLS, Form
+from ui.web.snapshot_json import public_name
+from ui.web.visitor import Role, Visitor, visitor
+
+Updates = dict[Any, Any]
+Handler = Callable[..., Awaitable[Updates]]
+EMPTY = {"text": "", "files": []}
+NOT_INSTEAD = gr.update(visible="hidden", value=False)
+PAGES = 20_000  # whose conversation is remembered
+log = logging.getLogger(__name__)
+
+
+def session(request: gr.Request) -> str:
+    """The page that an event comes from."""
+    return str(getattr(request, "session_hash", "") or "")
+
+
+def number_of(event: gr.EventData, name: str) -> int:
+    """A number that the page's script told with an event; 0 where there is none."""
+    value = getattr(event, name, 0)
+    return value if isinstance(value, int) else 0
+
+
+class Handlers:
+    """One method an event. Each returns what changes, by component; the conversation itself comes by its stream."""
+
+    def __init__(self, services: Services, tab: ChatTab) -> None:
+        self._services = services
+        self._tab = tab
+        # By Gradio's session, which is one page: the conversation that it shows, and the exchange that is edited in it.
+        self._shown: OrderedDict[str, str] = OrderedDict()
+        self._edited: dict[str, int] = {}
+
+    @property
+    def _chat(self) -> Chat:
+        return self._services.chat
+
+    async def opened(self, request: gr.Request) -> Updates:
+        """A page was opened or reloaded: servers and settings as they are."""
+        who = known_visitor(self._services, request)
+        view = await self._view(request)
+        self._note_shown(request, view.id)
+        updates = await self._server_updates(who, view)
+        if view.conversation.sampling != Sampling():  # a new visitor may have begun to type already
+            updates |= self._setting_updates(view)
+        return updates
+
+    async def show(self, request: gr.Request, event: gr.EventData) -> Updates:
+        """A conversation was chosen from the list, on this page."""
+        who = known_visitor(self._services, request)
+        view = await self._chat.open(who.id, str(getattr(event, "id", "")))
+        self._note_shown(request, view.id)
+        return {
+            self._tab.message: "",
+            self._tab.instead: NOT_INSTEAD,
+            **self._setting_updates(view),
+            **await self._server_updates(who, view),
+        }
+
+    async def at(self, request: gr.Request, event: gr.EventData) -> Updates:
+        """A page says which conversation it shows: the console was started anew and doesn't know."""
+        who = known_visitor(self._services, request)
+        view = await self._chat.view(who.id, str(getattr(event, "id", "")))
+        self._note_shown(request, view.id)
+        return {}
+
+    async def ended(self, request: gr.Request) -> Updates:
+        """After the answer: why it isn't kept across a restart, if so."""
+        who = visitor(request)
+        problem = (await self._view(request)).problem
+        return (
+            {self._tab.message: message_html((problem,), who.language, CONTROLS, audience=who.role)}
+            if problem is not None
+            else {}
+        )
+
+    async def servers_changed(self, request: gr.Request) -> Updates:
+        """Servers came or went."""
+        who = visitor(request)
+        return await self._server_updates(who, await self._view(request))
+
+    async def picked(self, request: gr.Request, server: Any, other: Any) -> Updates:
+        """A server was chosen by hand."""
+        who = visitor(request)
+        await self._chat.pick(who.id, str(server or ""), 0)
+        await self._chat.pick(who.id, str(other or ""), 1)
+        return await self._server_updates(who, await self._view(request))
+
+    async def set_elsewhere(self, request: gr.Request, server: Any) -> Updates:
+        """The list changed, by hand or not: another tab sent the visitor here to talk to that server."""
+        who = visitor(request)
+        chosen, _ = await picks(self._services, who)
+        wanted = str(server or "")
+        if wanted in ("", chosen):
+            return {}
+        await self._chat.pick(who.id, wanted, 0)
+        return await self._server_updates(who, await self._view(request))
+
+    async def ask(self, request: gr.Request, question: Any, instead: Any, *form: Any) -> Updates:
+        """Send what stands in the input; it stays there if it can't be sent."""
+        who = visitor(request)
+        question = question if isinstance(question, Mapping) else {}
+        uploads = [Upload(Path(path), Path(path).name) for path in question.get("files") or ()]
+        filled = Form(*form)
+        notices = await self._chat.ask(
+            who.id,
+            str(question.get("text") or ""),
+            uploads,
+            filled.sampling(),
+            await self._servers(who, filled),
+            replace_last=bool(instead),
+            instead_of=self._edited.get(session(request), 0) if instead else 0,
+            conversation=self._where(request),
+        )
+        return {**await self._asked(request, notices), self._tab.input: dict(EMPTY)}
+
+    async def sample(self, request: gr.Request, event: gr.EventData, *form: Any) -> Updates:
+        """Ask one of the sample questions."""
+        who = visitor(request)
+        filled = Form(*form)
+        index = getattr(event, "index", None)
+        servers = await self._servers(who, filled)
+        view = self._running(servers[0])
+        offered = samples(who.language, pictures=view is not None and view.takes_images)
+        if not isinstance(index, int) or not 0 <= index < len(offered):
+            raise NotFound(Message("common.bad_request"))
+        chosen = offered[index]
+        uploads = [Upload(chosen.picture, chosen.picture.name)] if chosen.picture else []
+        where = self._where(request)
+        told = await self._chat.ask(who.id, chosen.text, uploads, filled.sampling(), servers, conversation=where)
+        return await self._asked(request, told)
+
+    async def again(self, request: gr.Request, event: gr.EventData, *form: Any) -> Updates:
+        """Ask a question once more, the last one where none is named."""
+        who = visitor(request)
+        filled = Form(*form)
+        servers = await self._servers(who, filled)
+        named = number_of(event, "exchange")
+        where = self._where(request)
+        await self._chat.again(who.id, filled.sampling(), servers, exchange=named, conversation=where)
+        return await self._asked(request, ())
+
+    async def go_on(self, request: gr.Request, *form: Any) -> Updates:
+        """Go on with an answer that was cut off."""
+        who = visitor(request)
+        filled = Form(*form)
+        servers = await self._servers(who, filled)
+        await self._chat.go_on(
+            who.id, filled.sampling(), servers[0], t("chat.continue.ask", who.language), self._where(request)
+        )
+        return await self._asked(request, ())
+
+    async def edit(self, request: gr.Request, event: gr.EventData) -> Updates:
+        """Put a question back into the input, the last one where none is named."""
+        view = await self._view(request)
+        if not view.conversation.exchanges:
+            return {}
+        named = number_of(event, "exchange")
+        exchange = view.conversation.exchanges[place(view.conversation, named) if named else -1]
+        self._edited[session(request)] = exchange.id
+        question = exchange.question
+        return {
+            self._tab.input: {"text": question.text, "files": []},
+            self._tab.instead: gr.update(visible=True, value=True),
+        }
+
+    async def stop(self, request: gr.Request) -> None:
+        """End the answer under way."""
+        await self._chat.stop(visitor(request).id, self._where(request))
+
+    async def clear(self, request: gr.Request) -> Updates:
+        """Begin a new conversation; the one before stays in the list."""
+        who = visitor(request)
+        try:
+            begun = await self._chat.clear(who.id, self._where(request))
+        except NotFound:  # the page's was deleted, or its cookie is gone
+            begun = await self._chat.clear(who.id)
+        self._note_shown(request, begun)
+        return {
+            self._tab.message: "",
+            self._tab.instead: NOT_INSTEAD,
+            **await self._server_updates(who, await self._view(request)),
+        }
+
+    async def code(self, request: gr.Request, *form: Any) -> Updates:
+        """The settings changed: the code with them."""
+        who = visitor(request)
+        return {self._tab.code: self._code(who, (await self._view(request)).conversation, Form(*form))}
+
+    # -- which conversation ----------------------------------------------------------------------------------------
+
+    def _where(self, request: gr.Request) -> str:
+        """The conversation that this page shows; "" where it hasn't told: the one that its browser opened last."""
+        return self._shown.get(session(request), "")
+
+    def _note_shown(self, request: gr.Request, conversation: str) -> None:
+        key = session(request)
+        self._shown[key] = conversation
+        self._shown.move_to_end(key)
+        self._edited.pop(key, None)
+        while len(self._shown) > PAGES:
+            gone, _ = self._shown.popitem(last=False)
+            self._edited.pop(gone, None)
+
+    async def _view(self, request: gr.Request) -> View:
+        return await self._chat.view(visitor(request).id, self._where(request))
+
+    # -- what is shown ---------------------------------------------------------------------------------------------
+
+    async def _asked(self, request: gr.Request, notices: tuple[Message, ...]) -> Updates:
+        """The question is on its way: beside the conversation, what changes with it."""
+        who, view = visitor(request), await self._view(request)
+        self._note_shown(request, view.id)
+        server = view.answers[0].server_id if view.answers else ""
+        return {
+            self._tab.message: message_html(notices, who.language, CONTROLS, audience=who.role) if notices else "",
+            self._tab.instead: NOT_INSTEAD,
+            self._tab.starter: {"shown": False},
+            self._tab.code: self._code(who, view.conversation, Form(server, "", *self._settings(view))),
+        }
+
+    async def _server_updates(self, who: Visitor, view: View) -> Updates:
+        """The servers that can be asked, and what the chosen one takes; a question to it may come soon."""
+        chosen, second = await picks(self._services, who)
+        choices = render.server_choices(self._services.servers.snapshot(), who.language, who.role)
+        server = self._running(chosen)
+        if server is not None:
+            self._chat.prepare(chosen)
+        pictures = server is None or (server.takes_images and (not second or self._takes_images(second)))
+        placeholder = "chat.input.placeholder" if pictures else "chat.input.placeholder_text"
+        none = (t("chat.server_2.none", who.language), "")
+        form = Form(chosen, second, *self._settings(view))
+        return {
+            self._tab.server: gr.update(choices=choices, value=chosen or None),
+            self._tab.other_server: gr.update(
+                choices=[none, *((label, value) for label, value in choices if value != chosen)],
+                value=second,
+                visible=True if len(choices) > 1 else "hidden",
+            ),
+            self._tab.input: gr.update(
+                sources=["upload"] if pictures else [], placeholder=t(placeholder, who.language)
+            ),
+            self._tab.starter: self._starter(who, view, server),
+            self._tab.code: self._code(who, view.conversation, form),
+        }
+
+    def _starter(self, who: Visitor, view: View, server: ServerView | None) -> Mapping[str, Any]:
+        """The empty conversation: what to do next, and samples to begin with."""
+        starting = any(v.state is ServerState.STARTING for v in self._services.servers.snapshot())
+        offered = samples(who.language, pictures=server is not None and server.takes_images) if server else ()
+        return {
+            "shown": not view.conversation.exchanges,
+            "server": public_name(server, who.role) if server else "",
+            "pictures": server is not None and server.takes_images,
+            "starting": starting,
+            "operator": who.role is Role.OPERATOR,
+            "samples": [
+                {"text": sample.text, "picture": sample.picture.name if sample.picture else ""} for sample in offered
+            ],
+        }
+
+    def _code(self, who: Visitor, conversation: Conversation, form: Form) -> Mapping[str, Any]:
+        server = self._running(str(form.server or ""))
+        if server is None:
+            return NO_CODE
+        try:
+            return code_view(self._services, who, server, conversation, form.sampling())
+        except ConsoleError:
+            return NO_CODE
+
+    async def _servers(self, who: Visitor, form: Form) -> tuple[str, ...]:
+        """The ids of the server, and of the other one to compare it with; a page that has just been opened may not
+        have its list yet."""
+        chosen, _ = await picks(self._services, who)
+        server = str(form.server or "") or chosen
+        return (server, str(form.other)) if form.other and form.other != server else (server,)
+
+    def _setting_updates(self, view: View) -> Updates:
+        sampling = view.conversation.sampling
+        return {
+            self._tab.system: sampling.system,
+            self._tab.temperature: sampling.temperature,
+            self._tab.top_p: sampling.top_p,
+            self._tab.max_tokens: sampling.max_tokens,
+            self._tab.tools: list(sampling.tools),
+        }
+
+    def _settings(self, view: View) -> tuple[Any, ...]:
+        sampling = view.conversation.sampling
+        return sampling.system, sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.tools
+
+    def _running(self, server_id: str) -> ServerView | None:
+        view = known(self._services, server_id)
+        return view if view is not None and view.state is ServerState.RUNNING else None
+
+    def _takes_images(self, server_id: str) -> bool:
+        view = known(self._services, server_id)
+        return view is not None and view.takes_images

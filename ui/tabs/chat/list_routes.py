@@ -1,0 +1,105 @@
+"""The routes of the list of conversations: what the page's script (list.js) asks and tells.
+
+chat/list                GET a part of the list, or of what is found by ``q``
+chat/list/{what}         POST rename, pin, delete, delete-all, branch
+chat/kept                POST for how many days a class's are kept; the operator's alone
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Route
+
+from backend.chat.archive import Entry
+from backend.errors import InvalidInput, Message
+from backend.services import Services
+from ui.tabs.chat.selection import known_visitor
+from ui.web.routes import json_route
+from ui.web.visitor import require_operator, visitor_of
+
+SHOWN = "console-conversation"  # a page's header: the conversation that it shows
+Body = Mapping[str, Any]
+
+
+def shown_on(request: Request) -> str:
+    """The conversation that the asking page shows; "" where it doesn't know yet: its browser's newest."""
+    return request.headers.get(SHOWN, "")
+
+
+def list_routes(services: Services) -> Sequence[BaseRoute]:
+    """Under ``console/``."""
+    chat, library = services.chat, services.chat.library
+
+    async def listed(request: Request, body: Body) -> Body:
+        who = known_visitor(services, request)
+        revision = library.revision(who.id)
+        skip = request.query_params.get("skip", "0")
+        if not skip.isdecimal() or len(skip) > 9:
+            raise InvalidInput(Message("common.bad_request"))
+        entries, total = await library.listed(who.id, request.query_params.get("q", ""), int(skip))
+        return {
+            "revision": revision,
+            "total": total,
+            "entries": [entry_json(entry, library.under_way(entry.id), library.version(entry.id)) for entry in entries],
+            "days": library.keeping.days,
+        }
+
+    async def rename(request: Request, body: Body) -> Body:
+        return {"title": await library.rename(visitor_of(request), word(body, "id"), word(body, "name"))}
+
+    async def pin(request: Request, body: Body) -> Body:
+        await library.pin(visitor_of(request), word(body, "id"), body.get("pinned") is True)
+        return {}
+
+    async def delete(request: Request, body: Body) -> Body:
+        await library.delete(visitor_of(request), word(body, "id"))
+        return {}
+
+    async def delete_all(request: Request, body: Body) -> Body:
+        return {"count": await library.delete_all(visitor_of(request))}
+
+    async def branch(request: Request, body: Body) -> Body:
+        exchange = body.get("exchange")
+        if not isinstance(exchange, int):
+            raise InvalidInput(Message("common.bad_request"))
+        await chat.turn_to(visitor_of(request), exchange, word(body, "id"))
+        return {}
+
+    async def kept(request: Request, body: Body) -> Body:
+        require_operator(request)
+        library.keeping.set_days(body.get("days"))
+        return {"days": library.keeping.days, "deleted": await library.sweep()}
+
+    return (
+        Route("/chat/list", json_route(listed), methods=["GET"]),
+        Route("/chat/list/rename", json_route(rename), methods=["POST"]),
+        Route("/chat/list/pin", json_route(pin), methods=["POST"]),
+        Route("/chat/list/delete", json_route(delete), methods=["POST"]),
+        Route("/chat/list/delete-all", json_route(delete_all), methods=["POST"]),
+        Route("/chat/list/branch", json_route(branch), methods=["POST"]),
+        Route("/chat/kept", json_route(kept), methods=["POST"]),
+    )
+
+
+def entry_json(entry: Entry, under_way: bool, version: int) -> dict[str, Any]:
+    """A row of the list."""
+    return {
+        "id": entry.id,
+        "title": entry.title,
+        "named": entry.named,
+        "pinned": entry.pinned,
+        "changed_at": entry.changed_at,
+        "exchanges": entry.exchanges,
+        "snippet": entry.snippet,
+        "under_way": under_way,
+        "version": version,
+    }
+
+
+def word(body: Body, name: str) -> str:
+    """A text of the request; InvalidInput where it is none."""
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise InvalidInput(Message("common.bad_request"))
+    return value

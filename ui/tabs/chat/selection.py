@@ -1,0 +1,32 @@
+"""Who talks to which servers."""
+
+from typing import Any
+
+from backend.errors import NotFound
+from backend.servers.server import ServerView
+from backend.services import Services
+from ui.tabs.chat import render
+from ui.web.visitor import Visitor, visitor
+
+
+def known_visitor(services: Services, request: Any) -> Visitor:
+    """Who asks; from now on the chat knows whose conversations are theirs."""
+    who = visitor(request)
+    services.chat.people.note(who.id, who.role.value)
+    return who
+
+
+async def picks(services: Services, who: Visitor) -> tuple[str, str]:
+    """The ids of the server to talk to and of the one to compare it with; "" for none."""
+    picked, other = await services.chat.picked(who.id)
+    views = services.servers.snapshot()
+    chosen = render.choose_server(views, picked)
+    return chosen, render.choose_second(views, chosen, other)
+
+
+def known(services: Services, server_id: str) -> ServerView | None:
+    """The server of that id, running or not; None where it is gone, or for ""."""
+    try:
+        return services.servers.get(server_id) if server_id else None
+    except NotFound:
+        return None

@@ -1,0 +1,34 @@
+// @ts-check
+/** The state of the last answer; its figures stand on the message, here they are read aloud. */
+
+import { el, fill, outer } from "../../page/dom.js";
+import { t } from "../../page/texts.js";
+
+/** @typedef {{state?: string, data?: Record<string, unknown>, label?: string, text?: string, aloud?: string}} Value */
+
+/**
+ * Each figure stands on Gradio's element too, as a data-attribute. The function draws a value and returns its state.
+ *
+ * @param {HTMLElement} element
+ * @returns {(value: Value) => string}
+ */
+export function stats(element) {
+  const root = outer(element, "chat-stats");
+  const badge = el("span", { class: "badge" });
+  const line = el("span", { class: "chat-stats-text" });
+  const look = { class: "chat-stats-line", role: "status", title: t("chat.figure.explain") };
+  const heard = el("span", { class: "sr-only" });
+  fill(element, el("div", look, badge, line, heard));
+  /** @type {string[]} */
+  let names = [];
+  return ({ state = "idle", data = {}, label = t("chat.state.idle"), text = "", aloud = "" }) => {
+    for (const name of names) if (!(name in data)) root.removeAttribute(`data-${name}`);
+    names = Object.keys(data);
+    for (const name of names) root.setAttribute(`data-${name}`, String(data[name]));
+    root.dataset.state = badge.dataset.state = state;
+    badge.textContent = label;
+    line.textContent = text;
+    heard.textContent = aloud;
+    return state;
+  };
+}

@@ -1,0 +1,118 @@
+"""Connections that ask nothing don't keep others out: a deadline for a request's head, and a cap on all of them.
+
+Anybody on the machine can open connections to a loopback port, without a token; each takes a file descriptor. So one
+that doesn't get its head out in time is closed, and where there are too many, the one that has kept the console
+waiting longest makes room. An answer under way, a stream too, is never cut off.
+"""
+
+import asyncio
+import logging
+import resource
+from collections.abc import Mapping
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS = 20.0  # from the connection, or the last answer's end, to a request's whole head
+BODY_SECONDS = 60.0  # without any byte of a body that was announced
+WANTED_FILES = 65536
+KEPT_FOR_OTHERS = 320  # descriptors for files, children, model servers
+FEWEST = 64
+log = logging.getLogger(__name__)
+
+
+def raise_file_limit() -> int:
+    """Lifts the soft limit on open files as far as it may; returns how many connections may be open at once."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, WANTED_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+        except (OSError, ValueError) as error:
+            log.warning("the limit of open files stays %s: %s", soft, error)
+    files = WANTED_FILES if soft == resource.RLIM_INFINITY else soft
+    return max(FEWEST, min(files, WANTED_FILES) - KEPT_FOR_OTHERS)
+
+
+class PatientProtocol(H11Protocol):
+    """uvicorn's protocol with deadlines. ``most`` and ``waiting`` belong to one server: see ``protocol_for``."""
+
+    most: int
+    waiting: dict["PatientProtocol", None]  # those without a request, who waits longest first
+    head_s: float
+    body_s: float
+    refused = False
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._last_byte = self.loop.time()
+        if len(self.connections) >= self.most:
+            longest = next(iter(self.waiting), None)
+            if longest is None:
+                transport.abort()
+                self.transport, self.refused = transport, True
+                return
+            longest.close_now()
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        if not self.refused:
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.refused:
+            return
+        self._last_byte = self.loop.time()
+        before = self.cycle
+        super().data_received(data)
+        if self.cycle is not before and not self.transport.is_closing() and not self.cycle.response_complete:
+            self._answer()
+
+    def on_response_complete(self) -> None:
+        self._wait()
+        before = self.cycle
+        super().on_response_complete()
+        if self.cycle is not before and not self.cycle.response_complete:  # the next request had come already
+            self._answer()
+
+    def _wait(self) -> None:
+        """A request's head is due."""
+        self._disarm()
+        if not self.transport.is_closing():
+            self.waiting[self] = None
+            self._timer = self.loop.call_later(self.head_s, self.close_now)
+
+    def _answer(self) -> None:
+        """A request is answered; its body, if it has one, still has to come."""
+        self._disarm()
+        self._timer = self.loop.call_later(self.body_s, self._look_at_body)
+
+    def _look_at_body(self) -> None:
+        if self.cycle.response_complete or not self.cycle.more_body:
+            return
+        # Nothing is read from one whose body isn't taken yet: then the delay is ours.
+        silent_s = self.loop.time() - self._last_byte
+        if not self.flow.read_paused and silent_s >= self.body_s:
+            self.close_now()
+        else:
+            self._timer = self.loop.call_later(self.body_s, self._look_at_body)
+
+    def _disarm(self) -> None:
+        self.waiting.pop(self, None)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def close_now(self) -> None:
+        self._disarm()
+        self.transport.abort()
+        self.connections.discard(self)
+
+
+def protocol_for(most: int, head_s: float = HEAD_SECONDS, body_s: float = BODY_SECONDS) -> type[PatientProtocol]:
+    """The protocol of one server, which has at most that many connections."""
+    own: Mapping[str, Any] = {"most": most, "waiting": {}, "head_s": head_s, "body_s": body_s}
+    return type("PatientProtocol", (PatientProtocol,), dict(own))

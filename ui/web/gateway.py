@@ -1,0 +1,226 @@
+"""``/v1`` on the console's own port: OpenAI's API for every running server (ASGI; backend/gateway does the work).
+
+It stands before the guard. Its keys come in ``Authorization: Bearer …`` (or ``x-api-key``), never in a cookie, so that
+no other page of the person's browser can use it; the guard's rules for Host hold here too. Wrong keys are refused one
+by one and never counted: 192 random bits aren't guessed, and a whole class comes from one address behind SSH.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from backend.errors import ConsoleError, Message
+from backend.gateway.errors import Refusal
+from backend.gateway.keys import Grant
+from backend.gateway.request import ENDPOINTS, MAX_BYTES
+from backend.gateway.service import JSON, STREAM, Answer, Gateway
+from backend.settings import Settings
+from ui.i18n import Language, parse_language, preferred_language, say
+from ui.web.host_rules import HostRules
+
+ROOT = "/v1"
+BODY_S = 60.0  # s, for a whole request to come
+ALLOWED_HEADERS = "authorization, content-type, x-api-key"
+ALLOWED_METHODS = "GET, POST, OPTIONS"
+STAINLESS = "x-stainless-"  # what OpenAI's clients say of themselves in a preflight
+
+
+class GatewayRoutes:
+    """ASGI layer: answers what is below /v1, passes the rest on. Web pages of ``settings.api_origins`` may ask too."""
+
+    def __init__(self, app: ASGIApp, gateway: Gateway, settings: Settings) -> None:
+        self.app = app
+        self._gateway = gateway
+        self._hosts = HostRules(settings)
+        self._language: Language = parse_language(settings.language) or "en"
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.api_origins)
+        self._outer = unquote(urlsplit(settings.root_path).path.rstrip("/"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "").removeprefix(self._outer)
+        if scope["type"] != "http" or not (path == ROOT or path.startswith(f"{ROOT}/")):
+            await self.app(scope, receive, send)
+            return
+        scope = {**scope, "path": path}
+        headers = Headers(scope=scope)
+        answer = _Sender(send, self._cors(headers))
+        language = preferred_language(headers.get("accept-language", "")) or self._language
+        try:
+            await self._route(scope, headers, receive, answer)
+        except Refusal as refusal:
+            await answer.refuse(refusal, language)
+        except ConsoleError as error:
+            await answer.refuse(Refusal(400, "invalid_request", error.messages[0]), language)
+
+    def _cors(self, headers: Headers) -> Mapping[str, str]:
+        """What lets a page of a set origin read the answer; nothing for others."""
+        origin = headers.get("origin", "")
+        if origin.lower() not in self._origins:
+            return {}
+        return {"access-control-allow-origin": origin, "vary": "origin"}
+
+    async def _route(self, scope: Scope, headers: Headers, receive: Receive, answer: "_Sender") -> None:
+        method, path = scope["method"], scope["path"].removeprefix(ROOT).strip("/")
+        if not self._hosts.known(headers):
+            raise Refusal(421, "wrong_host", Message("gateway.host"))
+        if method == "OPTIONS":
+            await self._preflight(headers, answer)
+            return
+        if "origin" in headers and not answer.cors and not self._hosts.same_origin(headers, method):
+            raise Refusal(403, "wrong_origin", Message("gateway.origin", {"value": headers["origin"][:200]}))
+        grant = self._gateway.grant_of(headers.get("authorization", ""), headers.get("x-api-key", ""))
+        if path == "models" or path.startswith("models/"):
+            _only(method, ("GET", "HEAD"), path)
+            await self._models(grant, path.removeprefix("models").removeprefix("/"), answer)
+            return
+        if (name := _picture_of(path)) is not None:
+            _only(method, ("GET", "HEAD"), path)
+            data, kind = await self._gateway.picture(grant, name)
+            await answer.send_whole(200, {"content-type": kind}, b"" if method == "HEAD" else data)
+            return
+        endpoint = ENDPOINTS.get(path)
+        if endpoint is None:
+            known = ", ".join(f"{ROOT}/{name}" for name in ("models", *ENDPOINTS))
+            raise Refusal(
+                404, "unknown_path", Message("gateway.path", {"value": f"{ROOT}/{path}"[:200], "known": known})
+            )
+        _only(method, ("POST",), path)
+        body = await _read_body(headers, receive)
+        result = await _unless_gone(self._gateway.ask(grant, endpoint, body), receive)
+        if result is None:
+            return
+        async with aclosing(result.body):
+            await _until_gone(asyncio.ensure_future(answer.stream(result)), receive)
+
+    async def _models(self, grant: Grant, wanted: str, answer: "_Sender") -> None:
+        if wanted:
+            await answer.json(200, self._gateway.model(grant, wanted))
+        else:
+            await answer.json(200, {"object": "list", "data": self._gateway.models(grant)})
+
+    async def _preflight(self, headers: Headers, answer: "_Sender") -> None:
+        if not answer.cors:
+            raise Refusal(403, "wrong_origin", Message("gateway.origin", {"value": headers.get("origin", "–")[:200]}))
+        asked = [name.strip() for name in headers.get("access-control-request-headers", "").lower().split(",")]
+        own = [name for name in asked if name.startswith(STAINLESS) and name.replace("-", "").isalnum()]
+        await answer.send_whole(
+            204,
+            {
+                "access-control-allow-methods": ALLOWED_METHODS,
+                "access-control-allow-headers": ", ".join([ALLOWED_HEADERS, *own]),
+                "access-control-max-age": "600",
+            },
+            b"",
+        )
+
+
+class _Sender:
+    """Writes one answer. ``cors`` goes on each."""
+
+    def __init__(self, send: Send, cors: Mapping[str, str]) -> None:
+        self._send = send
+        self.cors = cors
+        self.started: str = ""  # the type of the answer that has begun
+        self._headers = {"x-content-type-options": "nosniff", "cache-control": "no-store", **cors}
+
+    async def json(self, status: int, value: Any, headers: Mapping[str, str] | None = None) -> None:
+        await self.send_whole(status, {"content-type": JSON, **(headers or {})}, json.dumps(value).encode())
+
+    async def send_whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        await self._start(status, {**headers, "content-length": str(len(body))})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def stream(self, result: Answer) -> None:
+        await self._start(result.status, {**result.headers, "content-type": result.content_type})
+        self.started = result.content_type
+        async for piece in result.body:
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def refuse(self, refusal: Refusal, language: Language) -> None:
+        """As OpenAI's errors are; in a stream that has begun, as its last event."""
+        text = say(refusal.message, language)
+        error = {"message": text, "type": refusal.kind, "param": refusal.message.field or None, "code": refusal.code}
+        if self.started:
+            last = f"data: {json.dumps({'error': error})}\n\n".encode() if self.started == STREAM else b""
+            await self._send({"type": "http.response.body", "body": last})
+            return
+        headers = {}
+        if refusal.retry_after_s is not None:
+            headers["retry-after"] = str(max(1, round(refusal.retry_after_s)))
+        if refusal.status == 401:
+            headers["www-authenticate"] = "Bearer"
+        await self.json(refusal.status, {"error": error}, headers)
+
+    async def _start(self, status: int, headers: Mapping[str, str]) -> None:
+        pairs = {**self._headers, **headers}
+        raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in pairs.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+
+
+def _picture_of(path: str) -> str | None:
+    """The picture that ``files/<id>/content`` names."""
+    parts = path.split("/")
+    return parts[1] if len(parts) == 3 and (parts[0], parts[2]) == ("files", "content") else None
+
+
+def _only(method: str, allowed: tuple[str, ...], path: str) -> None:
+    if method not in allowed:
+        params = {"value": method, "path": f"{ROOT}/{path}"[:200], "known": ", ".join(allowed)}
+        raise Refusal(405, "wrong_method", Message("gateway.method", params))
+
+
+async def _read_body(headers: Headers, receive: Receive) -> bytes:
+    """The whole body, bounded in size and time. Raises Refusal."""
+    too_large = Refusal(413, "too_large", Message("gateway.body-large", {"most": MAX_BYTES >> 20}))
+    length = headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > MAX_BYTES:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Refusal(400, "gone", Message("gateway.body-cut"))
+                body.extend(message.get("body", b""))
+                if len(body) > MAX_BYTES:
+                    raise too_large
+                if not message.get("more_body"):
+                    return bytes(body)
+    except TimeoutError:
+        raise Refusal(408, "slow", Message("gateway.body-slow", {"seconds": round(BODY_S)})) from None
+
+
+async def _unless_gone(asking: Any, receive: Receive) -> Any:
+    """What the server answers; None where the client went away first, which ends the request."""
+    task = asyncio.ensure_future(asking)
+    await _until_gone(task, receive)
+    return None if task.cancelled() else task.result()
+
+
+async def _until_gone(task: "asyncio.Future[Any]", receive: Receive) -> None:
+    """Waits for the task, and cancels it as soon as the client goes away. Raises what it raised."""
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        if not task.done():
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await gone
+        await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
