@@ -24,6 +24,11 @@ TURBOMIND_CONTEXT = 0.945 * GIB
 # its total; one run can't say why, so no constant was made for it.
 PYTORCH_CONTEXT = 0.82 * GIB
 PYTORCH_WORK = 0.25 * GIB
+# [T] What tensor parallel adds on each GPU (measured-two-gpus.csv). TurboMind: NCCL's buffers, after the cache: 0.32 to
+# 0.39 GiB more than one GPU's plan in four runs. PyTorch: a Ray worker's context and NCCL, before the cache: 1.41 to
+# 1.55 GiB in three.
+TURBOMIND_TP_WORK = 0.35 * GIB
+PYTORCH_TP_CONTEXT = 1.47 * GIB
 # [T] What 4-bit weights take beyond themselves and the context, from their repacking on: a + b × packed bytes. The
 # least-squares line through 0.36, 1.23 and 2.78 GiB at 0.73, 3.38 and 9.06 GiB packed (1.8B, 7B and 20B) meets each
 # within 0.07 GiB. Of b, 0.02 are the zero points, which linear.py widens from 4 to 16 bits [W].

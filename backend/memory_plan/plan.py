@@ -15,9 +15,11 @@ from backend.memory_plan.formulas import (
     KV_BITS,
     PREFILL_TOKENS,
     PYTORCH_CONTEXT,
+    PYTORCH_TP_CONTEXT,
     PYTORCH_WORK,
     TRANSFORMERS_CONTEXT,
     TURBOMIND_CONTEXT,
+    TURBOMIND_TP_WORK,
     block_bytes,
     max_batch,
     option,
@@ -64,8 +66,9 @@ def _turbomind(shape: ModelShape, config: ServeConfig, card: Card, learned: Lear
     step = (option(config, "--max-prefill-token-num") or PREFILL_TOKENS) + batch
     gate = 1 if shape.packed_bytes else 2
     widths = gate * shape.intermediate + (shape.heads + 2 * shape.kv_heads) * shape.head_dim
+    shared = round(TURBOMIND_TP_WORK) if tp > 1 else 0
     work = round(step * 2 * (widths / tp + 2 * shape.hidden) + batch * shape.vocab * 4) + learned.work_bytes
-    plan = _made(shape, config, card, weights, context, kv, max(0, work), tokens, block)
+    plan = _made(shape, config, card, weights, context, kv, max(0, work) + shared, tokens, block)
     steps = [
         *_weight_steps(plan, shape, tp),
         Step("plan.step.context", {"context_bytes": context - extra}),
@@ -82,8 +85,9 @@ def _turbomind(shape: ModelShape, config: ServeConfig, card: Card, learned: Lear
         ),
         Step(
             "plan.step.work-turbomind",
-            {"step": step, "batch": batch, "vocab": shape.vocab, "work_bytes": plan.work_bytes},
+            {"step": step, "batch": batch, "vocab": shape.vocab, "work_bytes": plan.work_bytes - shared},
         ),
+        *([Step("plan.step.tp-shared", {"shared_bytes": shared})] if shared else []),
         *_end_steps(plan),
     ]
     return replace(plan, steps=tuple(steps))
@@ -92,7 +96,8 @@ def _turbomind(shape: ModelShape, config: ServeConfig, card: Card, learned: Lear
 def _pytorch(shape: ModelShape, config: ServeConfig, card: Card, learned: Learned) -> Plan:
     tp, batch = config.tp, max_batch(config, card)
     weights = round(shape.text_bytes / tp)
-    context = max(0, round(PYTORCH_CONTEXT) + learned.context_bytes)
+    shared = round(PYTORCH_TP_CONTEXT) if tp > 1 else 0
+    context = max(0, round(PYTORCH_CONTEXT) + learned.context_bytes) + shared
     left = max(0, card.free_bytes - weights - shape.vision_bytes - context)
     block = block_bytes(shape, config.quant_policy, tp)
     # [P] _get_runtime_size: halved until 16 blocks fit beside it.
@@ -109,7 +114,8 @@ def _pytorch(shape: ModelShape, config: ServeConfig, card: Card, learned: Learne
     plan = _made(shape, config, card, weights, context, kv, work, tokens, block)
     steps = [
         *_weight_steps(plan, shape, tp),
-        Step("plan.step.context", {"context_bytes": context}),
+        Step("plan.step.context", {"context_bytes": context - shared}),
+        *([Step("plan.step.tp-shared", {"shared_bytes": shared})] if shared else []),
         Step(
             "plan.step.left",
             {"free_bytes": card.free_bytes, "before_bytes": plan.before_cache_bytes, "left_bytes": left},

@@ -58,6 +58,18 @@ def test_total_against_measured(row: dict[str, str], plain: ModelShape, packed: 
     assert made.ready_bytes / GIB == pytest.approx(float(row["used_gib"]), rel=WITHIN[row["backend"]])
 
 
+@pytest.mark.parametrize("row", measured("measured-two-gpus.csv"), ids=lambda row: "-".join(list(row.values())[:5]))
+def test_each_of_two_gpus_against_measured(row: dict[str, str], tmp_path: Path) -> None:
+    sizes = {"internlm2_5-1_8b": INTERNLM2_5_1_8B, "internlm2_5-7b": INTERNLM2_5_7B}[row["model"]]
+    shape = shape_of(llama(tmp_path / "m", sizes, awq=row["model_format"] == "awq"))
+    free = round(float(row["free_gib"]) * GIB)
+    ratio = float(row["cache_max_entry_count"])
+    config = settings(row["backend"], tp=2, quant_policy=int(row["quant_policy"]), cache_max_entry_count=ratio)
+    made = plan(shape, config, Card(row["gpu"], free, free))
+    assert made.ready_bytes / GIB == pytest.approx(float(row["used_gib"]), rel=0.02)
+    assert "plan.step.tp-shared" in [step.key for step in made.steps]
+
+
 def measured_name(row: dict[str, str]) -> str:
     keys = ("model", "backend", "model_format", "quant_policy", "cache_max_entry_count", "max_batch_size")
     return "-".join(row[key] for key in keys if row[key])

@@ -1,0 +1,293 @@
+"""Two GPUs through the console: tensor parallel held against the plan, and LMDeploy's proxy over a server on each.
+
+On a machine with two GPUs, in the project's root: ``python -m pytest -c tests/gpu/pytest.ini -s
+tests/gpu/test_two_gpus.py``; some eight minutes. The PyTorch engine's rows need Ray. The figures are printed, and
+written as JSON to ``$OUT/two_gpus.json`` where OUT names a folder.
+"""
+
+import asyncio
+import importlib.util
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from backend.engines.base import ServeConfig
+from backend.machine.nvml import GpuReading, Nvml
+from backend.memory_plan.model_shape import read_shape
+from backend.memory_plan.plan import plan
+from backend.memory_plan.values import Card
+from backend.models.checkpoint import read_model, read_tensors
+from tests.gpu.models import servable
+from tests.support.console import Console
+from tests.support.gradio_calls import Visitor
+from tests.support.sparse_checkpoints import INTERNLM2_5_1_8B, INTERNLM2_5_7B
+from tests.support.waiting import wait_for
+
+GIB = 1 << 30
+READY_S = 300.0
+TOKENS = 1024  # so many that the first token's time counts for little
+AT_ONCE = 128  # requests a server
+A_KEY = 64  # requests that one key may have under way at the console
+SHAPES = {"internlm2_5-1_8b": INTERNLM2_5_1_8B, "internlm2_5-7b": INTERNLM2_5_7B}
+FIGURES: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One request's end: tokens, whether it came whole, and the error that the client read."""
+
+    tokens: int
+    whole: bool
+    error: str
+
+
+class Lab:
+    """A console, its operator, the GPUs, and checkpoints that are made once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.state = folder, folder / "state"
+        self.nvml = Nvml()
+        self.open()
+
+    def open(self) -> None:
+        self.console = Console(self.state, "--models", str(self.folder)).ready()
+        self.operator = Visitor(self.console)
+
+    def model(self, name: str, awq: bool = False) -> Path:
+        path = self.folder / f"{name}{'-awq' if awq else ''}"
+        return path if path.exists() else servable(path, SHAPES[name], awq=awq)
+
+    def gpus(self) -> list[GpuReading]:
+        return list(self.nvml.readings())
+
+    def servers(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.operator.client.get("/console/snapshot").raise_for_status().json()["servers"]
+        return found
+
+    def server(self, server_id: str) -> dict[str, Any]:
+        return next(server for server in self.servers() if server["id"] == server_id)
+
+    def key(self, server_id: str) -> str:
+        return (self.state / "keys" / f"{server_id}.key").read_text().strip()
+
+    def start(self, config: ServeConfig) -> dict[str, Any]:
+        return self.operator.ready(self.operator.start(config), READY_S)
+
+    def stop(self, server_id: str) -> None:
+        """Stop it; its memory is back when this returns."""
+        client = self.operator.client
+        if self.server(server_id)["state"] not in ("stopped", "failed"):
+            client.post(f"/console/servers/{server_id}/stop", json={}).raise_for_status()
+        wait_for("its end", lambda: self.server(server_id)["state"] in ("stopped", "failed"), 60)
+        client.post(f"/console/servers/{server_id}/forget", json={}).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    lab = Lab(tmp_path_factory.mktemp("two"))
+    try:
+        if len(lab.gpus()) < 2:
+            pytest.skip("two GPUs are needed")
+        yield lab
+    finally:
+        lab.console.close()
+        print(json.dumps(FIGURES, indent=1))
+        if out := os.environ.get("OUT"):
+            Path(out, "two_gpus.json").write_text(json.dumps(FIGURES, indent=1), encoding="utf-8")
+
+
+async def _one(
+    session: aiohttp.ClientSession, address: str, stream: bool, model: str, tokens: int, begun: list[float]
+) -> Answered:
+    body = {
+        "model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": tokens, "ignore_eos": True,
+        "stream": stream,
+    }  # fmt: skip
+    try:
+        async with session.post(f"{address}/chat/completions", json=body) as answer:
+            parts: list[bytes] = []
+            async for part in answer.content.iter_any():
+                begun += [] if parts else [time.monotonic()]
+                parts.append(part)
+            text = b"".join(parts).decode()
+    except aiohttp.ClientError as error:
+        return Answered(0, False, repr(error))
+    if not stream:
+        found = json.loads(text)
+        return Answered(found.get("usage", {}).get("completion_tokens", 0), "choices" in found, text[:200])
+    lines = [line[6:] for line in text.splitlines() if line.startswith("data: ")]
+    errors = [line for line in [*lines, text] if line.startswith("{") and "error" in json.loads(line)]
+    return Answered(len(lines), bool(lines) and lines[-1] == "[DONE]" and not errors, errors[-1] if errors else "")
+
+
+async def _all(
+    address: str,
+    key: str,
+    count: int,
+    stream: bool,
+    model: str = "m",
+    tokens: int = TOKENS,
+    begun: list[float] | None = None,
+) -> list[Answered]:
+    """So many requests at once; ``begun`` gets the moment of each one's first bytes."""
+    begun = [] if begun is None else begun
+    limit = aiohttp.TCPConnector(limit=0)
+    headers = {"authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(connector=limit, headers=headers, timeout=aiohttp.ClientTimeout(300)) as session:
+        return await asyncio.gather(*(_one(session, address, stream, model, tokens, begun) for _ in range(count)))
+
+
+def speed(address: str, key: str, count: int, model: str = "m") -> float:
+    """Tokens a second of so many requests at once, the better of two runs after a warm-up; each must come whole."""
+    asyncio.run(_all(address, key, count, False, model, 32))
+    rates = []
+    for _ in range(2):
+        began = time.perf_counter()
+        answers = asyncio.run(_all(address, key, count, False, model))
+        assert all(answer.whole for answer in answers), [answer.error for answer in answers if not answer.whole][:3]
+        rates.append(sum(answer.tokens for answer in answers) / (time.perf_counter() - began))
+    return max(rates)
+
+
+@pytest.mark.parametrize(
+    ("engine", "name", "awq", "quant_policy", "ratio"),
+    [
+        ("turbomind", "internlm2_5-7b", False, 0, 0.1),
+        ("turbomind", "internlm2_5-7b", True, 4, 0.4),
+        ("pytorch", "internlm2_5-7b", False, 0, 0.2),
+        ("pytorch", "internlm2_5-1_8b", False, 0, 0.5),
+    ],
+)
+def test_the_plan_for_tensor_parallel(
+    lab: Lab, engine: str, name: str, awq: bool, quant_policy: int, ratio: float
+) -> None:
+    if engine == "pytorch" and importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray isn't here")
+    path = lab.model(name, awq)
+    before = lab.gpus()[:2]
+    config = ServeConfig(
+        engine, str(path), gpus=tuple(gpu.id for gpu in before), tp=2, quant_policy=quant_policy,
+        cache_max_entry_count=ratio, model_name="m", model_format="awq" if awq else "auto",
+    )  # fmt: skip
+    server = lab.start(config)
+    (answer,) = asyncio.run(_all(f"{server['address']}/v1", lab.key(server["id"]), 1, False))
+    assert answer.whole, answer.error
+    after = lab.gpus()[:2]
+    card = Card(before[0].name, before[0].total_bytes or 0, before[0].free_bytes or 0)
+    planned = plan(read_shape(read_model(path), read_tensors(path)), config, card).ready_bytes
+    used = [(now.used_bytes or 0) - (then.used_bytes or 0) for now, then in zip(after, before, strict=True)]
+    FIGURES[f"{engine} tp 2 {path.name} KV {quant_policy} ratio {ratio}"] = {
+        "planned_gib": round(planned / GIB, 3), "used_gib": [round(size / GIB, 3) for size in used],
+        "free_gib": round(card.free_bytes / GIB, 3), "ready_s": round(server["ready_at"] - server["created_at"], 1),
+    }  # fmt: skip
+    lab.stop(server["id"])
+    wait_for("its memory", lambda: all((gpu.used_bytes or 0) < GIB for gpu in lab.gpus()[:2]), 60)
+    for size in used:
+        assert planned == pytest.approx(size, rel=0.02)
+
+
+def test_two_servers_behind_the_proxy(lab: Lab) -> None:
+    """Twice one server's speed nearly; a node's death under load loses nothing in silence; the proxy is found again."""
+    path = lab.model("internlm2_5-7b")
+    first, second = (lab.operator.start(node_config(path, gpu)) for gpu in lab.gpus()[:2])
+    nodes = [lab.operator.ready(node, READY_S) for node in (first, second)]
+    addresses = tuple(f"{node['address']}/v1" for node in nodes)
+    one = speed(addresses[0], lab.key(first), AT_ONCE)
+    proxies = {count: lab.start(ServeConfig("proxy", "", nodes=addresses[:count])) for count in (1, 2)}
+
+    def joined() -> bool:
+        states = [[node["state"] for node in lab.server(proxies[count]["id"])["nodes"]] for count in (1, 2)]
+        return states == [["running"], ["running", "running"]]
+
+    wait_for("all nodes", joined, 60)
+    through = {
+        count: speed(f"{proxy['address']}/v1", lab.key(proxy["id"]), AT_ONCE * count)
+        for count, proxy in proxies.items()
+    }
+    names = [model["id"] for model in lab.operator.client.get("/v1/models").raise_for_status().json()["data"]]
+    name = next(name for name in names if name.endswith(f"@{proxies[2]['port']}"))
+    beside = speed(f"{proxies[2]['address']}/v1", lab.key(proxies[2]["id"]), A_KEY)
+    console = speed(f"{lab.console.base_url}/v1", lab.console.token, A_KEY, name)
+    FIGURES["proxy"] = {
+        "one_direct": round(one),
+        "one_through": round(through[1]),
+        "two_through": round(through[2]),
+        "two_through_the_console": round(console),
+        "times_one": round(through[2] / one, 3),
+        "proxy_cost": round(1 - through[1] / one, 4),
+        "console_cost": round(1 - console / beside, 4),
+    }
+
+    two = proxies[2]
+    answers = death_under_load(lab, two, second)
+    lost = [answer for answer in answers if not answer.whole and not answer.error]
+    FIGURES["a node killed under 128"] = {
+        "whole": sum(answer.whole for answer in answers),
+        "errors": sum(bool(answer.error) for answer in answers),
+        "lost": len(lost),
+        "an_error": next((answer.error for answer in answers if answer.error), ""),
+    }
+    assert len(answers) == AT_ONCE
+    assert not lost
+    later = asyncio.run(_all(f"{two['address']}/v1", lab.key(two["id"]), 16, True))
+    assert all(answer.whole for answer in later), [answer.error for answer in later if not answer.whole]
+
+    assert lab.console.end(signal.SIGKILL) != 0
+    lab.open()
+    wait_for("the proxy found again", lambda: lab.server(two["id"])["state"] == "running", 60)
+    (found,) = asyncio.run(_all(f"{two['address']}/v1", lab.key(two["id"]), 1, True))
+    assert found.whole, found.error
+    again = lab.start(node_config(path, lab.gpus()[1], port=nodes[1]["port"]))
+    wait_for("the node is back", lambda: _states(lab, two["id"]) == ["running", "running"], 60)
+    for server in (again["id"], first, proxies[1]["id"], two["id"]):
+        lab.stop(server)
+    assert through[2] / one > 1.85
+    assert through[1] / one > 0.98
+    assert console / beside > 0.98
+
+
+def node_config(path: Path, gpu: GpuReading, port: int | None = None) -> ServeConfig:
+    return ServeConfig(
+        "turbomind", str(path), gpus=(gpu.id,), cache_max_entry_count=0.5, model_name="m", session_len=4096, port=port
+    )
+
+
+def death_under_load(lab: Lab, proxy: dict[str, Any], node: str) -> list[Answered]:
+    """128 streams through the proxy; the node is killed as a kernel kills it, once most have begun. Their ends."""
+    address, key = f"{proxy['address']}/v1", lab.key(proxy["id"])
+    processes, begun = _group(lab.server(node)["port"]), list[float]()
+    with ThreadPoolExecutor(1) as pool:
+        streams = pool.submit(lambda: asyncio.run(_all(address, key, AT_ONCE, True, begun=begun)))
+        wait_for("answers", lambda: len(begun) > AT_ONCE / 2, 60, 0.01)
+        for process in processes:
+            process.kill()
+        FIGURES["killed after"] = {"begun": len(begun), "ended": streams.done()}
+        return streams.result()
+
+
+def _nodes(lab: Lab, proxy: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = lab.server(proxy)["nodes"]
+    return found
+
+
+def _states(lab: Lab, proxy: str) -> list[str]:
+    return [str(node["state"]) for node in _nodes(lab, proxy)]
+
+
+def _group(port: int) -> list[psutil.Process]:
+    """The server that names that port, with all below it."""
+    for process in psutil.process_iter():
+        words = process.cmdline() if process.is_running() else []
+        if "api_server" in words and str(port) in words:
+            return [*process.children(recursive=True), process]
+    raise AssertionError(f"nothing serves on {port}")
