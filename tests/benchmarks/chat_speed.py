@@ -8,8 +8,6 @@ Each is a figure with its limit; the exit code is 1 where one is missed. The mac
 """
 
 import json
-import os
-import shutil
 import statistics
 import sys
 import tempfile
@@ -25,6 +23,7 @@ from openai import DefaultHttpxClient, OpenAI
 from playwright.sync_api import Page, sync_playwright
 
 from backend.engines.base import ServeConfig
+from tests.support.chromium import launch
 from tests.support.console import Console
 from tests.support.gradio_calls import Visitor
 from tests.support.scripted_server import Scripted
@@ -48,8 +47,7 @@ class browser_page:
 
     def __enter__(self) -> Page:
         self.playwright = sync_playwright().start()
-        program = os.environ.get("CHROMIUM") or shutil.which("chromium")
-        self.browser = self.playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        self.browser = launch(self.playwright)
         page = self.browser.new_page(locale="en-US", viewport={"width": 1366, "height": 850})
         page.set_default_timeout(60_000)
         page.goto(self.console.address)

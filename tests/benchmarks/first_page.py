@@ -8,8 +8,6 @@ can be clicked, until the chart is drawn. Give another checkout's folder to meas
     python -m tests.benchmarks.first_page [loads] [other checkout]
 """
 
-import os
-import shutil
 import statistics
 import sys
 import tempfile
@@ -22,6 +20,7 @@ from typing import Any
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from tests.support import console as support
+from tests.support.chromium import launch
 
 LINES = ((10_000_000, 50), (2_000_000, 150))  # bits a second, delay in ms
 DEADLINE_MS = 120_000
@@ -80,14 +79,13 @@ def one(browser: Browser, address: str, line: tuple[int, int]) -> Loads:
 
 def main(loads: int, *checkouts: Path) -> None:
     """Prints the median of so many loads of each checkout, which take turns."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     consoles: dict[Path, support.Console] = {}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         try:
             for index, checkout in enumerate(checkouts):
                 support.ROOT = checkout
                 consoles[checkout] = support.Console(Path(folder) / f"state{index}").ready()
-            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+            browser = launch(playwright)
             found: dict[tuple[Path, tuple[int, int]], list[Loads]] = defaultdict(list)
             for line in LINES:
                 for checkout in [*checkouts, *checkouts * loads]:  # the first of each warms the console up

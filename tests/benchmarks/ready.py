@@ -6,8 +6,6 @@ notes the moment at which `deploy-status` says running. Both read the same clock
     python -m tests.benchmarks.ready [starts]
 """
 
-import os
-import shutil
 import sys
 import tempfile
 import threading
@@ -17,6 +15,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.support.chromium import launch
 from tests.support.console import Console
 from tests.support.waiting import wait_for
 
@@ -72,12 +71,11 @@ def one_start(page: Page, client: httpx.Client) -> float:
 
 def main(starts: int) -> None:
     """Prints the delays of so many starts."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     with tempfile.TemporaryDirectory() as folder:
         console = Console(Path(folder) / "state").ready()
         try:
             with sync_playwright() as playwright, console.client() as client:
-                browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+                browser = launch(playwright)
                 page = browser.new_page()
                 page.goto(console.address)
                 delays = [one_start(page, client) for _ in range(starts)]

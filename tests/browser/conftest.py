@@ -1,8 +1,6 @@
 """A real console and Debian's Chromium. A module changes how its console starts by overriding ``console_arguments``."""
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
+from tests.support.chromium import launch
 from tests.support.console import Console
 
 DEADLINE_MS = 30_000
@@ -26,9 +25,8 @@ HERE = Path(__file__).parent
 def browser() -> Iterator[Browser]:
     """Chromium, once for all tests."""
     expect.set_options(timeout=DEADLINE_MS)
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = launch(playwright)
         yield browser
         browser.close()
 
