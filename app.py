@@ -108,7 +108,8 @@ def run(command_line: CommandLine) -> int:
             ),
             lambda: announce(settings, language, port, tokens, lock, load_login(services.store), opener),
         )
-        asyncio.run(server.serve(sockets=[listener]))
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(server.serve(sockets=[listener]))
     finally:
         if opener is not None:
             opener.close()
