@@ -40,12 +40,15 @@ AREA = "download"
 SPARE_BYTES = 64 * 1024 * 1024  # beside the model: folders, links, the log
 
 
+FoundAt = tuple[Source, tuple[Found, ...], Message | None]
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a person gets for what they typed: a card, or what a search found at each source."""
 
     offer: Offer | None = None
-    found: tuple[tuple[Source, tuple[Found, ...], Message | None], ...] = ()
+    found: tuple[FoundAt, ...] = ()
 
 
 class DownloadManager:
@@ -91,8 +94,7 @@ class DownloadManager:
         sources = self.sources()
         wanted = read_wanted(text, sources)
         if wanted.search:
-            found = self.offers.search(wanted.search, sources)
-            return Answer(found=tuple((source, tuple(models), problem) for source, models, problem in found))
+            return Answer(found=_once_a_kind(self.offers.search(wanted.search, sources)))
         return Answer(self.offers.look(wanted, sources))
 
     def places(self, offered: Offered) -> tuple[Place, ...]:
@@ -302,6 +304,16 @@ class DownloadManager:
         if download is None:
             raise NotFound(Message("downloads.unknown", {"id": download_id[:40]}))
         return download
+
+
+def _once_a_kind(found: Sequence[FoundAt]) -> tuple[FoundAt, ...]:
+    """A mirror finds what its hub finds: the first that answered stands for both, one that didn't where none did."""
+    chosen: dict[str, FoundAt] = {}
+    for one in found:
+        kind = one[0].kind
+        if kind not in chosen or (chosen[kind][2] is not None and one[2] is None):
+            chosen[kind] = one
+    return tuple(chosen.values())
 
 
 def _check_target(target: Path, layout: str) -> None:

@@ -99,14 +99,14 @@ class Offers:
         self._lock = threading.Lock()
         self._kept: dict[str, Offer] = {}
 
-    def search(self, text: str, sources: Sequence[Source]) -> list[tuple[Source, list[Found], Message | None]]:
+    def search(self, text: str, sources: Sequence[Source]) -> list[tuple[Source, tuple[Found, ...], Message | None]]:
         """What each hub finds, and what keeps one from answering. Raises Unavailable."""
         answer = self._ask({"search": text, "sources": [self._request(source, "") for source in sources]})
         found = []
         for source, one in zip(sources, answer["sources"], strict=True):
-            models = [
+            models = tuple(
                 Found(clean(str(item["id"])), int(item["downloads"]), bool(item["gated"])) for item in one["found"]
-            ]
+            )
             found.append((source, models, trouble_message(one["trouble"], source)))
         return found
 

@@ -12,10 +12,11 @@ import json
 import os
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from backend.downloads.children.hubs import Hub, Trouble, open_hub, token_of
 from backend.downloads.values import RemoteFile, Repository
@@ -28,16 +29,17 @@ MEASURE_BYTES = 8 << 20
 MEASURE_S = 2.0
 MOST_FOUND = 20
 LOOKERS = 8
+LONGEST_S = 30.0  # for the first answer
+MORE_S = 6.0  # for the others, after that
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
     """The answer: ``found`` (a search), or ``sources``, in the request's order, and ``read``: which of them made the
     hollow model, -1 where none could."""
     sources = request["sources"]
-    with ThreadPoolExecutor(len(sources) or 1) as pool:
-        if "search" in request:
-            return {"sources": list(pool.map(lambda source: searched(source, request["search"]), sources))}
-        answers = list(pool.map(lambda source: asked(source, request.get("revision", "")), sources))
+    if "search" in request:
+        return {"sources": of_all(sources, lambda source: searched(source, request["search"]), search_silent)}
+    answers = of_all(sources, lambda source: asked(source, request.get("revision", "")), silent)
     read = -1
     for number, (hub, repository, answer) in enumerate(answers):
         if hub is None or repository is None:
@@ -49,6 +51,33 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
         except Trouble as trouble:
             answer["trouble"] = told(trouble)
     return {"sources": [answer for _, _, answer in answers], "read": read}
+
+
+Answer = TypeVar("Answer")
+Sources = list[dict[str, Any]]
+
+
+def of_all(
+    sources: Sources, ask: Callable[[dict[str, Any]], Answer], silence: Callable[[dict[str, Any]], Answer]
+) -> list[Answer]:
+    """Every source's answer, in their order; ``silence`` for one that gives none in time. A hub that this network
+    doesn't reach must not be waited for once another has answered."""
+    pool = ThreadPoolExecutor(len(sources) or 1)
+    tasks = [pool.submit(ask, source) for source in sources]
+    wait(tasks, LONGEST_S, FIRST_COMPLETED)
+    wait(tasks, MORE_S)
+    return [task.result() if task.done() else silence(source) for task, source in zip(tasks, sources, strict=True)]
+
+
+def silent(source: dict[str, Any]) -> tuple[Hub | None, Repository | None, dict[str, Any]]:
+    """For a hub that didn't answer a look."""
+    trouble = Trouble("unreachable", address=source["endpoint"], error="timeout")
+    return None, None, {"trouble": told(trouble), "speed": None, "repository": None}
+
+
+def search_silent(source: dict[str, Any]) -> dict[str, Any]:
+    """For a hub that didn't answer a search."""
+    return {"trouble": silent(source)[2]["trouble"], "found": []}
 
 
 def searched(source: dict[str, Any], text: str) -> dict[str, Any]:
@@ -142,5 +171,6 @@ if __name__ == "__main__":
     out = os.dup(1)
     os.dup2(2, 1)
     line = json.dumps(main(json.loads(Path(sys.argv[1]).read_bytes())))
-    with suppress(BrokenPipeError):
-        os.write(out, line.encode())
+    with suppress(BrokenPipeError), os.fdopen(out, "wb") as stream:
+        stream.write(line.encode())
+    os._exit(0)  # a thread may still wait for a hub that doesn't answer
