@@ -36,7 +36,7 @@ def install() -> ModuleType:
         ("HTTP/1.1 407 Proxy Authentication Required", "NAME:PASSWORD"),
         ("  Caused by: invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
         ("error: failed to write to `.venv/x`: No space left on device (os error 28)", "df -h"),
-        ("  × No solution found when resolving dependencies:\n  lmdeploy has no wheels with a matching", "ENGINES=none"),
+        ("  × No solution found when resolving:\n  lmdeploy has no wheels with a matching", "ENGINES=none"),
         ("ERROR: No matching distribution found for lmdeploy==0.18.0", "ENGINES=none"),
         ("ERROR: Package 'x' requires a different Python: 3.9.2 not in '>=3.11'; Requires-Python", "PYTHON="),
         ("error: command 'gcc' failed: No such file or directory", "build-essential"),
