@@ -185,6 +185,7 @@ export function getModel(form, card, use) {
           " ",
           el("span", { class: "muted" }, told(source, offer)),
         ),
+        source.problem ? el("p", { class: "muted get-why" }, source.problem) : null,
         source.token_helps || source.has_token ? tokenLine(source) : null,
       );
     });
@@ -268,12 +269,11 @@ export function getModel(form, card, use) {
   }
 }
 
-/** What is said of a source: how fast it is, or why it can't give the model. @param {Source} source @param {Offer} offer */
+/** What is said of a source that can give the model. @param {Source} source @param {Offer} offer */
 export function told(source, offer) {
   const parts = [];
   if (source.model !== offer.name && source.can_give) parts.push(source.model);
-  if (source.problem) parts.push(source.problem);
-  else if (source.speed) parts.push(t("downloads.speed", { speed: size(source.speed) }));
+  if (source.speed && source.can_give) parts.push(t("downloads.speed", { speed: size(source.speed) }));
   if (source.can_give && !source.same) parts.push(t("downloads.other-files"));
   if (source.number === offer.best && offer.sources.filter(({ can_give: can }) => can).length > 1)
     parts.push(t("downloads.fastest"));
