@@ -1,4 +1,4 @@
-"""Hugging Face by its own library: what a repository holds, a range of a file, a whole file, gone on with where a line broke.
+"""Hugging Face by its own library: a repository, a range of a file, a whole file that goes on where a line broke.
 
 (``snapshot_download`` throws away what had come of a file when its process ends: its ``http_get`` is used instead.)
 """

@@ -1,4 +1,4 @@
-"""ModelScope by its own library: what a repository holds, a range of a file, a whole file, gone on with where a line broke.
+"""ModelScope by its own library: a repository, a range of a file, a whole file that goes on where a line broke.
 
 (Its own downloader gives up a file after an hour, and counts no bytes that other programs could read.)
 """
