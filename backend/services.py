@@ -1,5 +1,6 @@
 """Everything with a life of its own, made once by app.py and handed to the page."""
 
+import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from backend.chat.service import Chat
 from backend.classroom.people import People
 from backend.classroom.visitors import Visitors
 from backend.console import storage
+from backend.downloads.manager import DownloadManager
 from backend.errors import Message, NotFound
 from backend.gateway.keys import KeyRing
 from backend.gateway.service import Gateway
@@ -46,6 +48,7 @@ class Services:
     measurements: Measurements
     planner: Planner
     jobs: JobManager
+    downloads: DownloadManager
     chat: Chat
     gateway: Gateway
     started_at: float = field(default_factory=time.time)  # seconds since the epoch
@@ -73,6 +76,7 @@ class Services:
         self.sampler.close()
         self.servers.close()
         self.jobs.close()
+        self.downloads.close()
         self.finder.close()
         self.supervisor.close()
         self.nvml.close()
@@ -100,6 +104,7 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         return users_of(sampler, gpu)
 
     jobs = JobManager(settings, store, supervisor, catalog, finder.machine, gpu_users=gpu_users)
+    downloads = DownloadManager(settings, store, supervisor, catalog, environ=lambda: os.environ)
     source = LiveSource(nvml, servers.snapshot, lambda: job_processes(jobs, supervisor), address)
     sampler = Sampler(source)
     measurements = Measurements(store)
@@ -128,6 +133,7 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         measurements=measurements,
         planner=planner,
         jobs=jobs,
+        downloads=downloads,
         chat=chat,
         gateway=Gateway(servers, store, KeyRing(store, tokens), chat.pictures),
         visitors=visitors,

@@ -16,4 +16,4 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then  # Debian keeps bot
   fi
 fi
 "$python" -m venv "$folder"
-"$folder/bin/python" -m pip install --quiet uv
+"$folder/bin/python" "$(dirname "$0")/install.py" -- "$folder/bin/python" -m pip install --quiet uv

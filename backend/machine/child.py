@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from backend.console.environment import child_environment
 
 LOOK_SECONDS = 0.2
 ANSWER_LIMIT_BYTES = 16_000_000
+OFFLINE: Mapping[str, str | None] = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
 class NoAnswer(Exception):
@@ -30,20 +31,15 @@ def ask(
     deadline_s: float,
     niceness: int = 0,
     stopped: Callable[[], bool] = never,
+    environment: Mapping[str, str | None] = OFFLINE,
 ) -> str:
     """What the script prints when that Python runs it. Raises NoAnswer.
 
     The child has a session of its own, which is killed whole at the deadline or once ``stopped`` says so, and looks at
-    no GPU and no hub.
+    no GPU and, by ``environment`` (None removes a name), at no hub.
     """
     argv = [str(python), str(script), *arguments]
-    environment = {
-        **child_environment(),
-        "CUDA_VISIBLE_DEVICES": "",
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "PYTHONIOENCODING": "utf-8",
-    }
+    values = {**child_environment(), "CUDA_VISIBLE_DEVICES": "", "PYTHONIOENCODING": "utf-8", **environment}
     if niceness:
         argv = ["nice", "-n", str(niceness), *argv]
     try:
@@ -52,7 +48,7 @@ def ask(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment,
+            env={name: value for name, value in values.items() if value is not None},
             start_new_session=True,
         )
     except OSError as error:

@@ -30,6 +30,9 @@ __all__ = ["DEMO_MODEL", "HUB_ID", "Catalog", "default_roots", "hub_cache", "loo
 
 DEMO_MODEL = Path(__file__).resolve().parents[2] / "assets" / "demo_model"
 NO_MODELS = frozenset({"lost+found"})
+# Where course machines have their models, for all to link to: InternLM's camps, and what others have made of it.
+COURSE_BASES = ("/root/share", "/share")
+COURSE_FOLDERS = ("new_models", "model_repos", "pre_models", "models", "temp/model_repos", "")
 
 # A folder to read: its path, its name, and why it can't be read where that is known already.
 Found = tuple[Path, str, Message | None]
@@ -37,10 +40,15 @@ Found = tuple[Path, str, Message | None]
 Facts = tuple[object, ...]
 
 
+def own_roots(settings: Settings) -> tuple[Path, ...]:
+    """The models folders that a person fills: ``--models``, ~/models, /root/models."""
+    return tuple(dict.fromkeys((*settings.models, Path.home() / "models", Path("/root/models"))))
+
+
 def default_roots(settings: Settings) -> tuple[Path, ...]:
-    """Where models are looked for: ``--models``, ~/models, /root/models, the hubs' caches, the bundled model."""
-    own = (*settings.models, Path.home() / "models", Path("/root/models"))
-    return (*own, *hugging_face_caches(), *modelscope_caches(), DEMO_MODEL)
+    """Where models are looked for: a person's own folders, what courses share, the hubs' caches, the bundled model."""
+    shared = (Path(base) / inner for base in COURSE_BASES for inner in COURSE_FOLDERS)
+    return (*own_roots(settings), *shared, *hugging_face_caches(), *modelscope_caches(), DEMO_MODEL)
 
 
 class Catalog:
@@ -54,6 +62,10 @@ class Catalog:
         self._capabilities = known
         self._known: dict[Path, tuple[Signature, Facts, ModelInfo]] = {}
         self._lock = threading.Lock()  # of the dict alone: no disk is waited for under it
+
+    def capabilities(self) -> Capabilities:
+        """What this machine's LMDeploy says of architectures."""
+        return self._capabilities()
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Every model folder of the roots, one or two levels deep (``name`` or ``org/name``), each once, by name.
@@ -184,6 +196,10 @@ def _folders(root: Path, scope: bool) -> Iterator[Found]:
         problem, inside = _names(path)
         if problem is not None:
             yield path, name_of(entry), problem
+        elif scope and "snapshots" in inside and "--" in entry:  # ModelScope's since 1.38, as Hugging Face has it
+            snapshot = hub_snapshot(path, is_model_folder)
+            if snapshot is not None:
+                yield snapshot, entry.replace("--", "/", 1), None
         elif is_model_folder(inside):
             yield path, name_of(entry), None
         else:

@@ -59,6 +59,12 @@ def modelscope_caches() -> tuple[Path, ...]:
     return tuple(dict.fromkeys(base / inner if inner else base for base in bases for inner in below))
 
 
+def modelscope_download_cache() -> Path:
+    """The folder of ``Org/Name`` that all of ModelScope's versions look into first: what is loaded goes there."""
+    given = _variable("MODELSCOPE_CACHE")
+    return given / "models" if given else Path("~/.cache/modelscope/hub/models").expanduser()
+
+
 def modelscope_name(folder: str) -> str:
     """``Qwen2___5-7B`` → ``Qwen2.5-7B``, as ModelScope's cache has it."""
     return folder.replace(DOT, ".")

@@ -49,6 +49,7 @@ class ManyViews:
         self.services: Any = SimpleNamespace(
             servers=type("Servers", (), {**part, "snapshot": lambda _: tuple(self._servers)})(),
             jobs=type("Jobs", (), {**part, "snapshot": lambda _: tuple(self._jobs)})(),
+            downloads=SimpleNamespace(version=1, snapshot=lambda: ()),
             sampler=SimpleNamespace(latest=lambda: None),
             chat=SimpleNamespace(library=SimpleNamespace(revision=lambda visitor: "0")),
             store=SimpleNamespace(problem=None),

@@ -132,6 +132,25 @@ export interface Job {
   diagnosis?: { reason: string; lines: string[]; remedies: { key: string }[] } | null;
 }
 
+export type DownloadState = "queued" | "running" | "paused" | "succeeded" | "failed" | "cancelled" | "interrupted";
+
+/** A model on its way (backend/downloads/download.py); sizes in bytes, `speed` in bytes a second. */
+export interface Download {
+  id: string;
+  name: string;
+  state: DownloadState;
+  /** The hub, as a person knows it. */
+  source: string;
+  path: string;
+  total_bytes: number;
+  done_bytes: number;
+  wish: string;
+  problem: string | null;
+  position: number;
+  speed: number | null;
+  remaining_s: number | null;
+}
+
 /** What every page polls (ui/web/snapshot.py). */
 export interface Snapshot {
   version: string;
@@ -139,6 +158,8 @@ export interface Snapshot {
   language: string;
   servers: Server[];
   jobs: Job[];
+  /** The operator alone has these. */
+  downloads?: Download[];
   header: HeaderFigures;
   notices: string[];
 }

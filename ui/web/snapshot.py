@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from backend.downloads.download import DownloadView
+from backend.quantization.job import JobView
 from backend.services import Services
 from ui.i18n import Language, say
 from ui.page.header import header_view
@@ -43,8 +45,9 @@ class Snapshots:
         self._parts: dict[tuple[str, Role, Language], dict[str, tuple[Any, bytes]]] = {}
 
     def get(self, role: Role, language: Language) -> Snapshot:
-        """``version``, ``role``, ``language``, ``servers`` and ``jobs`` in their order, ``header``, ``notices``; in the
-        operator's header also how many of the class are here, and how many answers are under way."""
+        """``version``, ``role``, ``language``, ``servers``, ``jobs`` and ``downloads`` in their order, ``header``,
+        ``notices``; in the operator's header also how many of the class are here, and how many answers are under way.
+        """
         header = header_view(self._services)
         if role is Role.OPERATOR:
             header |= {
@@ -64,6 +67,7 @@ class Snapshots:
             "language": encode(language),
             "servers": self._list("servers", servers, role, language),
             "jobs": self._list("jobs", self._services.jobs.snapshot(), role, language),
+            "downloads": self._list("downloads", self._downloads(role), role, language),
             "header": encode(header),
             "notices": encode(notices),
         }
@@ -78,19 +82,30 @@ class Snapshots:
         before = self._parts.get((kind, role, language), {})
         now: dict[str, tuple[Any, bytes]] = {}
         for view in views:
-            key = view.job.id if kind == "jobs" else view.id
+            key = _id_of(view)
             kept = before.get(key)
             same = kept is not None and kept[0] == view
             now[key] = kept if kept is not None and same else (view, encode(view_json(view, role, language)))
         self._parts[kind, role, language] = now
         return b"[" + b",".join(text for _, text in now.values()) + b"]"
 
+    def _downloads(self, role: Role) -> Iterable[Any]:
+        """The operator's alone: a class gets none."""
+        return self._services.downloads.snapshot() if role is Role.OPERATOR else ()
+
     def _version(self, header: Any, notices: list[str], role: Role, language: Language) -> str:
         """Taken before the views are read: a change in between only makes the next poll fetch once more."""
         services = self._services
         views = [services.servers.version, services.jobs.version]
+        views += [services.downloads.version] if role is Role.OPERATOR else []
         parts = [*views, role.value, language, services.started_at, header, notices]
         return hashlib.sha256(encode(parts)).hexdigest()[:16]
+
+
+def _id_of(view: Any) -> str:
+    if isinstance(view, DownloadView):
+        return view.download.id
+    return str(view.job.id if isinstance(view, JobView) else view.id)
 
 
 class Pace:

@@ -1,4 +1,4 @@
-"""Pure: a server or job of the backend → JSON for the snapshot, with what the visitor may know."""
+"""Pure: a server, job or download of the backend → JSON for the snapshot, with what the visitor may know."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from backend.downloads.download import DownloadView
 from backend.engines.remedies import restarts
 from backend.errors import Message
 from backend.servers.server import ServerView
@@ -23,9 +24,10 @@ CLASS_FIELDS = frozenset(
 
 
 def view_json(view: Any, role: Role, language: Language) -> dict[str, Any]:
-    """A server or job as JSON; a class gets CLASS_FIELDS alone.
+    """A server, job or download as JSON; a class gets CLASS_FIELDS alone.
 
-    A job's own fields stand beside those of its view, ``name`` is its title, ``stage`` its progress's.
+    A job's or download's own fields stand beside those of its view, a job's ``name`` is its title, ``stage`` its
+    progress's.
     A Message becomes its sentence, a path its text, an enum its value. ``stage`` keeps its key, ``stage_text`` is the
     text. A server's ``engine`` stands beside its ``config``, whose API key is left out.
     """
@@ -35,6 +37,10 @@ def view_json(view: Any, role: Role, language: Language) -> dict[str, Any]:
     if isinstance(value.get("job"), dict):
         value = {**value.pop("job"), **value}
         value |= {"name": view.job.title, "stage": f"quantize.stage.{value['progress']['stage']}"}
+    if isinstance(view, DownloadView):
+        download = value.pop("download")
+        download.pop("stage")
+        value = {**download, **value, "source": view.download.source.name}
     config = value.get("config")
     if isinstance(config, dict):
         config.pop("api_key", None)

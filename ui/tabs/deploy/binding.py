@@ -64,6 +64,18 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
         handlers.node_choices, outputs=[tab.nodes, tab.node_lines], api_name="deploy_node_choices", **quick
     )
     tab.refresh.click(handlers.refresh_models, outputs=tab.model, api_name="deploy_refresh", **quick)
+    tab.download.click(
+        fn=None, js=hear("deploy", "getModel"), inputs=[*inputs, tab.plan.card], api_visibility="private"
+    )
+    # The script names the model that was loaded, "" to look again alone.
+    tab.bridge.got(
+        handlers.got_model,
+        js=hear("deploy", "gotModel"),
+        inputs=tab.model,
+        outputs=tab.model,
+        api_name="deploy_got_model",
+        **quick,
+    )
     tab.recheck.click(
         handlers.recheck, outputs=[tab.gpus, tab.environment, tab.environments], api_name="deploy_recheck"
     )

@@ -17,6 +17,8 @@ import { change, onSnapshot, refresh } from "../../page/snapshot.js";
 import { t } from "../../page/texts.js";
 import { serverCard } from "./server_card.js";
 import { storagePanel } from "../../page/storage_panel.js";
+import { getModel } from "./get_model.js";
+import { downloadRows } from "./get_model_rows.js";
 import { keysPanel } from "./keys.js";
 import { canStop, isAlive, isExternal } from "./server_facts.js";
 import { serverStatus } from "./server_status.js";
@@ -174,7 +176,21 @@ async function stopChosen() {
   if (server && (await mayStop(server.id, server.name))) bridge.tell("stop");
 }
 
+// ------------------------------------------------------------------------------------- models from elsewhere
+
+let folder = "";
+
+/** A model came, or is here already: it is listed, and chosen unless "". @param {string} path */
+function got(path) {
+  folder = path;
+  bridge.tell("got");
+}
+
 export const events = {
+  /** "Get a model" was pressed. @param {...unknown} values the form, and the card that the plan is for */
+  getModel: (...values) => void getModel(values.slice(0, -1), values.at(-1), got),
+  /** The handler's input: the model to choose. */
+  gotModel: () => [folder],
   /** The form changed: its memory plan and its command follow. */
   changed,
   /** Another model, or an engine that may need none: its facts follow. */
@@ -234,6 +250,10 @@ export const parts = {
   keys(element) {
     const panel = keysPanel(element);
     servers.listen(() => panel.show(servers.items.filter(isExternal)));
+  },
+
+  downloads(element) {
+    downloadRows(element, got);
   },
 
   storage: storagePanel,

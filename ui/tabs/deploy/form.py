@@ -18,7 +18,7 @@ from ui.tabs.deploy.values import CONTROLS, DEFAULTS
 
 # What stands around or beside controls, and goes with them.
 AROUND = {
-    "deploy-refresh": frozenset({"model"}),
+    **{f"deploy-{name}": frozenset({"model"}) for name in ("refresh", "download", "downloads")},
     "deploy-first-settings": frozenset({"quant_policy", "model_format", "cache_max_entry_count"}),
     "deploy-plan-inverse": frozenset({"cache_max_entry_count"}),
     "deploy-model-details": frozenset({"model"}),
@@ -51,6 +51,8 @@ class DeployTab:
     nodes: gr.Dropdown
 
     refresh: gr.Button
+    download: gr.Button
+    downloads: gr.HTML
     details: gr.HTML
     paste: PasteBox
     more_message: gr.HTML
@@ -108,6 +110,10 @@ def _model(parts: dict[str, Any], first: str) -> None:
             parts["refresh"] = gr.Button(
                 L("deploy.refresh"), size="sm", scale=1, min_width=90, interactive=True, elem_id="deploy-refresh"
             )
+            parts["download"] = gr.Button(
+                L("downloads.get"), size="sm", scale=1, min_width=110, interactive=True, elem_id="deploy-download"
+            )
+        parts["downloads"] = part("deploy", "downloads")
         parts["details"] = gr.HTML(elem_id="deploy-model-details", padding=True)
         parts["choice"] = gr.HTML(elem_id="deploy-choice", padding=True)
         parts["engine"] = gr.Dropdown(
@@ -201,7 +207,7 @@ def _servers(parts: dict[str, Any], first: str) -> None:
     # and of the engine.
     parts["bridge"] = bridge(
         "deploy", "edit", "stop", "chat", "remedy", "begin", "quantize", "look_again", "plan", "preview", "describe",
-        "engine", "nodes",
+        "engine", "nodes", "got",
         options={"hiding": {name: hiding(name) for name in ENGINES}, "first": first, "controls": list(CONTROLS)},
     )  # fmt: skip
 

@@ -88,6 +88,12 @@ class Handlers:
         require_operator(request)
         return gr.update(choices=choices.model_choices(self.services.catalog.models(), language_of(request)))
 
+    def got_model(self, request: gr.Request, folder: object) -> Any:
+        """Look at the model folders again: a model has been loaded. ``folder`` is chosen, "" leaves the choice."""
+        require_operator(request)
+        update = self.refresh_models(request)
+        return update | {"value": str(folder)} if folder else update
+
     # The form changes
 
     def fit_choices(self, request: gr.Request, engine: object, environment: object) -> Updates:

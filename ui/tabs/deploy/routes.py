@@ -12,6 +12,7 @@ from backend.services import Services
 from ui.ssh import load_login
 from ui.tabs.deploy.api_page import api_routes
 from ui.tabs.deploy.code_lines import code_lines
+from ui.tabs.deploy.get_model import download_routes
 from ui.tabs.deploy.keys import key_routes
 from ui.web.report import server_report
 from ui.web.routes import json_route
@@ -20,7 +21,7 @@ from ui.web.visitor import require_operator
 
 def routes(services: Services) -> Sequence[BaseRoute]:
     """``POST servers/{id}/stop``, ``restart`` {remedy}, ``forget``; ``GET servers/{id}/code``, ``report``; the API
-    page; keys."""
+    page; keys; downloads."""
     servers = services.servers
 
     def restart(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -60,6 +61,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         _route("report", report, "GET"),
         *api_routes(services),
         *key_routes(services),
+        *download_routes(services),
     ]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from backend.errors import InvalidInput
 from backend.machine.flags import Capabilities
+from backend.models import catalog
 from backend.models.catalog import Catalog, looks_like_path
 from backend.models.hubs import (
     hub_cache,
@@ -16,6 +17,7 @@ from backend.models.hubs import (
     modelscope_name,
     repository_name,
 )
+from tests.conftest import make_settings
 from tests.support.tiny_models import fake_model
 
 VARIABLES = (
@@ -165,3 +167,25 @@ def test_another_lmdeploy_is_asked_anew(tmp_path: Path) -> None:
     assert not catalog.models()[0].takes_images
     known = Capabilities(vision=(("NewVisionForCausalLM", ()),))
     assert catalog.models()[0].takes_images
+
+
+def test_modelscopes_newest_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since 1.38 it is laid out as Hugging Face's: the dots of the name stay, a branch is the snapshot."""
+    monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path))
+    folder = fake_model(tmp_path / "models" / "Qwen--Qwen2.5--0.5B" / "snapshots" / "master")
+    models = Catalog(modelscope_caches()).models()
+    assert [(model.name, model.path) for model in models] == [("Qwen/Qwen2.5--0.5B", folder)]
+
+
+def test_course_folders_are_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """InternLM's camps share models three levels below /root/share; links to them from ~/models are the same model."""
+    monkeypatch.setattr(catalog, "COURSE_BASES", (str(tmp_path / "share"),))
+    shared = fake_model(tmp_path / "share" / "new_models" / "Shanghai_AI_Laboratory" / "internlm2_5-1_8b-chat")
+    other = fake_model(tmp_path / "share" / "model_repos" / "internlm-chat-7b")
+    (tmp_path / "models").mkdir()
+    link = tmp_path / "models" / "mine"
+    link.symlink_to(shared)
+    roots = catalog.default_roots(make_settings(tmp_path / "state", models=(tmp_path / "models",)))
+    own = [model for model in Catalog(roots[:-1]).models() if str(model.path).startswith(str(tmp_path))]
+    assert [model.path for model in own] == [other, link]
+    assert tmp_path / "models" in catalog.own_roots(make_settings(tmp_path / "state", models=(tmp_path / "models",)))
