@@ -49,6 +49,12 @@ def remedies(message: Message, case: Case) -> tuple[Remedy, ...]:
     return ()
 
 
+def _sane(params: "Params", config: ServeConfig) -> tuple[Remedy, ...]:
+    """Numbers that went wrong: another dtype than the one that was chosen, then a KV cache that isn't quantized."""
+    dtype = "float16" if config.dtype == "auto" else "auto"
+    return (Remedy("remedy.dtype", {"dtype": dtype}), Remedy("remedy.kv-off", {"quant_policy": 0}))
+
+
 def restarts(reason: Message | None, config: ServeConfig, demo: ModelInfo | None = None) -> tuple[Remedy, ...]:
     """With which other settings a server that ended for that reason could be started again."""
     if reason is None:
@@ -253,6 +259,8 @@ _FLOAT16 = _again("remedy.dtype", dtype="float16")
 _AUTO_FORMAT = _again("remedy.format", model_format="auto")
 
 _AFTER_DEATH: Mapping[str, Restart] = {
+    "servers.first.nonsense": _sane,
+} | {
     f"engines.died.{name}": found
     for name, found in {
         "trust": _TRUST_AGAIN,

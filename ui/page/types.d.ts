@@ -83,6 +83,13 @@ export interface Server {
   stop_signal?: string;
   /** With what it could be started again, as its buttons say it. */
   remedies?: string[];
+  /** What came of the first question; null until it is asked. */
+  first?: {
+    state: "asking" | "fine" | "strange" | "failed";
+    text: string;
+    seconds: number;
+    problem: string | null;
+  } | null;
   /** Behind a proxy. */
   nodes?: ProxyNode[];
 }

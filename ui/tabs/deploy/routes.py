@@ -29,7 +29,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         if number is None:
             return {"id": servers.restart(server_id)}
         view = servers.get(server_id)
-        offered = restarts(view.reason, view.config)
+        offered = restarts(view.trouble, view.config)
         if not isinstance(number, int) or number not in range(len(offered)):
             raise InvalidInput(Message("common.bad_request"))
         return {"id": servers.restart(server_id, offered[number].settings)}

@@ -124,8 +124,11 @@ export function serverCard({ id }, { bridge, servers, isOperator }) {
   }
 
   /** Why it ended, and the log's lines behind that. @param {Server} server */
-  function reason({ reason: text, reason_lines: lines = [] }) {
+  function reason(server) {
+    const { reason: text, reason_lines: lines = [], first } = server;
+    const problem = isAlive(server) ? first?.problem : null;
     return [
+      problem ? el("p", { class: "deploy-reason", dataset: { first: first?.state } }, problem) : null,
       text ? el("p", { class: "deploy-reason" }, text) : null,
       lines.length ? el("pre", { class: "code deploy-reason-lines", tabindex: "0" }, lines.join("\n")) : null,
     ];
@@ -148,7 +151,7 @@ export function serverCard({ id }, { bridge, servers, isOperator }) {
       time.textContent = when(server);
       const operator = isOperator();
       const { name: named, state: is, address, model_id: model, reason: because, exit_code: exit, remedies } = server;
-      const key = JSON.stringify([named, is, address, model, because, exit, remedies, operator]);
+      const key = JSON.stringify([named, is, address, model, because, exit, remedies, operator, server.first]);
       if (key === drawn) return;
       drawn = key;
       name.textContent = server.name;
