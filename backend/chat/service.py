@@ -36,9 +36,10 @@ from backend.chat.queue import Turns
 from backend.chat.rooms import Rooms
 from backend.chat.session import Room, View
 from backend.chat.stats import Meter
-from backend.chat.thinking import template_of, template_tags
+from backend.chat.thinking import template_tags
 from backend.classroom.people import People
 from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound, Unavailable
+from backend.models.chat_template import template_of
 from backend.servers import refusal
 from backend.servers.server import ServerState, ServerView
 from backend.store import Store

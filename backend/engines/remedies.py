@@ -182,6 +182,7 @@ _BY_KEY: Mapping[str, Find] = {
         Remedy("remedy.session-len", {"session_len": params["longest"]}),
     ),
     "engines.tools-parser": _parser,
+    "engines.reasoning-parser": _parser,
     "preflight.cache-tiny": _fixed("remedy.ratio", cache_max_entry_count=0.8),
     "preflight.memory-over": lambda params, case: _less_memory(params, case.config),
     "preflight.session-cache": lambda params, case: (Remedy("remedy.session-len", {"session_len": params["tokens"]}),),

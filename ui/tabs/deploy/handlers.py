@@ -13,7 +13,7 @@ from backend.console.environment import child_environment
 from backend.engines import ENGINES
 from backend.engines.base import ServeConfig
 from backend.engines.choice import choose_environment, default_engine
-from backend.engines.parsers import missing_parser
+from backend.engines.parsers import missing_parsers, read_told
 from backend.engines.remedies import Case
 from backend.engines.runnable import first_model
 from backend.errors import ConsoleError, InvalidInput, Message, NotFound
@@ -138,9 +138,8 @@ class Handlers:
                 command = t("deploy.command.external", language)
             shown = [message for message in preview.messages if message.level == "error"] or list(preview.messages)
             shown = with_holder(shown, self.services.servers.snapshot())
-            parser = missing_parser(config, preview.model, preview.environment)
-            if parser is not None and not preview.errors:
-                shown.append(parser)
+            if not preview.errors:
+                shown += missing_parsers(config, preview.model, preview.environment, read_told(preview.model))
             if preview.environment is not None and not preview.errors:
                 label = {"label": preview.environment.label}
                 shown.append(Message("deploy.environment.chosen", label, level="info"))
