@@ -25,6 +25,7 @@ from backend.models.catalog import Catalog, default_roots
 from backend.processes.supervisor import Supervisor
 from backend.quantization.base import GpuUser
 from backend.quantization.manager import JobManager
+from backend.servers import leftovers
 from backend.servers.manager import ServerManager
 from backend.settings import Settings
 from backend.store import Store
@@ -67,6 +68,14 @@ class Services:
         jobs = [view.job for view in self.jobs.snapshot()]
         in_use = storage.in_use_of(self.supervisor.all(), jobs, self.chat.archive.pictures())
         return storage.look(self.settings.state_dir, in_use, time.time())
+
+    def runs(self) -> Mapping[int, str]:
+        """The console's servers and jobs that haven't ended: their runs' ids by their commands' pids."""
+        return {run.pid: run.id for run in self.supervisor.all() if run.pid > 0 and not run.ended}
+
+    def end_leftover(self, pid: int, start: int) -> None:
+        """End a process of an earlier server that holds a GPU's memory. Blocks; raises as leftovers.end."""
+        leftovers.end(pid, start, leftovers.find(self.nvml.readings(), self.runs()))
 
     def close(self) -> None:
         """Ends the console's own threads; servers and jobs go on."""

@@ -181,6 +181,16 @@ _BY_KEY: Mapping[str, Find] = {
     "engines.session-len-long": lambda params, case: (
         Remedy("remedy.session-len", {"session_len": params["longest"]}),
     ),
+    "engines.ray": lambda params, case: (*_other_engine(params, case), Remedy("remedy.tp", {"tp": 1})),
+    "engines.awq-dtype": _fixed("remedy.dtype", dtype="float16"),
+    "engines.template-by-name": lambda params, case: (
+        Remedy("remedy.template", {"extra": (*case.config.extra, "--chat-template", "hf")}),
+    ),
+    "engines.adapters-turbomind": lambda params, case: (
+        *_other_engine(params, case),
+        *_without_flag({"flag": "--adapters"}, case),
+    ),
+    "engines.adapters-folder": lambda params, case: _without_flag({"flag": "--adapters"}, case),
     "engines.tools-parser": _parser,
     "engines.reasoning-parser": _parser,
     "preflight.cache-tiny": _fixed("remedy.ratio", cache_max_entry_count=0.8),

@@ -18,6 +18,7 @@ import { t } from "../../page/texts.js";
 import { serverCard } from "./server_card.js";
 import { storagePanel } from "../../page/storage_panel.js";
 import { keysPanel } from "./keys.js";
+import { endLeftover } from "./leftovers.js";
 import { canStop, isAlive, isExternal } from "./server_facts.js";
 import { serverStatus } from "./server_status.js";
 
@@ -132,7 +133,11 @@ const STOP_MS = 60_000;
 let settings = {};
 
 /** @param {Remedy} remedy */
-async function applyRemedy({ settings: changes, stop, forget, start, quantize }) {
+async function applyRemedy({ settings: changes, stop, forget, start, quantize, end }) {
+  if (end) {
+    if (await endLeftover(end)) changed();
+    return;
+  }
   if (changes) {
     settings = changes;
     bridge.tell("remedy");

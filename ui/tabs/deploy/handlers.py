@@ -168,6 +168,8 @@ class Handlers:
             services.sampler.latest(),
             services.settings.state_dir,
             child_environment(),
+            services.runs(),
+            preview.environment,
         )
         messages = with_holder(preview.messages, services.servers.snapshot())
         return preflight(config, preview.model, messages, around)

@@ -19,8 +19,8 @@ from ui.web.visitor import require_operator
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
-    """``POST servers/{id}/stop``, ``restart`` {remedy}, ``forget``; ``GET servers/{id}/code``, ``report``; the API
-    page; keys."""
+    """``POST servers/{id}/stop``, ``restart`` {remedy}, ``forget``; ``GET servers/{id}/code``, ``report``;
+    ``POST leftovers/end``; the API page; keys."""
     servers = services.servers
 
     def restart(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -52,12 +52,22 @@ def routes(services: Services) -> Sequence[BaseRoute]:
     def report(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"text": server_report(services, servers.get(server_id))}
 
+    def end_leftover(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """``pid`` and ``start`` (clock ticks since boot) of a process that the list before the start named."""
+        require_operator(request)
+        pid, start = body.get("pid"), body.get("start")
+        if not isinstance(pid, int) or not isinstance(start, int) or isinstance(pid, bool) or pid < 1:
+            raise InvalidInput(Message("common.bad_request"))
+        services.end_leftover(pid, start)
+        return {}
+
     return [
         _route("stop", stop, "POST"),
         _route("restart", restart, "POST"),
         _route("forget", forget, "POST"),
         _route("code", code, "GET"),
         _route("report", report, "GET"),
+        Route("/leftovers/end", json_route(end_leftover), methods=["POST"]),
         *api_routes(services),
         *key_routes(services),
     ]

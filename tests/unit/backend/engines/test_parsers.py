@@ -10,7 +10,7 @@ from backend.models.chat_template import has_token, template_of
 from tests.support.machines import ASKED_COURSE, CONSOLE, config, model
 
 # Cut out of the models' own templates.
-QWEN25 = """# Tools ... <tool_call></tool_call> XML tags:\\n<tool_call>\\n{\\"name\\": <function-name>, \\"arguments\\": ..."""
+QWEN25 = """# Tools ... XML tags:\\n<tool_call>\\n{\\"name\\": <function-name>, \\"arguments\\": ..."""
 QWEN3 = (
     QWEN25
     + """{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}
