@@ -18,6 +18,7 @@ import { t } from "../../page/texts.js";
 import { serverCard } from "./server_card.js";
 import { storagePanel } from "../../page/storage_panel.js";
 import { keysPanel } from "./keys.js";
+import { presetFiles } from "./preset_files.js";
 import { endLeftover } from "./leftovers.js";
 import { canStop, isAlive, isExternal } from "./server_facts.js";
 import { serverStatus } from "./server_status.js";
@@ -242,6 +243,8 @@ export const parts = {
   },
 
   storage: storagePanel,
+
+  "preset-files": (element) => presetFiles(element, () => bridge.tell("presets")),
 
   log(element) {
     const root = outer(element, "deploy-log");

@@ -14,6 +14,7 @@ from ui.page.storage_panel import storage_panel
 from ui.paste.box import PasteBox, build_paste
 from ui.tabs.deploy.choices import engine_choices, first_choices
 from ui.tabs.deploy.plan import DeployPlan, build_plan
+from ui.tabs.deploy.presets import PresetControls, build_presets
 from ui.tabs.deploy.values import CONTROLS, DEFAULTS
 
 # What stands around or beside controls, and goes with them.
@@ -23,6 +24,7 @@ AROUND = {
     "deploy-plan-inverse": frozenset({"cache_max_entry_count"}),
     "deploy-model-details": frozenset({"model"}),
     "deploy-nodes-far": frozenset({"nodes"}),
+    "deploy-presets": frozenset({"model"}),
     **{f"deploy-plan-{part}": frozenset({"model"}) for part in ("card", "arithmetic", "why")},
 }
 
@@ -53,6 +55,7 @@ class DeployTab:
     refresh: gr.Button
     details: gr.HTML
     paste: PasteBox
+    presets: PresetControls
     more_message: gr.HTML
     node_lines: gr.HTML
     plan: DeployPlan
@@ -89,6 +92,7 @@ def build(services: Services) -> DeployTab:
             _model(parts, first)
             _first_settings(parts)
             _more_settings(parts)
+            parts["presets"] = build_presets()
             parts["command"] = part("deploy", "command", value="", html_template="")
         with gr.Column(scale=6, min_width=320, elem_id="deploy-run"):
             parts["plan"] = build_plan(parts.pop("choice"))
@@ -201,7 +205,7 @@ def _servers(parts: dict[str, Any], first: str) -> None:
     # and of the engine.
     parts["bridge"] = bridge(
         "deploy", "edit", "stop", "chat", "remedy", "begin", "quantize", "look_again", "plan", "preview", "describe",
-        "engine", "nodes",
+        "engine", "nodes", "presets",
         options={"hiding": {name: hiding(name) for name in ENGINES}, "first": first, "controls": list(CONTROLS)},
     )  # fmt: skip
 

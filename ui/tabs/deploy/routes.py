@@ -13,6 +13,7 @@ from ui.ssh import load_login
 from ui.tabs.deploy.api_page import api_routes
 from ui.tabs.deploy.code_lines import code_lines
 from ui.tabs.deploy.keys import key_routes
+from ui.tabs.deploy.presets import preset_routes
 from ui.web.report import server_report
 from ui.web.routes import json_route
 from ui.web.visitor import require_operator
@@ -70,6 +71,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         Route("/leftovers/end", json_route(end_leftover), methods=["POST"]),
         *api_routes(services),
         *key_routes(services),
+        *preset_routes(services),
     ]
 
 
