@@ -26,6 +26,7 @@ from backend.processes.supervisor import Supervisor
 from backend.quantization.base import GpuUser
 from backend.quantization.manager import JobManager
 from backend.servers import leftovers
+from backend.servers.keeper import Keeper
 from backend.servers.manager import ServerManager
 from backend.settings import Settings
 from backend.store import Store
@@ -49,6 +50,7 @@ class Services:
     jobs: JobManager
     chat: Chat
     gateway: Gateway
+    keeper: Keeper
     started_at: float = field(default_factory=time.time)  # seconds since the epoch
     visitors: Visitors = field(default_factory=Visitors)
 
@@ -80,6 +82,7 @@ class Services:
     def close(self) -> None:
         """Ends the console's own threads; servers and jobs go on."""
         self.sampler.close()
+        self.keeper.close()
         self.servers.close()
         self.jobs.close()
         self.finder.close()
@@ -125,6 +128,9 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         on_picture=sampler.mark_picture,
         is_here=visitors.is_here,
     )
+    gateway = Gateway(servers, store, KeyRing(store, tokens), chat.pictures)
+    keeper = Keeper(servers, lambda server_id: chat.answering(server_id) + gateway.answering(server_id))
+    keeper.start()
     return Services(
         settings=settings,
         store=store,
@@ -138,7 +144,8 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         planner=planner,
         jobs=jobs,
         chat=chat,
-        gateway=Gateway(servers, store, KeyRing(store, tokens), chat.pictures),
+        gateway=gateway,
+        keeper=keeper,
         visitors=visitors,
     )
 

@@ -70,6 +70,9 @@ class Servers(Protocol):
     def get(self, server_id: str, /) -> ServerView:
         """One of them; NotFound."""
 
+    def wake(self, server_id: str, /) -> None:
+        """Before a question: it is woken where it sleeps. May block; NotFound, Unavailable."""
+
     def endpoint(self, server_id: str, /) -> Any:
         """base_url, api_key, model_id, takes_images, context_length."""
 
@@ -474,6 +477,7 @@ class Chat:
             self.library.changed(room.visitor)
 
     def _task(self, room: Room, lane: int, server: ServerView, go_on: str) -> Task:
+        self._servers.wake(server.id)
         endpoint = self._servers.endpoint(server.id)
         begun = room.answer(lane)
 

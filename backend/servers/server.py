@@ -57,22 +57,24 @@ class FirstAnswer:
 class Life:
     """What is done for a server while nobody looks, all off by default: how often at most it is started again after a
     crash; after how many seconds without a question its memory is freed (0: never); whether it is started with the
-    console after the machine was."""
+    console after the machine was. ``problem``: why it doesn't sleep any more."""
 
     restarts: int = 0
     idle_s: float = 0.0
     comes_back: bool = False
+    problem: Message | None = None
 
 
 @dataclass(frozen=True)
 class Crash:
-    """The last crash: when (seconds since the epoch), the how manieth in a row, why, and when it is started again
-    (0 = it isn't)."""
+    """The last crash: when (seconds since the epoch), the how manieth in a row, why, when it is started again (0 = it
+    isn't), and the log lines behind it."""
 
     at: float
     count: int
     reason: Message | None = None
     again_at: float = 0.0
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class ServerView:
 
 
 PARTS: Mapping[str, type[Any]] = {"first": FirstAnswer, "life": Life, "crash": Crash}
-MESSAGES_WITHIN = {"first": "problem", "crash": "reason"}
+MESSAGES_WITHIN = {"first": "problem", "life": "problem", "crash": "reason"}
 
 
 @dataclass(frozen=True)
@@ -190,8 +192,9 @@ def _part(kind: type[Any], value: Any) -> Any:
     """A part of the view as it was stored; None, and the default of a part that is always there, for none."""
     if not isinstance(value, Mapping):
         return kind() if kind is Life else None
-    known = {f.name: value[f.name] for f in fields(kind) if f.name in value}
-    for name in MESSAGES_WITHIN.values():
+    known: dict[str, Any] = {f.name: value[f.name] for f in fields(kind) if f.name in value}
+    known.update({name: tuple(part) for name, part in known.items() if isinstance(part, list)})
+    for name in set(MESSAGES_WITHIN.values()):
         if known.get(name) is not None:
             known[name] = message_from_json(known[name])
     return kind(**known)

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from backend.engines.remedies import restarts
 from backend.errors import InvalidInput, Message
+from backend.servers.server import Life
 from backend.services import Services
 from ui.ssh import load_login
 from ui.tabs.deploy.api_page import api_routes
@@ -20,8 +21,8 @@ from ui.web.visitor import require_operator
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
-    """``POST servers/{id}/stop``, ``restart`` {remedy}, ``forget``; ``GET servers/{id}/code``, ``report``;
-    ``POST leftovers/end``; the API page; keys."""
+    """``POST servers/{id}/stop``, ``restart`` {remedy}, ``forget``, ``life``, ``wake``; ``GET servers/{id}/code``,
+    ``report``; ``POST leftovers/end``; the API page; keys; presets."""
     servers = services.servers
 
     def restart(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -53,6 +54,19 @@ def routes(services: Services) -> Sequence[BaseRoute]:
     def report(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"text": server_report(services, servers.get(server_id))}
 
+    def life(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """``restarts`` (a whole number), ``idle_minutes`` (a number; 0 = never), ``comes_back``."""
+        restarts, minutes, comes_back = body.get("restarts"), body.get("idle_minutes"), body.get("comes_back")
+        sound = isinstance(restarts, int) and isinstance(minutes, int | float) and isinstance(comes_back, bool)
+        if not sound or isinstance(restarts, bool) or isinstance(minutes, bool):
+            raise InvalidInput(Message("life.not-numbers", {"restarts": str(restarts), "minutes": str(minutes)}))
+        services.keeper.set_life(server_id, Life(int(restarts or 0), float(minutes or 0) * 60, bool(comes_back)))
+        return {}
+
+    def wake(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        servers.wake(server_id)
+        return {}
+
     def end_leftover(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """``pid`` and ``start`` (clock ticks since boot) of a process that the list before the start named."""
         require_operator(request)
@@ -66,6 +80,8 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         _route("stop", stop, "POST"),
         _route("restart", restart, "POST"),
         _route("forget", forget, "POST"),
+        _route("life", life, "POST"),
+        _route("wake", wake, "POST"),
         _route("code", code, "GET"),
         _route("report", report, "GET"),
         Route("/leftovers/end", json_route(end_leftover), methods=["POST"]),

@@ -34,7 +34,7 @@ def test_else_the_model_stays_and_that_is_said() -> None:
 
 
 def test_what_the_dropdown_says() -> None:
-    labels = dict((value, label) for label, value in preset_choices([PRESET, *SHIPPED], "en"))
+    labels = {value: label for label, value in preset_choices([PRESET, *SHIPPED], "en")}
     assert labels["1"] == "mine · internlm · 24 GiB"
     assert labels["shipped-7b-all"].startswith("internlm2_5-7b-chat-w4a16-4bit · ")
     assert "" in labels
