@@ -16,6 +16,7 @@ from ui.tabs.deploy.choices import engine_choices, first_choices
 from ui.tabs.deploy.plan import DeployPlan, build_plan
 from ui.tabs.deploy.presets import PresetControls, build_presets
 from ui.tabs.deploy.values import CONTROLS, DEFAULTS
+from ui.tabs.deploy.what_fits import FitsPanel, build_fits
 
 # What stands around or beside controls, and goes with them.
 AROUND = {
@@ -25,6 +26,7 @@ AROUND = {
     "deploy-model-details": frozenset({"model"}),
     "deploy-nodes-far": frozenset({"nodes"}),
     "deploy-presets": frozenset({"model"}),
+    "deploy-fits": frozenset({"model"}),
     **{f"deploy-plan-{part}": frozenset({"model"}) for part in ("card", "arithmetic", "why")},
 }
 
@@ -59,6 +61,7 @@ class DeployTab:
     more_message: gr.HTML
     node_lines: gr.HTML
     plan: DeployPlan
+    fits: FitsPanel
 
     command: gr.HTML
     message: gr.HTML
@@ -96,6 +99,7 @@ def build(services: Services) -> DeployTab:
             parts["command"] = part("deploy", "command", value="", html_template="")
         with gr.Column(scale=6, min_width=320, elem_id="deploy-run"):
             parts["plan"] = build_plan(parts.pop("choice"))
+            parts["fits"] = build_fits()
             _start(parts)
             _servers(parts, first)
     _connect(parts)
