@@ -1,4 +1,5 @@
 # make run    install what the console needs (first time: some 8 GB), then start it; arguments: make run ARGS="--port 9000"
+# make service   the console as a service of your account (systemd --user): make service ARGS="--port 9000"; ARGS=--remove
 # make test   install what the tests need too, then run everything
 # make unit   the unit tests alone, on the console's own dependencies: a minute after a clone
 # make campaign   rounds of kills, faults, attacks and bad networks, seeded: make campaign N=1000; goes on where it broke off
@@ -6,7 +7,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: run test unit campaign check install install-internlm2 install-dev lock clean
+.PHONY: run service test unit campaign check install install-internlm2 install-dev lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -23,6 +24,9 @@ SHARED := -n auto --dist loadfile
 
 run: install install-internlm2
 	@$(BIN)/python app.py $(ARGS)
+
+service: install install-internlm2
+	@$(BIN)/python -m ui.service $(ARGS)
 
 # PYTEST_ARGS runs a part, in the whole environment: make test PYTEST_ARGS="tests/unit -k plan"
 ifdef PYTEST_ARGS

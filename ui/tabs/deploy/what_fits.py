@@ -9,7 +9,7 @@ import gradio as gr
 from backend.engines import ENGINES
 from backend.engines.base import ServeConfig
 from backend.engines.remedies import GPU_ENGINES
-from backend.errors import ConsoleError, InvalidInput, Message
+from backend.errors import ConsoleError, InvalidInput, Message, Value
 from backend.memory_plan.what_fits import Candidate, Fit, NoFit, checked, what_fits
 from backend.services import Services
 from ui.i18n import L, Language, say, t
@@ -117,7 +117,7 @@ def _row(fit: Fit, people: int, length: int, language: Language) -> str:
     plan, config = fit.plan, fit.config
     held = form_values(config).values
     button = remedy_button(t("fits.take", language), {"settings": {name: held[name] for name in SETS}})
-    facts = {
+    facts: dict[str, Value] = {
         "parameters": parameters(fit.model.parameters) or "–",
         "weights": fit.weight_bits,
         "kv": fit.kv_bits,
@@ -126,7 +126,7 @@ def _row(fit: Fit, people: int, length: int, language: Language) -> str:
         "engine": config.engine,
     }
     needed = round(people * length * plan.token_bytes)
-    total = {
+    total: dict[str, Value] = {
         "weights": gib(plan.weights_bytes + plan.vision_bytes),
         "kv": gib(plan.kv_bytes),
         "other": gib(plan.context_bytes + plan.work_bytes + plan.picture_bytes),
