@@ -13,6 +13,7 @@ from ui.page.form_controls import checkbox, dropdown, text
 from ui.page.storage_panel import storage_panel
 from ui.paste.box import PasteBox, build_paste
 from ui.tabs.deploy.choices import engine_choices, first_choices
+from ui.tabs.deploy.flag_controls import FlagControls, build_flags
 from ui.tabs.deploy.plan import DeployPlan, build_plan
 from ui.tabs.deploy.presets import PresetControls, build_presets
 from ui.tabs.deploy.values import CONTROLS, DEFAULTS
@@ -26,6 +27,7 @@ AROUND = {
     "deploy-model-details": frozenset({"model"}),
     "deploy-nodes-far": frozenset({"nodes"}),
     "deploy-presets": frozenset({"model"}),
+    "deploy-flags": frozenset({"cache_max_entry_count"}),
     "deploy-fits": frozenset({"model"}),
     **{f"deploy-plan-{part}": frozenset({"model"}) for part in ("card", "arithmetic", "why")},
 }
@@ -58,6 +60,7 @@ class DeployTab:
     details: gr.HTML
     paste: PasteBox
     presets: PresetControls
+    flags: FlagControls
     more_message: gr.HTML
     node_lines: gr.HTML
     plan: DeployPlan
@@ -186,6 +189,7 @@ def _more_settings(parts: dict[str, Any]) -> None:
         parts["model_name"] = text(CONTROLS["model_name"], placeholder=L("deploy.model-name.placeholder"))
         parts["trust_remote_code"] = checkbox(CONTROLS["trust_remote_code"])
         parts["extra"] = text(CONTROLS["extra"], placeholder="--max-batch-size 64 --enable-prefix-caching")
+        parts["flags"] = build_flags()
         parts["ready_timeout"] = text("deploy-ready-timeout")
         parts["more_message"] = gr.HTML(elem_id="deploy-more-message")
         parts["environment"] = dropdown(CONTROLS["environment"], [(L("deploy.lmdeploy.auto"), "")], "")

@@ -34,6 +34,7 @@ from ui.ssh import forward_line, load_login, login_text, save_login
 from ui.tabs.deploy import choices
 from ui.tabs.deploy.choice_note import demo_model, with_holder
 from ui.tabs.deploy.double_click import Once
+from ui.tabs.deploy.flag_controls import fit_flags
 from ui.tabs.deploy.node_lines import node_lines_html
 from ui.tabs.deploy.paste import TARGET
 from ui.tabs.deploy.preflight_html import preflight_html
@@ -89,6 +90,10 @@ class Handlers:
         return gr.update(choices=choices.model_choices(self.services.catalog.models(), language_of(request)))
 
     # The form changes
+
+    def fit(self, request: gr.Request, engine: object, environment: object) -> Updates:
+        """``fit_choices``, then what follows of the controls for further flags (FlagControls.fitted)."""
+        return *self.fit_choices(request, engine, environment), *fit_flags(self.services, engine, environment)
 
     def fit_choices(self, request: gr.Request, engine: object, environment: object) -> Updates:
         """What the engine's LMDeploy lets one choose: the dropdowns of CHOSEN, in order."""
