@@ -35,6 +35,13 @@ FLAGS: Mapping[str, str] = {
     "draft": "--speculative-draft-model",
     "draft-tokens": "--speculative-num-draft-tokens",
 }
+ROWS = (
+    ("batch", "rope"),
+    ("tools", "reasoning"),
+    ("template",),
+    ("adapters",),
+    ("speculative", "draft", "draft-tokens"),
+)
 SWITCHES = frozenset({"prefix"})
 NAMED = ("tools", "reasoning", "speculative")
 SEVERAL = frozenset({"adapters"})  # they take several words
@@ -63,9 +70,9 @@ def build_flags() -> FlagControls:
     made: dict[str, Any] = {}
     with gr.Accordion(L("deploy.flags.title"), open=False, elem_id="deploy-flags"):
         hiding = gr.HTML(elem_id="deploy-flags-hiding", padding=False)
-        for row in (("prefix",), ("batch", "rope"), ("tools", "reasoning"), ("template",), ("adapters",),
-                    ("speculative", "draft", "draft-tokens")):  # fmt: skip
-            with gr.Row():
+        made["prefix"] = _control("prefix")
+        for row in ROWS:
+            with gr.Row(elem_id=f"{AREA}s-{row[0]}"):
                 for name in row:
                     made[name] = _control(name)
         message = gr.HTML(elem_id="deploy-flags-message")
@@ -136,11 +143,12 @@ def hiding_html(engine: str, serve: Sequence[Flag]) -> str:
     """The style that hides the controls of flags that this engine or version doesn't have. Gradio takes a component out
     of the page and puts it in again; see form.py."""
     gone = [
-        f"#{AREA}-{name}"
-        for name, flag in FLAGS.items()
+        name for name, flag in FLAGS.items()
         if find(serve, flag) is None or (name in PYTORCH_ALONE and engine != "pytorch")
-    ]
-    return f"<style>{', '.join(gone)} {{ display: none !important; }}</style>" if gone else ""
+    ]  # fmt: skip
+    rows = [f"#{AREA}s-{row[0]}" for row in ROWS if set(row) <= set(gone)]
+    ids = ", ".join([*(f"#{AREA}-{name}" for name in gone), *rows])
+    return f"<style>{ids} {{ display: none !important; }}</style>" if gone else ""
 
 
 def values_of(words: Sequence[str]) -> dict[str, Any]:

@@ -44,7 +44,9 @@ def build_fits() -> FitsPanel:
             people = _number("people", "20")
             length = _number("tokens", "4000")
             card = _number("card", "24 GiB")
-            look = gr.Button(L("fits.look"), size="sm", min_width=90, interactive=True, elem_id="deploy-fits-look")
+            look = gr.Button(
+                L("fits.look"), size="sm", scale=0, min_width=90, interactive=True, elem_id="deploy-fits-look"
+            )
         result = gr.HTML(elem_id="deploy-fits-result")
     return FitsPanel(people, length, card, look, result)
 
@@ -139,8 +141,8 @@ def _row(fit: Fit, people: int, length: int, language: Language) -> str:
     return (
         f'<li data-model="{escape(fit.model.name)}" data-kv="{fit.kv_bits}" data-ratio="{facts["ratio"]}">'
         f"<strong>{escape(fit.model.name)}</strong> {button}"
-        f"<p>{escape(t('fits.settings', language, facts))}</p>"
-        f'<p class="deploy-note">{escape(t("fits.sum", language, total))}</p></li>'
+        f"<div>{escape(t('fits.settings', language, facts))}</div>"
+        f'<div class="deploy-note">{escape(t("fits.sum", language, total))}</div></li>'
     )
 
 
