@@ -1,5 +1,6 @@
 # make run    install what the console needs (first time: some 8 GB), then start it; arguments: make run ARGS="--port 9000"
 # make run ENGINES=none   the console alone, in seconds, for an LMDeploy that is here already: its Python with ARGS="--lmdeploy PYTHON"
+# make service   the console as a service of your account (systemd --user): make service ARGS="--port 9000"; ARGS=--remove
 # make test   install what the tests need too, then run everything
 # make unit   the unit tests alone, on the console's own dependencies: a minute after a clone
 # make campaign   rounds of kills, faults, attacks and bad networks, seeded: make campaign N=1000; goes on where it broke off
@@ -7,7 +8,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: run test unit campaign check install install-console install-internlm2 install-dev lock clean
+.PHONY: run service test unit campaign check install install-console install-internlm2 install-dev lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -35,6 +36,9 @@ run:
 	$(error ENGINES is $(ENGINES): it can be "all" (LMDeploy and transformers, some 8 GB) or "none" (the console alone))
 endif
 	@$(BIN)/python app.py $(ARGS)
+
+service: install install-internlm2
+	@$(BIN)/python -m ui.service $(ARGS)
 
 # PYTEST_ARGS runs a part, in the whole environment: make test PYTEST_ARGS="tests/unit -k plan"
 ifdef PYTEST_ARGS

@@ -27,6 +27,8 @@ from backend.models.catalog import Catalog, default_roots
 from backend.processes.supervisor import Supervisor
 from backend.quantization.base import GpuUser
 from backend.quantization.manager import JobManager
+from backend.servers import leftovers
+from backend.servers.keeper import Keeper
 from backend.servers.manager import ServerManager
 from backend.settings import Settings
 from backend.store import Store
@@ -51,6 +53,7 @@ class Services:
     downloads: DownloadManager
     chat: Chat
     gateway: Gateway
+    keeper: Keeper
     started_at: float = field(default_factory=time.time)  # seconds since the epoch
     visitors: Visitors = field(default_factory=Visitors)
 
@@ -71,9 +74,18 @@ class Services:
         in_use = storage.in_use_of(self.supervisor.all(), jobs, self.chat.archive.pictures())
         return storage.look(self.settings.state_dir, in_use, time.time())
 
+    def runs(self) -> Mapping[int, str]:
+        """The console's servers and jobs that haven't ended: their runs' ids by their commands' pids."""
+        return {run.pid: run.id for run in self.supervisor.all() if run.pid > 0 and not run.ended}
+
+    def end_leftover(self, pid: int, start: int) -> None:
+        """End a process of an earlier server that holds a GPU's memory. Blocks; raises as leftovers.end."""
+        leftovers.end(pid, start, leftovers.find(self.nvml.readings(), self.runs()))
+
     def close(self) -> None:
         """Ends the console's own threads; servers and jobs go on."""
         self.sampler.close()
+        self.keeper.close()
         self.servers.close()
         self.jobs.close()
         self.downloads.close()
@@ -121,6 +133,9 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         on_picture=sampler.mark_picture,
         is_here=visitors.is_here,
     )
+    gateway = Gateway(servers, store, KeyRing(store, tokens), chat.pictures)
+    keeper = Keeper(servers, lambda server_id: chat.answering(server_id) + gateway.answering(server_id))
+    keeper.start()
     return Services(
         settings=settings,
         store=store,
@@ -135,7 +150,8 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         jobs=jobs,
         downloads=downloads,
         chat=chat,
-        gateway=Gateway(servers, store, KeyRing(store, tokens), chat.pictures),
+        gateway=gateway,
+        keeper=keeper,
         visitors=visitors,
     )
 

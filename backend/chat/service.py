@@ -36,9 +36,10 @@ from backend.chat.queue import Turns
 from backend.chat.rooms import Rooms
 from backend.chat.session import Room, View
 from backend.chat.stats import Meter
-from backend.chat.thinking import template_of, template_tags
+from backend.chat.thinking import template_tags
 from backend.classroom.people import People
 from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound, Unavailable
+from backend.models.chat_template import template_of
 from backend.servers import refusal
 from backend.servers.server import ServerState, ServerView
 from backend.store import Store
@@ -68,6 +69,9 @@ class Servers(Protocol):
 
     def get(self, server_id: str, /) -> ServerView:
         """One of them; NotFound."""
+
+    def wake(self, server_id: str, /) -> None:
+        """Before a question: it is woken where it sleeps. May block; NotFound, Unavailable."""
 
     def endpoint(self, server_id: str, /) -> Any:
         """base_url, api_key, model_id, takes_images, context_length."""
@@ -473,6 +477,7 @@ class Chat:
             self.library.changed(room.visitor)
 
     def _task(self, room: Room, lane: int, server: ServerView, go_on: str) -> Task:
+        self._servers.wake(server.id)
         endpoint = self._servers.endpoint(server.id)
         begun = room.answer(lane)
 

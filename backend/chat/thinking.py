@@ -5,13 +5,9 @@ only the closing comes. What begins with no known tag is an answer; tags whose n
 where the model's own chat template has them.
 """
 
-import contextlib
-import os
 import re
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 Tag = tuple[str, str]
 
@@ -30,24 +26,10 @@ TAGS: tuple[Tag, ...] = (
 )
 LONGEST = max(len(word) for tag in TAGS for word in tag)
 MOST_TAGS = 16
-TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json", "tokenizer_config.json")
-TEMPLATE_BYTES = 1024 * 1024
 
 _IN_TEMPLATE = re.compile(r"</([a-z][\w:-]{2,30})>")
 _THOUGHT_WORDS = ("think", "thought", "reason", "reflect", "analysis")
 _QUOTES = "`'\"“”‘’「『《"
-
-
-def template_of(folder: Path) -> str:
-    """The text of the files in a model's folder that may hold its chat template; "" where there is none."""
-    if not folder.is_absolute():
-        return ""
-    text = ""
-    for name in TEMPLATE_FILES:
-        with contextlib.suppress(OSError), (folder / name).open("rb") as file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                text += file.read(TEMPLATE_BYTES).decode("utf-8", "replace")
-    return text
 
 
 def template_tags(template: str) -> tuple[Tag, ...]:

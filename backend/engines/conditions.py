@@ -4,6 +4,7 @@ What the installed LMDeploy says (machine/flags.py asks it) goes before what sta
 in LMDeploy 0.18.0 that it keeps people out of.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from backend.models.checkpoint import ModelInfo
 PLAIN_FORMATS = frozenset({"auto", "hf"})  # formats of weights that aren't quantized
 # The attention kernels in _turbomind.so; any other size is ready and dies at the first request.
 TURBOMIND_HEAD_DIMS = frozenset({64, 128, 192, 256, 576})
+RAY_SINCE = (0, 8)  # LMDeploy's version
 FP8_SINCE = 9.0  # Hopper's compute capability (pytorch/check_env/cuda.py)
 NAMED_FLAGS = ("--tool-call-parser", "--reasoning-parser")
 NO_NAME = frozenset({"", "none", "None"})
@@ -31,6 +33,8 @@ def check_conditions(
         *weights_format(config, model, machine),
         *kernels(config.engine, model, environment),
         *shards(config, model),
+        *several_gpus(config, environment),
+        *awq_dtype(config, model),
     )
 
 
@@ -112,6 +116,25 @@ def shards(config: ServeConfig, model: ModelInfo) -> tuple[Message, ...]:
     if not isinstance(heads, int) or heads < 1 or config.tp < 2 or -(-heads // config.tp) * config.tp % heads == 0:
         return ()
     return (Message("engines.tp-kv-heads", {"value": config.tp, "heads": heads}, "tp"),)
+
+
+def several_gpus(config: ServeConfig, environment: Environment | None) -> tuple[Message, ...]:
+    """The PyTorch engine deals its work out with Ray (pytorch/executor/__init__.py); early versions needed none."""
+    if config.engine != "pytorch" or config.tp < 2 or environment is None or "ray" not in environment.lacking:
+        return ()
+    version = re.match(r"(\d+)\.(\d+)", environment.lmdeploy)
+    if version is None or (int(version[1]), int(version[2])) < RAY_SINCE:
+        return ()
+    params: dict[str, Value] = {"environment": environment.label, "python": str(environment.python)}
+    return (Message("engines.ray", params, "tp"),)
+
+
+def awq_dtype(config: ServeConfig, model: ModelInfo) -> tuple[Message, ...]:
+    """auto_awq's scales are float16 numbers: in bfloat16 they lose digits, in some models all sense."""
+    if model.quantization not in {"awq", "gptq"} or config.dtype != "bfloat16":
+        return ()
+    params: dict[str, Value] = {"model": model.name, "dtype": config.dtype, "quantization": model.quantization}
+    return (Message("engines.awq-dtype", params, "dtype", "warning"),)
 
 
 def flag_names(config: ServeConfig, environment: Environment | None) -> tuple[Message, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.engines import checks
+from backend.engines.adapters import check_adapters
 from backend.engines.base import ServeConfig
 from backend.engines.choice import choose_environment
 from backend.engines.conditions import check_conditions, flag_names
@@ -200,6 +201,7 @@ class LMDeployEngine(ABC):
             return (Message("engines.parser-unread", params, "environment"),)
         messages = list(check_extra(config.extra, parser, LMDEPLOY_OWNED))
         messages += flag_names(config, environment)
+        messages += check_adapters(config, model, environment)
         lacking = [flag for flag in SAFETY_FLAGS if not find(parser, flag)]
         if environment is not None and lacking:
             params = {"version": environment.lmdeploy, "flags": ", ".join(lacking)}

@@ -49,6 +49,12 @@ def remedies(message: Message, case: Case) -> tuple[Remedy, ...]:
     return ()
 
 
+def _sane(params: "Params", config: ServeConfig) -> tuple[Remedy, ...]:
+    """Numbers that went wrong: another dtype than the one that was chosen, then a KV cache that isn't quantized."""
+    dtype = "float16" if config.dtype == "auto" else "auto"
+    return (Remedy("remedy.dtype", {"dtype": dtype}), Remedy("remedy.kv-off", {"quant_policy": 0}))
+
+
 def restarts(reason: Message | None, config: ServeConfig, demo: ModelInfo | None = None) -> tuple[Remedy, ...]:
     """With which other settings a server that ended for that reason could be started again."""
     if reason is None:
@@ -175,7 +181,18 @@ _BY_KEY: Mapping[str, Find] = {
     "engines.session-len-long": lambda params, case: (
         Remedy("remedy.session-len", {"session_len": params["longest"]}),
     ),
+    "engines.ray": lambda params, case: (*_other_engine(params, case), Remedy("remedy.tp", {"tp": 1})),
+    "engines.awq-dtype": _fixed("remedy.dtype", dtype="float16"),
+    "engines.template-by-name": lambda params, case: (
+        Remedy("remedy.template", {"extra": (*case.config.extra, "--chat-template", "hf")}),
+    ),
+    "engines.adapters-turbomind": lambda params, case: (
+        *_other_engine(params, case),
+        *_without_flag({"flag": "--adapters"}, case),
+    ),
+    "engines.adapters-folder": lambda params, case: _without_flag({"flag": "--adapters"}, case),
     "engines.tools-parser": _parser,
+    "engines.reasoning-parser": _parser,
     "preflight.cache-tiny": _fixed("remedy.ratio", cache_max_entry_count=0.8),
     "preflight.memory-over": lambda params, case: _less_memory(params, case.config),
     "preflight.session-cache": lambda params, case: (Remedy("remedy.session-len", {"session_len": params["tokens"]}),),
@@ -253,6 +270,8 @@ _FLOAT16 = _again("remedy.dtype", dtype="float16")
 _AUTO_FORMAT = _again("remedy.format", model_format="auto")
 
 _AFTER_DEATH: Mapping[str, Restart] = {
+    "servers.first.nonsense": _sane,
+} | {
     f"engines.died.{name}": found
     for name, found in {
         "trust": _TRUST_AGAIN,

@@ -171,6 +171,8 @@ class Gateway:
         self, one: Listed, endpoint: Endpoint, request: dict[str, Any], ended: Callable[[int], None]
     ) -> Answer:
         try:
+            if self._servers.get(one.view.id).asleep:  # as it is now: it may have fallen asleep since it was looked up
+                await asyncio.to_thread(self._servers.wake, one.view.id)
             server = await asyncio.to_thread(self._servers.endpoint, one.view.id)
         except ConsoleError as error:
             raise Refusal(503, "model_unreachable", error.messages[0], retry_after_s=5.0) from error

@@ -203,6 +203,7 @@ def probe(candidate: Candidate) -> tuple[Environment, float] | None:
             torch=str(facts["torch"]),
             torch_cuda=str(facts["torch_cuda"]),
             turbomind_cuda=str(facts["turbomind_cuda"]),
+            lacking=tuple(str(facts.get("lacking", "")).split()),
         )
         modified = float(facts["modified"])
     except (NoAnswer, ValueError, KeyError, TypeError) as error:

@@ -29,6 +29,7 @@ class Environment:
     Versions are "" where the package is absent. ``torch_cuda`` and ``turbomind_cuda`` are the CUDA versions ("13.0",
     "12") they were built for. ``capabilities`` are empty until its command lines have been asked. ``problem`` says why
     it can't be used at all, with the remedy; whether it fits the GPUs' driver is environments.gpu_problem's answer.
+    ``lacking`` names the optional packages (ray, peft) that aren't there.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Environment:
     turbomind_cuda: str = ""
     capabilities: Capabilities = field(default=Capabilities(), repr=False)
     problem: Message | None = None
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from backend.clock import Moment
 from backend.diagnosis import Setting
@@ -23,7 +24,7 @@ from backend.servers.log_reader import diagnose, load_progress
 from backend.servers.node_watch import NodeWatch
 from backend.servers.preview import HOST, ChooseEnvironment, Models, Plan, Preview, Slot, first_port, plan
 from backend.servers.probe import Prober
-from backend.servers.server import ServerRecord, ServerState, ServerView
+from backend.servers.server import Crash, ServerRecord, ServerState, ServerView
 from backend.servers.transitions import ENDED
 from backend.servers.watcher import Diagnose, LoadProgress, Watcher
 from backend.settings import Settings
@@ -85,6 +86,7 @@ class ServerManager:
         self._slot: Slot | None = None
         self._promised: list[int] = []  # ports of starts that are under way
         self._restarting: set[str] = set()
+        self.waker: Callable[[str], None] = lambda server_id: None  # the keeper's, which wakes a server
         try:
             make_private(settings.keys_dir)
         except OSError as error:
@@ -158,8 +160,9 @@ class ServerManager:
         self._supervisor.stop(server_id, grace_s)
         self._update(server_id, lambda view: _stopping(view, self._supervisor.get(server_id)))
 
-    def restart(self, server_id: str, changes: Mapping[str, Setting] | None = None) -> str:
+    def restart(self, server_id: str, changes: Mapping[str, Setting] | None = None, crash: Crash | None = None) -> str:
         """Start an ended server again with the same settings but for ``changes`` (on the same port where it is free).
+        What was wished for its life goes on; ``crash`` is why it is started by itself, None where a person does it.
 
         It gets a new id, which is returned, and takes the old one's place in the list: the old one is forgotten, with
         its log, once the new one was started. Raises as ``start``; Conflict while it runs or for an external server.
@@ -177,6 +180,7 @@ class ServerManager:
                 if config.port is None and view.port not in self._ports_taken() and ports.is_free(HOST, view.port):
                     slot = replace(slot, port=view.port)
                 new_id = self._start(config, slot)
+            self._update(new_id, lambda new: replace(new, life=view.life, crash=crash))
             self.forget(server_id)
         finally:
             with self._lock:
@@ -209,6 +213,20 @@ class ServerManager:
     def snapshot(self) -> tuple[ServerView, ...]:
         """Every server as it is now, newest first."""
         return tuple(record.view for record in reversed(self._records.all()))
+
+    def change(self, server_id: str, change: Callable[[ServerView], ServerView]) -> ServerView:
+        """The view as ``change`` makes it, which must not wait. Raises NotFound."""
+        return self._update(server_id, change)
+
+    def key_file(self, server_id: str) -> Path | None:
+        """Where the server's key is kept; None where it takes none. Raises NotFound."""
+        return self._record(server_id).key_file
+
+    def wake(self, server_id: str) -> None:
+        """Before a question: where the server sleeps, it is woken. May block for seconds; raises NotFound, Unavailable
+        where it doesn't wake."""
+        if self.get(server_id).asleep:
+            self.waker(server_id)
 
     def endpoint(self, server_id: str) -> Endpoint:
         """What a client needs to talk to the server. Raises NotFound, or Conflict unless it runs."""

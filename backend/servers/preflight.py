@@ -10,9 +10,12 @@ from typing import Literal
 
 from backend.engines.base import ServeConfig
 from backend.engines.remedies import GPU_ENGINES
+from backend.engines.template_names import template_message
 from backend.errors import Message, Value
+from backend.machine.machine import Environment
 from backend.memory_plan.values import Plan
 from backend.models.checkpoint import ModelInfo
+from backend.servers.leftovers import Leftover
 from backend.units import GIB
 
 State = Literal["green", "yellow", "red"]
@@ -41,7 +44,8 @@ class Surroundings:
     """What isn't in the settings; None (or "") = not known. Sizes are bytes.
 
     ``others_bytes`` is what other programs hold on the chosen GPUs. ``proxies`` are the variables that name one.
-    ``tokenizer`` and ``template``: whether the model's folder has them.
+    ``tokenizer`` and ``template``: whether the model's folder has them. ``leftovers`` are processes of earlier servers
+    on the chosen GPUs, ``environment`` the one whose LMDeploy would run.
     """
 
     plan: Plan | None = None
@@ -50,6 +54,8 @@ class Surroundings:
     proxies: tuple[str, ...] = ()
     tokenizer: bool | None = None
     template: bool | None = None
+    leftovers: tuple[Leftover, ...] = ()
+    environment: Environment | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,12 @@ def _files(config: ServeConfig, model: ModelInfo | None, around: Surroundings) -
     if around.tokenizer is False:
         yield Message("preflight.no-tokenizer", {"model": model.name}, "model")
     given = any(word.split("=")[0] == "--chat-template" for word in config.extra)
-    if around.template is False and not given:
+    built_in = None
+    if config.engine in GPU_ENGINES:
+        built_in = template_message(config, model, around.environment, around.template)
+    if built_in is not None:
+        yield built_in
+    elif around.template is False and not given:
         # LMDeploy falls back to "base", and ends a vision model then (serve/core/vl_async_engine.py).
         dies = model.takes_images and config.engine in GPU_ENGINES
         yield Message("preflight.no-template", {"model": model.name}, "extra", "error" if dies else "warning")
@@ -103,8 +114,13 @@ def _memory(config: ServeConfig, around: Surroundings) -> Iterable[Message]:
     plan = around.plan
     if config.engine not in GPU_ENGINES:
         return
-    if around.others_bytes is not None and around.others_bytes >= MUCH_BYTES:
-        yield Message("preflight.others", {"gib": _gib(around.others_bytes)}, "gpus", "warning")
+    for one in around.leftovers:
+        params: dict[str, Value] = {"pid": one.pid, "start": one.start, "what": one.what, "gib": _gib(one.used_bytes)}
+        key = "preflight.leftover" if one.own else "preflight.leftover-other"
+        yield Message(key, params if one.own else {**params, "user": one.user}, "gpus", "warning")
+    rest = (around.others_bytes or 0) - sum(one.used_bytes for one in around.leftovers)
+    if rest >= MUCH_BYTES:
+        yield Message("preflight.others", {"gib": _gib(rest)}, "gpus", "warning")
     if plan is None:
         return
     sizes: dict[str, Value] = {"needed": _gib(plan.total_bytes), "free": _gib(plan.free_bytes)}
@@ -116,8 +132,8 @@ def _memory(config: ServeConfig, around: Surroundings) -> Iterable[Message]:
     elif plan.verdict == "tight":
         yield Message("preflight.memory-tight", sizes, "cache_max_entry_count", "warning")
     if plan.verdict != "over" and 0 < plan.tokens < plan.session_len:
-        params: dict[str, Value] = {"tokens": plan.tokens, "session": plan.session_len}
-        yield Message("preflight.session-cache", params, "session_len", "warning")
+        lengths: dict[str, Value] = {"tokens": plan.tokens, "session": plan.session_len}
+        yield Message("preflight.session-cache", lengths, "session_len", "warning")
 
 
 def _machine(around: Surroundings) -> Iterable[Message]:

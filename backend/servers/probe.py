@@ -64,6 +64,11 @@ class Prober:
         answer = self._fetcher.get(url, api_key, deadline_s=timeout_s, most_bytes=MODELS_BYTES)
         return _answer(answer, _json(answer.content))
 
+    def text(self, url: str, api_key: str = "", timeout_s: float = 2.0) -> str:
+        """GET with the key, for what answers with plain text; "" where it isn't a plain 200."""
+        answer = self._fetcher.get(url, api_key, deadline_s=timeout_s, most_bytes=MODELS_BYTES)
+        return answer.content.decode("utf-8", "replace") if answer.status == 200 else ""
+
     def post(self, url: str, api_key: str, body: Mapping[str, Any], timeout_s: float = 5.0) -> Answer:
         """POST a JSON object with the key."""
         answer = self._fetcher.post(url, api_key, body, deadline_s=timeout_s, most_bytes=HEALTH_BYTES)

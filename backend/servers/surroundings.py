@@ -2,14 +2,16 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from backend.engines.base import ServeConfig
 from backend.engines.remedies import GPU_ENGINES
-from backend.memory.readings import Sample
+from backend.machine.machine import Environment
+from backend.memory.readings import GpuSample, Sample
 from backend.memory_plan.values import Plan
 from backend.models.checkpoint import ModelInfo
+from backend.servers.leftovers import find
 from backend.servers.preflight import Surroundings
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json", "sentencepiece.bpe.model")
@@ -26,8 +28,11 @@ def look(
     sample: Sample | None,
     folder: Path,
     environ: Mapping[str, str],
+    runs: Mapping[int, str] | None = None,
+    environment: Environment | None = None,
 ) -> Surroundings:
-    """``folder`` is the console's own: logs are written there. ``environ`` is a person's own environment."""
+    """``folder`` is the console's own: logs are written there. ``environ`` is a person's own environment. ``runs`` are
+    the console's own that haven't ended (see leftovers.find); without them no leftovers are looked for."""
     tokenizer, template = files_of(model)
     return Surroundings(
         plan=plan,
@@ -36,6 +41,8 @@ def look(
         proxies=tuple(sorted({name for name in environ if name.lower() in PROXIES and environ[name]})),
         tokenizer=tokenizer,
         template=template,
+        leftovers=find([gpu.reading for gpu in _chosen(config, sample)], runs) if runs is not None else (),
+        environment=environment,
     )
 
 
@@ -72,8 +79,13 @@ def _free(folder: Path) -> int | None:
 
 def _others(config: ServeConfig, sample: Sample | None) -> int | None:
     """What no server or job of the console holds on the chosen GPUs, the fullest of them."""
-    if sample is None or config.engine not in GPU_ENGINES:
-        return None
-    gpus = [gpu for gpu in sample.gpus if not config.gpus or gpu.reading.id in config.gpus]
-    held = [gpu.others_bytes for gpu in (gpus if config.gpus else gpus[:1]) if gpu.others_bytes is not None]
+    held = [gpu.others_bytes for gpu in _chosen(config, sample) if gpu.others_bytes is not None]
     return max(held, default=None)
+
+
+def _chosen(config: ServeConfig, sample: Sample | None) -> Sequence[GpuSample]:
+    """The GPUs that the settings name, the first one where they name none; () for an engine without."""
+    if sample is None or config.engine not in GPU_ENGINES:
+        return ()
+    gpus = [gpu for gpu in sample.gpus if not config.gpus or gpu.reading.id in config.gpus]
+    return gpus if config.gpus else gpus[:1]

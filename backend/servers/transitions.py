@@ -59,6 +59,7 @@ def ended_view(view: ServerView, run: Run, why: Message | None, lines: Sequence[
         progress=None,
         stage="",
         nodes=(),
+        asleep=False,
     )
     if view.reason is not None:
         return replace(ended, state=ServerState.FAILED)

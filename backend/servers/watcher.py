@@ -12,6 +12,7 @@ from backend.machine.network import is_this_machine
 from backend.processes import log_file, ports, runner
 from backend.processes.supervisor import Run, Supervisor
 from backend.servers import external
+from backend.servers.first_question import FirstQuestion, is_asked
 from backend.servers.probe import Prober, served_models
 from backend.servers.server import ServerState, ServerView
 from backend.servers.transitions import ENDED, Seen, ended_view, next_view
@@ -62,6 +63,7 @@ class Watcher(Watch):
         self._began = started or Moment.now()
         self._misses = 0
         self._model_known = False
+        self._asked = False
         self._log_size = -1
         self._loading: tuple[str, float | None] = ("", None)
 
@@ -84,6 +86,9 @@ class Watcher(Watch):
             self._read_loading(view, run)
         seen = Seen(healthy, self._misses, time.time(), *self._loading)
         view = self._update(lambda view: self._next(view, seen))
+        if not self._asked and is_asked(view):
+            self._asked = True
+            FirstQuestion(view, self._update, self._api_key, self._prober).start()
         return RUNNING_POLL_S if view.state in (ServerState.RUNNING, ServerState.UNREACHABLE) else STARTING_POLL_S
 
     def _next(self, view: ServerView, seen: Seen) -> ServerView:

@@ -12,7 +12,9 @@ function texts(...files) {
 }
 
 globalThis.gradio_config = {
-  i18n_translations: { en: texts("ui/locales/common.json", ...TABS.map((tab) => `ui/tabs/${tab}/texts.json`)) },
+  i18n_translations: {
+    en: texts("ui/locales/common.json", "ui/locales/life.json", ...TABS.map((tab) => `ui/tabs/${tab}/texts.json`)),
+  },
 };
 globalThis.document = {
   baseURI: "http://localhost/",

@@ -4,7 +4,15 @@
  * another tab.
  */
 
-/** @typedef {{settings?: Record<string, unknown>, stop?: string, forget?: boolean, start?: boolean, quantize?: string}} Remedy */
+/**
+ * @typedef {object} Remedy
+ * @property {Record<string, unknown>} [settings]
+ * @property {string} [stop] a server's id
+ * @property {boolean} [forget]
+ * @property {boolean} [start]
+ * @property {string} [quantize]
+ * @property {{pid: number, start: number, what: string}} [end] a process that an earlier server left behind
+ */
 
 /**
  * Calls `apply` for each remedy that is pressed within the element, its button locked meanwhile.

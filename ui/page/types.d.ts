@@ -83,6 +83,19 @@ export interface Server {
   stop_signal?: string;
   /** With what it could be started again, as its buttons say it. */
   remedies?: string[];
+  /** What came of the first question; null until it is asked. */
+  first?: {
+    state: "asking" | "fine" | "strange" | "failed";
+    text: string;
+    seconds: number;
+    problem: string | null;
+  } | null;
+  /** What is done for it while nobody looks. */
+  life?: { restarts: number; idle_s: number; comes_back: boolean; problem: string | null };
+  /** The last crash since it is started again by itself; `again_at` 0: it isn't, or not any more. */
+  crash?: { at: number; count: number; reason: string | null; again_at: number; lines: string[] } | null;
+  /** It runs, with its memory freed. */
+  asleep?: boolean;
   /** Behind a proxy. */
   nodes?: ProxyNode[];
 }

@@ -14,6 +14,7 @@ import sys
 from typing import IO
 
 PACKAGES = ("lmdeploy", "transformers", "torch")
+OPTIONAL = ("ray", "peft")  # several GPUs and LoRA adapters of the PyTorch engine want them
 
 
 def version(name: str) -> str:
@@ -91,6 +92,7 @@ def linked_cuda(stream: IO[bytes], block: int = 1 << 22) -> str:
 if __name__ == "__main__":
     del sys.path[0]
     found: dict[str, str | float] = {name: version(name) for name in PACKAGES}
+    found["lacking"] = " ".join(name for name in OPTIONAL if not version(name))
     found["torch_cuda"] = torch_cuda()
     found["turbomind_cuda"] = turbomind_cuda()
     found["python"] = ".".join(map(str, sys.version_info[:3]))

@@ -7,9 +7,12 @@ import gradio as gr
 
 from backend.services import Services
 from ui.page.bridge import hear
+from ui.tabs.deploy.flag_controls import bind_flags
 from ui.tabs.deploy.form import DeployTab
 from ui.tabs.deploy.handlers import CHOSEN, Handlers
 from ui.tabs.deploy.plan import bind_plan
+from ui.tabs.deploy.presets import bind_presets
+from ui.tabs.deploy.what_fits import bind_fits
 
 
 def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
@@ -54,9 +57,9 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
     )
     tab.bridge.engine(fn=None, js=hear("deploy", "fit"), inputs=tab.engine, api_visibility="private")
     tab.bridge.engine(
-        handlers.fit_choices,
+        handlers.fit,
         inputs=[tab.engine, tab.environment],
-        outputs=[getattr(tab, name) for name in CHOSEN],
+        outputs=[*(getattr(tab, name) for name in CHOSEN), *tab.flags.fitted()],
         api_name="deploy_fit_choices",
         **quick,
     )
@@ -105,6 +108,9 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
     )
     # A remedy's button: the script answers with the form as it is to be.
     tab.bridge.remedy(fn=None, js=hear("deploy", "withRemedy"), inputs=inputs, outputs=inputs, api_visibility="private")
+    bind_presets(services, tab.presets, tab.bridge, inputs, handlers.read)
+    bind_fits(services, tab.fits)
+    bind_flags(tab.flags, tab.extra)
     bind_plan(services, tab.plan, tab.bridge, inputs, tab.cache_max_entry_count, handlers.read)
     _go_to(tab.bridge.chat, tabs, "chat", tab.bridge, "server")  # a card's "Chat with it": the chosen server
     _go_to(tab.bridge.quantize, tabs, "quantize", tab.model, "model")  # a plan's "Quantize it"

@@ -20,6 +20,8 @@ import { storagePanel } from "../../page/storage_panel.js";
 import { getModel } from "./get_model.js";
 import { downloadRows } from "./get_model_rows.js";
 import { keysPanel } from "./keys.js";
+import { presetFiles } from "./preset_files.js";
+import { endLeftover } from "./leftovers.js";
 import { canStop, isAlive, isExternal } from "./server_facts.js";
 import { serverStatus } from "./server_status.js";
 
@@ -134,7 +136,11 @@ const STOP_MS = 60_000;
 let settings = {};
 
 /** @param {Remedy} remedy */
-async function applyRemedy({ settings: changes, stop, forget, start, quantize }) {
+async function applyRemedy({ settings: changes, stop, forget, start, quantize, end }) {
+  if (end) {
+    if (await endLeftover(end)) changed();
+    return;
+  }
   if (changes) {
     settings = changes;
     bridge.tell("remedy");
@@ -257,6 +263,8 @@ export const parts = {
   },
 
   storage: storagePanel,
+
+  "preset-files": (element) => presetFiles(element, () => bridge.tell("presets")),
 
   log(element) {
     const root = outer(element, "deploy-log");

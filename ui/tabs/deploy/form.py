@@ -13,8 +13,11 @@ from ui.page.form_controls import checkbox, dropdown, text
 from ui.page.storage_panel import storage_panel
 from ui.paste.box import PasteBox, build_paste
 from ui.tabs.deploy.choices import engine_choices, first_choices
+from ui.tabs.deploy.flag_controls import FlagControls, build_flags
 from ui.tabs.deploy.plan import DeployPlan, build_plan
+from ui.tabs.deploy.presets import PresetControls, build_presets
 from ui.tabs.deploy.values import CONTROLS, DEFAULTS
+from ui.tabs.deploy.what_fits import FitsPanel, build_fits
 
 # What stands around or beside controls, and goes with them.
 AROUND = {
@@ -23,6 +26,9 @@ AROUND = {
     "deploy-plan-inverse": frozenset({"cache_max_entry_count"}),
     "deploy-model-details": frozenset({"model"}),
     "deploy-nodes-far": frozenset({"nodes"}),
+    "deploy-presets": frozenset({"model"}),
+    "deploy-flags": frozenset({"cache_max_entry_count"}),
+    "deploy-fits": frozenset({"model"}),
     **{f"deploy-plan-{part}": frozenset({"model"}) for part in ("card", "arithmetic", "why")},
 }
 
@@ -55,9 +61,12 @@ class DeployTab:
     downloads: gr.HTML
     details: gr.HTML
     paste: PasteBox
+    presets: PresetControls
+    flags: FlagControls
     more_message: gr.HTML
     node_lines: gr.HTML
     plan: DeployPlan
+    fits: FitsPanel
 
     command: gr.HTML
     message: gr.HTML
@@ -91,9 +100,11 @@ def build(services: Services) -> DeployTab:
             _model(parts, first)
             _first_settings(parts)
             _more_settings(parts)
+            parts["presets"] = build_presets()
             parts["command"] = part("deploy", "command", value="", html_template="")
         with gr.Column(scale=6, min_width=320, elem_id="deploy-run"):
             parts["plan"] = build_plan(parts.pop("choice"))
+            parts["fits"] = build_fits()
             _start(parts)
             _servers(parts, first)
     _connect(parts)
@@ -184,6 +195,7 @@ def _more_settings(parts: dict[str, Any]) -> None:
         parts["model_name"] = text(CONTROLS["model_name"], placeholder=L("deploy.model-name.placeholder"))
         parts["trust_remote_code"] = checkbox(CONTROLS["trust_remote_code"])
         parts["extra"] = text(CONTROLS["extra"], placeholder="--max-batch-size 64 --enable-prefix-caching")
+        parts["flags"] = build_flags()
         parts["ready_timeout"] = text("deploy-ready-timeout")
         parts["more_message"] = gr.HTML(elem_id="deploy-more-message")
         parts["environment"] = dropdown(CONTROLS["environment"], [(L("deploy.lmdeploy.auto"), "")], "")
@@ -207,7 +219,7 @@ def _servers(parts: dict[str, Any], first: str) -> None:
     # and of the engine.
     parts["bridge"] = bridge(
         "deploy", "edit", "stop", "chat", "remedy", "begin", "quantize", "look_again", "plan", "preview", "describe",
-        "engine", "nodes", "got",
+        "engine", "nodes", "got", "presets",
         options={"hiding": {name: hiding(name) for name in ENGINES}, "first": first, "controls": list(CONTROLS)},
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from backend.console.environment import child_environment
 from backend.engines import ENGINES
 from backend.engines.base import ServeConfig
 from backend.engines.choice import choose_environment, default_engine
-from backend.engines.parsers import missing_parser
+from backend.engines.parsers import missing_parsers, read_told
 from backend.engines.remedies import Case
 from backend.engines.runnable import first_model
 from backend.errors import ConsoleError, InvalidInput, Message, NotFound
@@ -34,6 +34,7 @@ from ui.ssh import forward_line, load_login, login_text, save_login
 from ui.tabs.deploy import choices
 from ui.tabs.deploy.choice_note import demo_model, with_holder
 from ui.tabs.deploy.double_click import Once
+from ui.tabs.deploy.flag_controls import fit_flags
 from ui.tabs.deploy.node_lines import node_lines_html
 from ui.tabs.deploy.paste import TARGET
 from ui.tabs.deploy.preflight_html import preflight_html
@@ -96,6 +97,10 @@ class Handlers:
 
     # The form changes
 
+    def fit(self, request: gr.Request, engine: object, environment: object) -> Updates:
+        """``fit_choices``, then what follows of the controls for further flags (FlagControls.fitted)."""
+        return *self.fit_choices(request, engine, environment), *fit_flags(self.services, engine, environment)
+
     def fit_choices(self, request: gr.Request, engine: object, environment: object) -> Updates:
         """What the engine's LMDeploy lets one choose: the dropdowns of CHOSEN, in order."""
         language = language_of(request)
@@ -144,9 +149,8 @@ class Handlers:
                 command = t("deploy.command.external", language)
             shown = [message for message in preview.messages if message.level == "error"] or list(preview.messages)
             shown = with_holder(shown, self.services.servers.snapshot())
-            parser = missing_parser(config, preview.model, preview.environment)
-            if parser is not None and not preview.errors:
-                shown.append(parser)
+            if not preview.errors:
+                shown += missing_parsers(config, preview.model, preview.environment, read_told(preview.model))
             if preview.environment is not None and not preview.errors:
                 label = {"label": preview.environment.label}
                 shown.append(Message("deploy.environment.chosen", label, level="info"))
@@ -175,6 +179,8 @@ class Handlers:
             services.sampler.latest(),
             services.settings.state_dir,
             child_environment(),
+            services.runs(),
+            preview.environment,
         )
         messages = with_holder(preview.messages, services.servers.snapshot())
         return preflight(config, preview.model, messages, around)

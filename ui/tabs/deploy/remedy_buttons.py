@@ -18,6 +18,9 @@ def buttons_for(case: Case, language: Language) -> Callable[[Message], str]:
         if message.key == "servers.port-own":
             label = t("remedy.replace", language, {"name": message.params["name"]})
             made.insert(0, remedy_button(label, {"stop": message.params["id"], "forget": True, "start": True}))
+        if message.key == "preflight.leftover":
+            one = {name: message.params[name] for name in ("pid", "start", "what")}
+            made.append(remedy_button(t("remedy.end", language), {"end": one}))
         return remedy_row(made)
 
     return buttons

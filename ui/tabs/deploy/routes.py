@@ -8,20 +8,22 @@ from starlette.routing import BaseRoute, Route
 
 from backend.engines.remedies import restarts
 from backend.errors import InvalidInput, Message
+from backend.servers.server import Life
 from backend.services import Services
 from ui.ssh import load_login
 from ui.tabs.deploy.api_page import api_routes
 from ui.tabs.deploy.code_lines import code_lines
 from ui.tabs.deploy.get_model import download_routes
 from ui.tabs.deploy.keys import key_routes
+from ui.tabs.deploy.presets import preset_routes
 from ui.web.report import server_report
 from ui.web.routes import json_route
 from ui.web.visitor import require_operator
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
-    """``POST servers/{id}/stop``, ``restart`` {remedy}, ``forget``; ``GET servers/{id}/code``, ``report``; the API
-    page; keys; downloads."""
+    """``POST servers/{id}/stop``, ``restart`` {remedy}, ``forget``, ``life``, ``wake``; ``GET servers/{id}/code``,
+    ``report``; ``POST leftovers/end``; the API page; keys; downloads; presets."""
     servers = services.servers
 
     def restart(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -30,7 +32,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         if number is None:
             return {"id": servers.restart(server_id)}
         view = servers.get(server_id)
-        offered = restarts(view.reason, view.config)
+        offered = restarts(view.trouble, view.config)
         if not isinstance(number, int) or number not in range(len(offered)):
             raise InvalidInput(Message("common.bad_request"))
         return {"id": servers.restart(server_id, offered[number].settings)}
@@ -53,15 +55,41 @@ def routes(services: Services) -> Sequence[BaseRoute]:
     def report(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"text": server_report(services, servers.get(server_id))}
 
+    def life(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """``restarts`` (a whole number), ``idle_minutes`` (a number; 0 = never), ``comes_back``."""
+        restarts, minutes, comes_back = body.get("restarts"), body.get("idle_minutes"), body.get("comes_back")
+        sound = isinstance(restarts, int) and isinstance(minutes, int | float) and isinstance(comes_back, bool)
+        if not sound or isinstance(restarts, bool) or isinstance(minutes, bool):
+            raise InvalidInput(Message("life.not-numbers", {"restarts": str(restarts), "minutes": str(minutes)}))
+        services.keeper.set_life(server_id, Life(int(restarts or 0), float(minutes or 0) * 60, bool(comes_back)))
+        return {}
+
+    def wake(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        servers.wake(server_id)
+        return {}
+
+    def end_leftover(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """``pid`` and ``start`` (clock ticks since boot) of a process that the list before the start named."""
+        require_operator(request)
+        pid, start = body.get("pid"), body.get("start")
+        if not isinstance(pid, int) or not isinstance(start, int) or isinstance(pid, bool) or pid < 1:
+            raise InvalidInput(Message("common.bad_request"))
+        services.end_leftover(pid, start)
+        return {}
+
     return [
         _route("stop", stop, "POST"),
         _route("restart", restart, "POST"),
         _route("forget", forget, "POST"),
+        _route("life", life, "POST"),
+        _route("wake", wake, "POST"),
         _route("code", code, "GET"),
         _route("report", report, "GET"),
+        Route("/leftovers/end", json_route(end_leftover), methods=["POST"]),
         *api_routes(services),
         *key_routes(services),
         *download_routes(services),
+        *preset_routes(services),
     ]
 
 

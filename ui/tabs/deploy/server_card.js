@@ -9,6 +9,7 @@ import { get, link } from "../../page/request.js";
 import { change } from "../../page/snapshot.js";
 import { t } from "../../page/texts.js";
 import { nodeTable } from "./nodes.js";
+import { lifePanel } from "./server_life.js";
 import { canStop, ending, facts, isAlive, isExternal, loadProgress, when } from "./server_facts.js";
 
 /** @import { Bridge } from "../../page/bridge.js" */
@@ -35,16 +36,19 @@ export function serverCard({ id }, { bridge, servers, isOperator }) {
   const actions = actionRow("deploy-actions");
   const problem = problemLine("deploy-problem");
   const code = el("div", { class: "deploy-code", hidden: true });
+  const life = lifePanel(id, act);
   const element = el(
     "article",
     { class: "card deploy-card", dataset: { serverId: id } },
     el("header", {}, name, state, end, el("span", { class: "spring" }), time),
     progress.element,
     why,
+    life.lines,
     actions.element,
     problem.element,
     details,
     nodes.element,
+    life.element,
     code,
   );
   let drawn = "";
@@ -112,6 +116,7 @@ export function serverCard({ id }, { bridge, servers, isOperator }) {
     return [
       chat,
       remedies,
+      life.canWake(server) ? action("wake", () => act("wake")) : null,
       canStop(server) ? action("stop", () => stop(server.name)) : null,
       alive || external ? null : action("restart", () => act("restart"), remedies.length ? "" : "primary"),
       external ? null : action("log", showLog),
@@ -124,8 +129,11 @@ export function serverCard({ id }, { bridge, servers, isOperator }) {
   }
 
   /** Why it ended, and the log's lines behind that. @param {Server} server */
-  function reason({ reason: text, reason_lines: lines = [] }) {
+  function reason(server) {
+    const { reason: text, reason_lines: lines = [], first } = server;
+    const problem = isAlive(server) ? first?.problem : null;
     return [
+      problem ? el("p", { class: "deploy-reason", dataset: { first: first?.state } }, problem) : null,
       text ? el("p", { class: "deploy-reason" }, text) : null,
       lines.length ? el("pre", { class: "code deploy-reason-lines", tabindex: "0" }, lines.join("\n")) : null,
     ];
@@ -136,6 +144,7 @@ export function serverCard({ id }, { bridge, servers, isOperator }) {
     /** @param {Server} server */
     tick(server) {
       time.textContent = when(server);
+      life.tick(server);
     },
     /** @param {Server} server */
     show(server) {
@@ -145,14 +154,30 @@ export function serverCard({ id }, { bridge, servers, isOperator }) {
       markChosen(name, isChosen);
       progress.show(server);
       nodes.show(server);
+      life.show(server, isOperator());
       time.textContent = when(server);
       const operator = isOperator();
       const { name: named, state: is, address, model_id: model, reason: because, exit_code: exit, remedies } = server;
-      const key = JSON.stringify([named, is, address, model, because, exit, remedies, operator]);
+      const key = JSON.stringify([
+        named,
+        is,
+        address,
+        model,
+        because,
+        exit,
+        remedies,
+        operator,
+        server.first,
+        server.asleep,
+      ]);
       if (key === drawn) return;
       drawn = key;
       name.textContent = server.name;
-      fill(state, badge(server.state));
+      fill(
+        state,
+        badge(server.state),
+        server.asleep ? el("span", { class: "deploy-asleep" }, t("life.asleep.short")) : null,
+      );
       fill(end, ending(server).join(", "));
       if (is === "failed" && exit !== null) end.dataset.exitCode = String(exit);
       else delete end.dataset.exitCode;

@@ -72,7 +72,21 @@ export function facts(server) {
     server.model_id ? fact("model-id", el("code", {}, server.model_id)) : null,
     fact("engine", server.engine),
     isExternal(server) || isProxy(server) ? null : fact("gpu", where),
+    isAlive(server) ? firstAnswer(server) : null,
   ];
+}
+
+/** What it said when it was asked for the first time, right after it was ready. @param {Server} server */
+function firstAnswer({ first }) {
+  if (!first || first.state === "failed") return null;
+  const params = { text: first.text, seconds: first.seconds.toFixed(1) };
+  const said = first.state === "asking" ? t("life.first.asking") : t("life.first.said", params);
+  return el(
+    "div",
+    { dataset: { fact: "first", first: first.state } },
+    el("dt", {}, t("life.first")),
+    el("dd", {}, said),
+  );
 }
 
 /** @param {string} name @param {...Children} value */

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from backend.engines.base import ServeConfig
-from backend.engines.parsers import missing_parser
+from backend.engines.parsers import Told, missing_parsers, read_told
 from backend.engines.remedies import Case, for_plan, remedies, restarts
 from backend.engines.runnable import first_model, obstacles
 from backend.errors import Message
@@ -163,12 +163,12 @@ def test_a_plans_remedies_are_settings() -> None:
 
 def test_the_parser_of_a_models_tools_is_added_once(models: dict[str, ModelInfo]) -> None:
     config = ServeConfig("turbomind", str(models["demo"].path))
-    missing = missing_parser(config, models["demo"], HERE)
-    assert missing is not None
+    told = read_told(models["demo"])
+    (missing,) = missing_parsers(config, models["demo"], HERE, told)
     (remedy,) = remedies(missing, Case(config, models["demo"], GPU))
     added = replace(config, **remedy.settings)  # type: ignore[arg-type]
     assert added.extra == ("--tool-call-parser", "qwen2d5")
     assert check_extra(added.extra, snapshot().serve, {}) == ()
-    assert missing_parser(added, models["demo"], HERE) is None
-    assert missing_parser(replace(config, engine="transformers"), models["demo"], HERE) is None
-    assert missing_parser(config, models["own"], HERE) is None
+    assert missing_parsers(added, models["demo"], HERE, told) == ()
+    assert missing_parsers(replace(config, engine="transformers"), models["demo"], HERE, told) == ()
+    assert missing_parsers(config, models["own"], HERE, Told()) == ()

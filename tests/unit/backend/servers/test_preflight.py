@@ -10,11 +10,13 @@ import pytest
 from backend.engines import ENGINES
 from backend.engines.remedies import Case, remedies
 from backend.errors import Message
+from backend.machine.machine import Environment
 from backend.memory_plan.values import Plan
 from backend.models.checkpoint import ModelInfo, read_model
+from backend.servers.leftovers import Leftover
 from backend.servers.preflight import SUBJECTS, Row, Surroundings, preflight, to_mend
 from backend.servers.surroundings import files_of, look
-from tests.support.machines import SERVER, config, model
+from tests.support.machines import CONSOLE, SERVER, config, model
 from tests.support.tiny_models import fake_model
 from ui.tabs.deploy.preflight_html import preflight_html
 
@@ -23,9 +25,17 @@ PLAN = Plan("turbomind", 24 * GIB, 4 * GIB, 0, GIB, 15 * GIB, GIB, 0, 100_000, 1
 FINE = Surroundings(PLAN, 100 * GIB, 0, (), True, True)
 
 
-def rows(settings: Any = None, chosen: ModelInfo | None = None, around: Surroundings = FINE) -> dict[str, Row]:
+LEFTOVER = Leftover(4711, 99, "lmdeploy serve qwen", 3 * GIB, True, "me")
+
+
+def rows(
+    settings: Any = None,
+    chosen: ModelInfo | None = None,
+    around: Surroundings = FINE,
+    environment: Environment = CONSOLE,
+) -> dict[str, Row]:
     settings, chosen = settings or config(), chosen or model()
-    messages = ENGINES[settings.engine].check(settings, chosen, SERVER)
+    messages = ENGINES[settings.engine].check(settings, chosen, replace(SERVER, environments=(environment,)))
     return {row.subject: row for row in preflight(settings, chosen, messages, around)}
 
 
@@ -60,6 +70,16 @@ def test_all_is_well() -> None:
         ("flags", "red", {"extra": ("--tool-call-parser", "nosuch")}, {}, {}),
         ("flags", "yellow", {}, {}, {"template": False}),
         ("flags", "red", {}, {"takes_images": True}, {"template": False}),
+        ("gpus", "yellow", {}, {}, {"leftovers": (LEFTOVER,)}),
+        ("gpus", "yellow", {}, {}, {"leftovers": (replace(LEFTOVER, own=False, user="li"),)}),
+        ("gpus", "red", {"engine": "pytorch", "tp": 2, "gpus": ("0", "1")}, {}, {"lacking": ("ray",)}),
+        ("gpus", "green", {"engine": "turbomind", "tp": 2, "gpus": ("0", "1")}, {}, {"lacking": ("ray",)}),
+        ("format", "yellow", {"dtype": "bfloat16"}, {"quantization": "awq", "group_size": 128}, {}),
+        ("flags", "yellow", {}, {"path": Path("/m/Vicuna-like/qwen")}, {"environment": CONSOLE}),
+        ("flags", "green", {}, {"path": Path("/m/vicuna-7b")}, {"environment": CONSOLE, "template": False}),
+        ("engine", "red", {"extra": ("--adapters", "/none")}, {}, {}),
+        ("flags", "red", {"engine": "pytorch", "extra": ("--adapters", "/none")}, {}, {}),
+        ("engine", "red", {"engine": "pytorch", "extra": ("--adapters", "org/lora")}, {}, {"lacking": ("peft",)}),
         ("disk", "yellow", {}, {}, {"free_disk_bytes": GIB}),
         ("proxy", "green", {}, {}, {"proxies": ("http_proxy",)}),
     ],
@@ -67,9 +87,11 @@ def test_all_is_well() -> None:
 def test_each_danger_has_its_row(
     subject: str, state: str, settings: dict[str, Any], chosen: dict[str, Any], around: dict[str, Any]
 ) -> None:
-    found = rows(config(**settings), model(**chosen), replace(FINE, **around))
+    around = dict(around)
+    environment = replace(CONSOLE, lacking=around.pop("lacking", ()))
+    found = rows(config(**settings), model(**chosen), replace(FINE, **around), environment)
     assert found[subject].state == state
-    assert found[subject].messages
+    assert found[subject].messages or state == "green"
     for language in ("en", "zh"):
         html = preflight_html(tuple(found.values()), language, lambda message: "")
         assert "{" not in html
