@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 from backend.errors import InvalidInput, Message
@@ -17,10 +18,11 @@ Key = tuple[str, float, str, str, bool]
 
 
 class TokenCounter:
-    """Counts, and remembers. Safe to call from any thread."""
+    """Counts, and remembers. Safe to call from any thread: what the page counts, a start at that moment waits for."""
 
     def __init__(self) -> None:
         self._known: dict[Key, int] = {}
+        self._under_way: dict[Key, Future[int]] = {}
         self._lock = threading.Lock()
 
     def known(self, model: ModelInfo, text: KeptText, environment: Environment, trust: bool) -> int | None:
@@ -34,19 +36,35 @@ class TokenCounter:
         Raises InvalidInput where the tokenizer can't be loaded, with its own words.
         """
         key = _key(model, text, environment, trust)
-        count = self.known(model, text, environment, trust)
-        if count is not None:
-            return count
-        arguments = [str(model.path), str(text.file), *(["--trust-remote-code"] if trust else [])]
+        with self._lock:
+            if key in self._known:
+                return self._known[key]
+            running = self._under_way.get(key)
+            mine = self._under_way.setdefault(key, Future())
+        if running is not None:
+            return running.result()
         try:
-            answer = ask(environment.python, CHILD, *arguments, deadline_s=DEADLINE_S).strip()
-            tokens = int(json.loads(answer.splitlines()[-1])["tokens"])
-        except (NoAnswer, ValueError, IndexError, KeyError, TypeError) as error:
-            params = {"model": model.name, "error": str(error)}
-            raise InvalidInput(Message("quantize.text.no-tokens", params, "model")) from error
+            tokens = _ask(model, text, environment, trust)
+        except BaseException as error:
+            with self._lock:
+                del self._under_way[key]
+            mine.set_exception(error)
+            raise
         with self._lock:
             self._known[key] = tokens
+            del self._under_way[key]
+        mine.set_result(tokens)
         return tokens
+
+
+def _ask(model: ModelInfo, text: KeptText, environment: Environment, trust: bool) -> int:
+    arguments = [str(model.path), str(text.file), *(["--trust-remote-code"] if trust else [])]
+    try:
+        answer = ask(environment.python, CHILD, *arguments, deadline_s=DEADLINE_S).strip()
+        return int(json.loads(answer.splitlines()[-1])["tokens"])
+    except (NoAnswer, ValueError, IndexError, KeyError, TypeError) as error:
+        params = {"model": model.name, "error": str(error)}
+        raise InvalidInput(Message("quantize.text.no-tokens", params, "model")) from error
 
 
 def _key(model: ModelInfo, text: KeptText, environment: Environment, trust: bool) -> Key:

@@ -161,6 +161,7 @@ def test_three_models_through_a_queue_and_a_killed_console(
     page.locator("#quantize-trust-remote-code input").check()
     expect(message(page, "quantize.info.environment-internlm2")).to_be_visible()
     choose(page, "#quantize-dataset", "own")
+    expect(page.locator("#quantize-text-info")).to_contain_text(re.compile(r"\d,?\d+ tokens"), timeout=STEP_MS)
     internlm2 = start(page)
     card(page, internlm2).locator("[data-action=up]").click()
     expect(page.locator("#quantize-jobs [data-job-id]").nth(1)).to_have_attribute("data-job-id", internlm2)
