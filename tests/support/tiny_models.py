@@ -4,12 +4,14 @@ Every size that is quantized is a multiple of 128, so that `lmdeploy lite auto_a
 them. The weights are random: the answers are gibberish, but tokens, pictures, streams and files are real.
 """
 
+import hashlib
 import json
 import os
 import struct
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +29,24 @@ def make_model(kind: str, folder: Path) -> Path:
     """
     if (folder / "config.json").exists():
         return folder
-    child = subprocess.run(
-        [sys.executable, __file__, kind, str(folder)],
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-    if child.returncode != 0:
-        raise RuntimeError(f"no {kind} model:\n{child.stderr}")
-    return folder
+    from tests.support.shelf import made_once  # not at the top: as a script this file knows no package
+
+    depends = hashlib.sha256(Path(__file__).read_bytes() + version("transformers").encode()).hexdigest()[:12]
+
+    def make(half: Path) -> None:
+        child = subprocess.run(
+            [sys.executable, __file__, kind, str(half)],
+            env={**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        if child.returncode != 0:
+            raise RuntimeError(f"no {kind} model:\n{child.stderr}")
+
+    return made_once(f"{kind}-{depends}", make, folder)
 
 
 def fake_model(
