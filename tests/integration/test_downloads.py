@@ -36,12 +36,13 @@ HUGGING_FACE, MODELSCOPE = 0, 1
 class Downloads:
     """A console's downloads without its page. ``close`` leaves the processes running, as the end of a console does."""
 
-    def __init__(self, settings: Settings, hub: LocalHub) -> None:
+    def __init__(self, settings: Settings, hub: LocalHub, address: str = "") -> None:
         self.settings = settings
         self.store = Store(settings.state_dir)
         self.supervisor = Supervisor(settings, self.store)
         self.catalog = Catalog(default_roots(settings))
-        environ = {"HF_ENDPOINT": hub.address, "MODELSCOPE_ENDPOINT": hub.address}
+        address = address or hub.address
+        environ = {"HF_ENDPOINT": address, "MODELSCOPE_ENDPOINT": address}
         self.manager = DownloadManager(settings, self.store, self.supervisor, self.catalog, environ=lambda: environ)
 
     def offer(self, name: str = NAME) -> Offer:
@@ -404,3 +405,26 @@ def test_the_console_asks_no_hub(world: World) -> None:
     assert environment["HF_HUB_OFFLINE"] is None
     plan = online.fetch_command(Path("/plan.json"))
     assert json.dumps(plan.preview())
+
+
+@pytest.mark.parametrize("number", [HUGGING_FACE, MODELSCOPE])
+def test_through_a_proxy(
+    number: int, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    """A hub that only the proxy of the person's environment reaches; this machine's own addresses go past it."""
+    hub, downloads = world()
+    downloads.close()
+    # The hub takes absolute addresses: it is its own proxy.
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, hub.address)
+    again = Downloads(downloads.settings, hub, "http://hub.example")
+    try:
+        offer = again.offer()
+        assert offer.offered[number].problem is None
+        done = again.wait(again.manager.start(offer.id, number, str(tmp_path / "models")), DownloadState.SUCCEEDED)
+        same_files(Path(done.path), model)
+        assert {line.split()[1].partition("/resolve")[0][:19] for line in hub.asked if "://" in line} == {
+            "http://hub.example/"
+        }
+    finally:
+        again.close()

@@ -141,6 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json({"success": True, "data": {"models": found, "total_count": len(found)}})
         if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", path):
             return self._json(self._model(match[1])) if match[1] in self.hub.repositories else self._error(404)
+        if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", path):
+            return self._json(self._tree(match[1])) if match[1] in self.hub.repositories else self._error(404)
         if match := re.fullmatch(r"/api/v1/models/([^/]+/[^/]+)(/repo/files|/repo)?", path):
             return self._modelscope(match[1], match[2] or "", query)
         if match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
@@ -158,7 +160,11 @@ class _Handler(BaseHTTPRequestHandler):
         for path in files_of(folder):
             file = folder / path
             size = file.stat().st_size
-            one: dict[str, Any] = {"rfilename": path, "size": size, "blobId": git_sha1(file)}
+            one: dict[str, Any] = {
+                "rfilename": path,
+                "size": size,
+                "blobId": git_sha1(file) if size < LARGE_BYTES else "0" * 40,
+            }
             if size >= LARGE_BYTES:
                 one["lfs"] = {"sha256": sha256(file), "size": size, "pointerSize": 130}
             siblings.append(one)
@@ -168,6 +174,16 @@ class _Handler(BaseHTTPRequestHandler):
             "private": False, "tags": ["license:apache-2.0"], "downloads": 42, "likes": 1,
             "cardData": {"license": "apache-2.0"},
         }  # fmt: skip
+
+    def _tree(self, name: str) -> list[dict[str, Any]]:
+        """The files once more, as Hugging Face's library asks for them before it loads them."""
+        entries = []
+        for one in self._model(name)["siblings"]:
+            entry = {"type": "file", "path": one["rfilename"], "size": one["size"], "oid": one["blobId"]}
+            if lfs := one.get("lfs"):
+                entry["lfs"] = {"oid": lfs["sha256"], "size": lfs["size"], "pointerSize": lfs["pointerSize"]}
+            entries.append(entry)
+        return entries
 
     def _modelscope(self, name: str, what: str, query: dict[str, list[str]]) -> None:
         folder = self.hub.repositories.get(name)

@@ -162,6 +162,7 @@ export interface Download {
   position: number;
   speed: number | null;
   remaining_s: number | null;
+  run_id: string;
 }
 
 /** What every page polls (ui/web/snapshot.py). */

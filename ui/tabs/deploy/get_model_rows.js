@@ -5,6 +5,7 @@ import { actionRow, badge, cardList, problemLine } from "../../page/cards.js";
 import { el, outer } from "../../page/dom.js";
 import { duration, size } from "../../page/format.js";
 import { progressBar } from "../../page/progress_bar.js";
+import { link } from "../../page/request.js";
 import { change, onSnapshot } from "../../page/snapshot.js";
 import { t } from "../../page/texts.js";
 
@@ -45,6 +46,7 @@ function row(first, got) {
   const state = el("span");
   const said = el("span", { class: "muted" });
   const bar = progressBar(t("downloads.progress", { model: first.name }));
+  const log = el("a", { class: "muted", hidden: true }, t("common.log.name"));
   const why = el("p", { class: "deploy-problem", hidden: true });
   const actions = actionRow("get-acts");
   const problem = problemLine("deploy-problem");
@@ -56,6 +58,7 @@ function row(first, got) {
     bar.element,
     said,
     why,
+    log,
     problem.element,
   );
   let drawn = "";
@@ -91,6 +94,9 @@ function row(first, got) {
       said.textContent = progressText(download);
       why.hidden = !download.problem;
       why.textContent = download.problem ?? "";
+      // Why it failed stands in its log.
+      log.hidden = download.state !== "failed";
+      log.href = link(`log/${encodeURIComponent(download.run_id)}/file`);
       const key = `${download.state} ${download.position} ${download.wish}`;
       if (key === drawn) return;
       drawn = key;

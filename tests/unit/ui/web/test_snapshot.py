@@ -3,14 +3,18 @@
 import json
 import math
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
+from backend.downloads.download import DownloadView
+from backend.errors import Message
 from backend.servers.server import ServerState
 from backend.services import Services
 from tests.support.many_views import ManyViews
+from tests.unit.backend.downloads.test_outcome import DOWNLOAD
 from tests.unit.ui.web.test_routes import asking
 from ui.web.routes import SharedRoutes
 from ui.web.snapshot import BUSY_MS, CALM_MS, MOST_MS, Pace, Snapshots
@@ -32,6 +36,20 @@ def test_a_change_is_in_the_next_snapshot_and_the_rest_is_as_it_was() -> None:
             assert shown["version"] == made.version == snapshots.get(role, "en").version
         many.touch(number)
     assert snapshots.get(Role.OPERATOR, "zh").version != snapshots.get(Role.OPERATOR, "en").version
+
+
+def test_downloads_are_the_operators() -> None:
+    """With the hub as a person knows it, and a sentence for what failed; a class is told of none."""
+    many = ManyViews(1, 1)
+    failed = replace(DOWNLOAD, problem=Message("downloads.failed.no-space"))
+    many.services.downloads = SimpleNamespace(version=2, snapshot=lambda: (DownloadView(failed, speed=5.0),))
+    snapshots = Snapshots(many.services)
+    shown = json.loads(snapshots.get(Role.OPERATOR, "zh").body)["downloads"]
+    assert [(one["id"], one["source"], one["speed"], "stage" in one) for one in shown] == [
+        ("1", "hf.example", 5.0, False)
+    ]
+    assert "磁盘空间" in shown[0]["problem"]
+    assert json.loads(snapshots.get(Role.CLASS, "en").body)["downloads"] == []
 
 
 def test_one_odd_name_takes_the_snapshot_from_nobody() -> None:

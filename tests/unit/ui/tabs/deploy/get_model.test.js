@@ -21,6 +21,7 @@ const DOWNLOAD = {
   position: 0,
   speed: 30 * 2 ** 20,
   remaining_s: 105,
+  run_id: "r",
 };
 const SOURCE = {
   number: 0,
