@@ -98,6 +98,10 @@ class Offers:
         self._known = known
         self._lock = threading.Lock()
         self._kept: dict[str, Offer] = {}
+        for left in folder.glob("look-*"):  # by a console that was killed while it asked
+            shutil.rmtree(left, ignore_errors=True)
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
 
     def search(self, text: str, sources: Sequence[Source]) -> list[tuple[Source, tuple[Found, ...], Message | None]]:
         """What each hub finds, and what keeps one from answering. Raises Unavailable."""

@@ -77,7 +77,8 @@ def same_model(model: ModelInfo, repository: str, files: Sequence[RemoteFile], w
     config = next((file for file in files if file.path == "config.json"), None)
     if not wanted or config is None or model.problem is not None:
         return False
-    if _plain(model.name) != _plain(repository):
+    names = {_plain(model.name), _plain(os.path.realpath(model.path))}  # a link may be called anything
+    if _plain(repository) not in names:
         return False
     try:
         for file in wanted:

@@ -42,7 +42,7 @@ class ModelScope:
             if entry.get("Type") != "tree" and entry.get("Path")
         )
         about = about if isinstance(about, dict) else {}
-        gated = bool(about.get("ProtectedMode") == 1 or about.get("ApprovalMode"))
+        gated = about.get("ProtectedMode") == 1  # 2 is off
         return Repository(name, revision or "master", files, str(about.get("License") or ""), gated)
 
     def read(self, repository: str, revision: str, path: str, start: int, count: int) -> Iterator[bytes]:

@@ -194,7 +194,8 @@ function got(path) {
 
 export const events = {
   /** "Get a model" was pressed. @param {...unknown} values the form, and the card that the plan is for */
-  getModel: (...values) => void getModel(values.slice(0, -1), values.at(-1), got),
+  getModel: (...values) =>
+    void getModel(values.slice(0, -1), values.at(-1), values[told.controls.indexOf("model")], got),
   /** The handler's input: the model to choose. */
   gotModel: () => [folder],
   /** The form changed: its memory plan and its command follow. */

@@ -23,20 +23,24 @@ import { t } from "../../page/texts.js";
  * @typedef {{offer?: Offer, found?: Found[]}} Answer
  */
 
+const HUB_ID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
+
 /**
  * Opens the dialog.
  *
  * @param {unknown[]} form the Deploy form's values, for the plan
  * @param {unknown} card the card that the plan is for
+ * @param {unknown} model what the form's model field holds: the id of one that isn't here is looked at next
  * @param {(folder: string) => void} use chooses a model that is here already
  */
-export function getModel(form, card, use) {
+export function getModel(form, card, model, use) {
   const typed = el("input", {
     type: "text",
     id: "deploy-get-text",
     autocomplete: "off",
     spellcheck: "false",
     placeholder: "Qwen/Qwen2.5-0.5B-Instruct",
+    value: HUB_ID.test(String(model)) ? String(model) : "",
   });
   const look = el("button", { class: "button primary", type: "submit", id: "deploy-get-look" }, t("downloads.look"));
   const state = el("p", { class: "muted", role: "status", hidden: true });

@@ -86,6 +86,8 @@ def test_what_is_here_already(tmp_path: Path) -> None:
     models = {model.name: model for model in Catalog([tmp_path / "models", share.parent.parent]).models()}
     linked = models["Tiny-1.5B"]
     assert places.same_model(linked, "Org/Tiny-1.5B", files, WEIGHTS)
+    (tmp_path / "models" / "mine").symlink_to(share)
+    assert places.same_model(read_model(tmp_path / "models" / "mine"), "Org/Tiny-1.5B", files, WEIGHTS)
     assert not places.same_model(linked, "Org/Tiny-3B", files, WEIGHTS)
     assert not places.same_model(linked, "Org/Tiny-1.5B", files, frozenset())
     (share / "config.json").write_text((share / "config.json").read_text() + " ", encoding="utf-8")
