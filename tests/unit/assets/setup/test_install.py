@@ -74,7 +74,12 @@ def test_on_a_terminal_the_bars_are_seen_and_it_can_be_broken_off(tmp_path: Path
     )
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, FILE, "--", sys.executable, "-c", code, pids], stdout=theirs, stderr=theirs, stdin=theirs
+        [sys.executable, FILE, "--", sys.executable, "-c", code, pids],
+        stdout=theirs,
+        stderr=theirs,
+        stdin=theirs,
+        # Whoever runs the tests in the background has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )
     os.close(theirs)
     written = b""
