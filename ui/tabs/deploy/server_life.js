@@ -56,6 +56,7 @@ export function lifePanel(id, act) {
   const save = el("button", { class: "button small", type: "submit" }, t("life.save"));
   const form = el("form", {}, restarts.row, idle.row, backRow, el("p", { class: "deploy-note" }, t("life.note")), save);
   const fold = el("details", { class: "deploy-life" }, el("summary", {}, t("life.title")), form);
+  form.noValidate = true; // the console says what is wrong, in the page's language
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     save.disabled = true;
