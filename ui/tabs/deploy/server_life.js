@@ -33,7 +33,7 @@ export function lifeLines({ asleep, crash, life, state, reason }) {
 
 /** Which wishes its form shows. @param {Server} server */
 export const wishes = (server) => ({
-  any: !isExternal(server),
+  kept: !isExternal(server),
   sleep: SLEEPS.includes(server.engine),
 });
 
@@ -86,8 +86,8 @@ export function lifePanel(id, act) {
     },
     /** @param {Server} server @param {boolean} operator */
     show(server, operator) {
-      const { any, sleep } = wishes(server);
-      fold.hidden = !any || !operator || !server.life;
+      const { kept, sleep } = wishes(server);
+      fold.hidden = !kept || !operator || !server.life;
       lines.hidden = !server.life;
       engine = server.engine;
       idle.row.hidden = !sleep || isProxy(server);
