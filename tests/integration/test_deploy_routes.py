@@ -492,3 +492,48 @@ def test_an_external_server_is_forgotten_with_its_key(services: Services, server
     assert client.post("/forget", json={}).status_code == 200
     assert services.servers.snapshot() == ()
     assert not (services.settings.keys_dir / f"{server_id}.key").exists()
+
+
+# ------------------------------------------------------------------------------------- presets, life, leftovers
+
+
+def test_presets_go_out_and_come_in(services: Services) -> None:
+    with (
+        served(console(services)) as address,
+        httpx.Client(base_url=f"{address}/console", trust_env=False, timeout=30) as client,
+    ):
+        good = {"name": "n", "settings": {"engine": "pytorch", "quant_policy": 8}}
+        file = {"format": "lmdeploy-console-presets", "version": 1, "presets": [good]}
+        assert client.post("/presets/import", json={"text": json.dumps(file)}).json() == {"names": ["n"]}
+        exported = client.get("/presets")
+        assert "attachment" in exported.headers["content-disposition"]
+        assert exported.json()["presets"][0]["settings"] == good["settings"]
+        for body in ({"text": "{"}, {"text": 7}, {}):
+            assert client.post("/presets/import", json=body).status_code == 400
+
+
+def test_what_cannot_be_wished_or_ended(services: Services, client: httpx.Client) -> None:
+    for body in (
+        {},
+        {"restarts": "3", "idle_minutes": 0, "comes_back": False},
+        {"restarts": 3, "idle_minutes": 0, "comes_back": 1},
+        {"restarts": 3, "idle_minutes": 0, "comes_back": True},  # it is another's server
+    ):
+        assert client.post("/life", json=body).status_code == 400
+    leftovers = client.base_url.join("../../leftovers/end")
+    for body in ({}, {"pid": "1", "start": 1}, {"pid": True, "start": 1}, {"pid": -1, "start": 1}):
+        assert client.post(leftovers, json=body).status_code == 400
+    assert client.post(leftovers, json={"pid": 1, "start": 1}).status_code == 404  # it holds no GPU's memory
+
+
+def test_a_class_wishes_and_ends_nothing(services: Services, server_id: str) -> None:
+    with (
+        served(console(services, Role.CLASS)) as address,
+        httpx.Client(base_url=f"{address}/console", trust_env=False, timeout=30) as client,
+    ):
+        wish = {"restarts": 1, "idle_minutes": 0, "comes_back": False}
+        assert client.post(f"/servers/{server_id}/life", json=wish).status_code == 403
+        assert client.post(f"/servers/{server_id}/wake", json={}).status_code == 403
+        assert client.post("/leftovers/end", json={"pid": 1, "start": 1}).status_code == 403
+        assert client.get("/presets").status_code == 403
+        assert client.post("/presets/import", json={"text": "{}"}).status_code == 403

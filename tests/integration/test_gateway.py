@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import aiohttp
 import httpx
@@ -21,6 +22,7 @@ from openai.types.chat import (
 )
 from PIL import Image
 
+from backend.errors import Message, Unavailable
 from backend.gateway.keys import Limits
 from backend.gateway.service import _still_unread
 from backend.settings import Settings
@@ -213,6 +215,30 @@ def test_limits(world: World, story: str) -> None:
 
 
 # What goes wrong in the middle
+
+
+def test_a_question_wakes_a_server_that_sleeps(world: World, story: str, child: Scripted) -> None:
+    servers = world.services.servers
+    (view,) = servers.snapshot()
+    servers.change(view.id, lambda view: replace(view, asleep=True))
+    woken: list[str] = []
+
+    def waker(server_id: str) -> None:
+        woken.append(server_id)
+        if len(woken) == 1:
+            raise Unavailable(Message("life.not-awake", {"name": view.name}))
+        servers.change(server_id, lambda view: replace(view, asleep=False))
+
+    servers.waker = waker
+    body = {"model": "fox", "messages": ASK}
+    with world.client() as client:
+        refused = client.post("/v1/chat/completions", json=body)
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) > 0
+        assert child.requests() == []
+        answer = client.post("/v1/chat/completions", json=body)
+    assert answer.json()["choices"][0]["message"]["content"] == story
+    assert woken == [view.id] * 2
 
 
 def test_a_client_that_goes_away_frees_the_server(world: World, child: Scripted, story: str) -> None:

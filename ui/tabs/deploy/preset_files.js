@@ -10,7 +10,7 @@ const MOST_BYTES = 512 * 1024; // what the console takes (backend/presets/preset
 /** @param {HTMLElement} element @param {() => void} taken called when the list of presets has changed */
 export function presetFiles(element, taken) {
   const said = el("p", { class: "deploy-note", role: "status" });
-  const input = el("input", { type: "file", accept: ".json,application/json", hidden: true });
+  const input = el("input", { type: "file", accept: ".json,application/json", class: "sr-only" });
   input.addEventListener("change", async () => {
     const [file] = input.files ?? [];
     input.value = ""; // the same file may be chosen again
@@ -20,8 +20,7 @@ export function presetFiles(element, taken) {
     said.classList.toggle("deploy-problem", !good);
     if (good) taken();
   });
-  const choose = el("button", { class: "button small", type: "button", onclick: () => input.click() });
-  choose.textContent = t("deploy.preset.import");
+  const choose = el("label", { class: "button small" }, t("deploy.preset.import"), input);
   const save = el("a", { class: "button small", href: link("presets"), download: "presets.json" });
   save.textContent = t("deploy.preset.export");
   fill(element, el("div", { class: "deploy-preset-files" }, save, choose, input), said);

@@ -33,7 +33,7 @@ export function lifeLines({ asleep, crash, life, state, reason }) {
 
 /** Which wishes its form shows. @param {Server} server */
 export const wishes = (server) => ({
-  any: !isExternal(server),
+  kept: !isExternal(server),
   sleep: SLEEPS.includes(server.engine),
 });
 
@@ -56,6 +56,7 @@ export function lifePanel(id, act) {
   const save = el("button", { class: "button small", type: "submit" }, t("life.save"));
   const form = el("form", {}, restarts.row, idle.row, backRow, el("p", { class: "deploy-note" }, t("life.note")), save);
   const fold = el("details", { class: "deploy-life" }, el("summary", {}, t("life.title")), form);
+  form.noValidate = true; // the console says what is wrong, in the page's language
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     save.disabled = true;
@@ -85,8 +86,8 @@ export function lifePanel(id, act) {
     },
     /** @param {Server} server @param {boolean} operator */
     show(server, operator) {
-      const { any, sleep } = wishes(server);
-      fold.hidden = !any || !operator || !server.life;
+      const { kept, sleep } = wishes(server);
+      fold.hidden = !kept || !operator || !server.life;
       lines.hidden = !server.life;
       engine = server.engine;
       idle.row.hidden = !sleep || isProxy(server);
