@@ -45,11 +45,27 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Document:
+    """A file that is sent as its text. ``pages`` of ``of_pages`` were taken; both are 0 where it has none."""
+
+    name: str
+    text: str
+    pages: int = 0
+    of_pages: int = 0
+
+
+@dataclass(frozen=True)
 class Question:
     """What a person asked."""
 
     text: str
     pictures: tuple[Picture, ...] = ()
+    documents: tuple[Document, ...] = ()
+
+    @property
+    def characters(self) -> int:
+        """How long it is, with its files' texts."""
+        return len(self.text) + sum(len(document.text) for document in self.documents)
 
 
 @dataclass(frozen=True)
@@ -72,7 +88,10 @@ class Round:
 
 @dataclass(frozen=True)
 class Answer:
-    """One server's answer. ``end`` says why it ended early (length, stop, server gone); None where it is whole."""
+    """One server's answer. ``end`` says why it ended early (length, stop, server gone); None where it is whole.
+
+    ``left_out``: so many of the oldest questions weren't sent with it, since the model's context had no room for them.
+    """
 
     server_id: str
     server_name: str
@@ -83,6 +102,7 @@ class Answer:
     rounds: tuple[Round, ...] = ()
     stats: AnswerStats = field(default_factory=AnswerStats)
     end: Message | None = None
+    left_out: int = 0
 
     @property
     def cut_off(self) -> bool:
@@ -112,7 +132,7 @@ class Exchange:
     @property
     def characters(self) -> int:
         """How long it is: all that was asked, thought, called and answered."""
-        return len(self.question.text) + sum(answer.characters for answer in self.answers)
+        return self.question.characters + sum(answer.characters for answer in self.answers)
 
 
 @dataclass(frozen=True)

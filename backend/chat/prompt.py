@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from backend.chat.conversation import Answer, Conversation, Picture, Question, Sampling, split_thinking
+from backend.chat.documents import document_text
 from backend.chat.tools import schemas
 
 PictureUrl = Callable[[Picture], str]
@@ -22,19 +23,21 @@ def chat_request(
     """The request for the last question's answer in that lane, without ``stream``.
 
     An earlier question that nobody answered is left out with its answer: chat templates want turns to alternate.
-    Earlier pictures are left out where the model takes none. ``go_on``: an answer that was cut off, and the words that
-    ask for its rest; every template takes these, while one that goes on with an unfinished turn is rare.
+    Earlier pictures are left out where the model takes none, and the oldest questions where the answer says so.
+    ``go_on``: an answer that was cut off, and the words that ask for its rest; every template takes these, while one
+    that goes on with an unfinished turn is rare.
     """
     sampling = conversation.sampling
     messages: list[dict[str, Any]] = []
     if sampling.system.strip():
         messages.append({"role": "system", "content": sampling.system})
-    for exchange in conversation.exchanges[:-1]:
+    last = conversation.exchanges[-1]
+    left_out = last.answers[lane].left_out if len(last.answers) > lane else 0
+    for exchange in conversation.exchanges[left_out:-1]:
         answer = exchange.answers[min(lane, len(exchange.answers) - 1)] if exchange.answers else None
         if answer is not None and answer.text.strip():
             messages.append(question_message(exchange.question, takes_images, picture_url))
             messages.extend(answer_messages(answer))
-    last = conversation.exchanges[-1]
     messages.append(question_message(last.question, takes_images, picture_url))
     if go_on is not None:
         begun, words = go_on
@@ -58,14 +61,16 @@ def sampling_fields(sampling: Sampling) -> dict[str, Any]:
 
 
 def question_message(question: Question, takes_images: bool, picture_url: PictureUrl) -> dict[str, Any]:
-    """Pictures first, as vision models are trained; plain text where there are none."""
+    """Pictures first, as vision models are trained, then the files' texts; plain text where there are no pictures."""
+    texts = [*map(document_text, question.documents), *([question.text] if question.text else [])]
+    text = "\n\n".join(texts)
     if not question.pictures or not takes_images:
-        return {"role": "user", "content": question.text}
+        return {"role": "user", "content": text}
     parts: list[dict[str, Any]] = [
         {"type": "image_url", "image_url": {"url": picture_url(picture)}} for picture in question.pictures
     ]
-    if question.text:
-        parts.append({"type": "text", "text": question.text})
+    if text:
+        parts.append({"type": "text", "text": text})
     return {"role": "user", "content": parts}
 
 

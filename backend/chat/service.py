@@ -8,21 +8,23 @@ belongs to one event loop, the page's.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from backend.chat.answer_loop import Task, write_answer
 from backend.chat.archive import Archive, gone
+from backend.chat.attachments import MAX_DOCUMENTS, MAX_PICTURES, Attachments, Looked, Upload
 from backend.chat.branches import asked_anew, place, set_aside, turned_to
-from backend.chat.checks import FIELD, at_once, check_fits, check_total
+from backend.chat.checks import FIELD, check_fits, check_room, check_total
 from backend.chat.client import Client, Deadlines
+from backend.chat.context import Weight, parts_of, rough_tokens
 from backend.chat.conversation import (
     ENDED,
     Answer,
     AnswerState,
+    Conversation,
+    Document,
     Picture,
     Question,
     Sampling,
@@ -31,20 +33,15 @@ from backend.chat.desks import Desk, Desks
 from backend.chat.keeping import Keeping
 from backend.chat.library import Library
 from backend.chat.pictures import Pictures
-from backend.chat.prompt import chat_request
-from backend.chat.queue import Turns
 from backend.chat.rooms import Rooms
 from backend.chat.session import Room, View
-from backend.chat.stats import Meter
-from backend.chat.thinking import template_tags
+from backend.chat.token_counter import TokenCounter
+from backend.chat.writer import Writer
 from backend.classroom.people import People
 from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound, Unavailable
-from backend.models.chat_template import template_of
-from backend.servers import refusal
 from backend.servers.server import ServerState, ServerView
 from backend.store import Store
 
-MAX_PICTURES = 8  # a question
 ABANDONED_S = 20.0
 COALESCE_S = 0.05
 LONG_ANSWER = 6000  # characters: drawing one takes a browser longer, so it is drawn half as often
@@ -53,10 +50,6 @@ STOP_S = 5.0
 KEPT_LOOK_S = 2.0
 OPENED = 50  # conversations that a browser is known to have opened
 MOST_AT_ONCE = 4  # conversations of one visitor that are being answered
-# Ends whose cause stands in the server's own log, where that is the console's.
-WHY_IN_LOG = frozenset(
-    {"chat.error.status", "chat.error.said", "chat.error.garbage", "chat.end.gone", "chat.end.gone_said"}
-)
 
 log = logging.getLogger(__name__)
 
@@ -75,14 +68,6 @@ class Servers(Protocol):
 
     def endpoint(self, server_id: str, /) -> Any:
         """base_url, api_key, model_id, takes_images, context_length."""
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file that a visitor added: where it lies, and its name there."""
-
-    path: Path
-    name: str
 
 
 class Chat:
@@ -106,6 +91,7 @@ class Chat:
         is open: an answer in a conversation that none of them shows goes on then."""
         self.people = people or People(store)
         self.pictures = Pictures(folder, self.people.circle)
+        self._attachments = Attachments(self.pictures)
         self.archive = Archive(store)
         self._desks = Desks(store)
         self._on_picture = on_picture
@@ -113,7 +99,15 @@ class Chat:
         self._servers = servers
         self._store = store
         self._client = Client(deadlines)
-        self._turns = Turns()
+        self._counter = TokenCounter(self._client)
+        self._writer = Writer(
+            self._client,
+            self._counter,
+            self.pictures,
+            self._woken,
+            self._save,
+            lambda visitor: self.library.changed(visitor),
+        )
         self._rooms = Rooms(
             self.archive,
             self.people,
@@ -122,6 +116,11 @@ class Chat:
         )
         self.library = Library(self.archive, self._rooms, self.people, self.pictures, Keeping(store), self._stopped)
         self._background: set[asyncio.Task[None]] = set()  # tasks that nobody waits for
+
+    def _woken(self, server_id: str) -> Any:
+        """The endpoint of a server that will be asked now: one that slept wakes up first."""
+        self._servers.wake(server_id)
+        return self._servers.endpoint(server_id)
 
     async def view(self, visitor: str, conversation: str = "") -> View:
         """The conversation as it is now."""
@@ -205,30 +204,68 @@ class Chat:
         instead_of: int = 0,
         conversation: str = "",
     ) -> tuple[Message, ...]:
-        """Ask one server, or two to compare them; the answers come by ``watch``. Returns what to know of the pictures.
+        """Ask one server, or two to compare them; the answers come by ``watch``. Returns what to know of the files.
 
         ``instead_of``: the id of the exchange that this one takes the place of, ``replace_last``: of the last one. Its
-        pictures go with the new one, and it stays as a branch. Raises a ConsoleError, and the conversation is as it
-        was.
+        pictures and files go with the new one, and it stays as a branch. Raises a ConsoleError, and the conversation is
+        as it was.
         """
         room = await self._room(visitor, conversation)
         if replace_last and not instead_of and room.conversation.exchanges:
             instead_of = room.conversation.exchanges[-1].id
         self._check_question(room, text, uploads, server_ids, instead_of)
-        pictures, notices = list[Picture](), list[Message]()
         with room.holding():
-            for upload in uploads:
-                picture, told = await self.pictures.keep_in_turn(room.visitor, upload.path, upload.name)
-                pictures.append(picture)
-                notices.extend(told)
+            taken = await self._attachments.take(room.visitor, uploads)
+            question = _with(room, instead_of, text, taken.pictures, taken.documents)
+            await self._check_room(room, question, sampling, server_ids)
         # Once more: another question may have come meanwhile. From here to its beginning nothing else can.
-        servers, old = self._check_question(room, text, uploads, server_ids, instead_of)
-        if old:
+        servers = self._check_question(room, text, uploads, server_ids, instead_of)
+        question = _with(room, instead_of, text, taken.pictures, taken.documents)
+        self._check_taken(room, question, servers)
+        if instead_of:
             room.conversation = set_aside(room.conversation, place(room.conversation, instead_of))
-        kept = old.pictures if old else ()
-        self._begin(visitor, room, Question(text.strip(), (*kept, *pictures)), sampling, servers)
+        self._begin(visitor, room, question, sampling, servers)
         await self._save(room)
-        return tuple(notices)
+        return taken.notices
+
+    async def weigh(
+        self,
+        visitor: str,
+        text: str,
+        uploads: Sequence[Upload],
+        sampling: Sampling,
+        server_id: str,
+        *,
+        instead_of: int = 0,
+        conversation: str = "",
+    ) -> tuple[Weight, tuple[Looked, ...]]:
+        """What a question takes of the server's context before it is sent, and what each file is.
+
+        ``Weight.files`` are those that can be read, in their order. Raises what finding conversation and server raises.
+        """
+        room = await self._room(visitor, conversation)
+        looked = tuple([await self._attachments.look(upload) for upload in uploads])
+        documents = tuple(one.document for one in looked if one.document is not None)
+        number = place(room.conversation, instead_of) if instead_of else len(room.conversation.exchanges)
+        earlier = Conversation(room.conversation.exchanges[:number], sampling)
+        question = _with(room, instead_of, text, (), documents)
+        (server,) = self._check_servers((server_id,))
+        return await self._weighed(earlier, question, server), looked
+
+    async def _weighed(self, earlier: Conversation, question: Question, server: ServerView) -> Weight:
+        endpoint = await asyncio.to_thread(self._servers.endpoint, server.id)
+        parts = await asyncio.to_thread(parts_of, earlier.exchanges, question, earlier.sampling, 0)
+        return await self._counter.weigh(
+            server.id, endpoint.base_url, endpoint.api_key, parts, earlier, server.context_length
+        )
+
+    async def _check_room(self, room: Room, question: Question, sampling: Sampling, server_ids: Sequence[str]) -> None:
+        """InvalidInput where a server has no room for the question even alone; nothing is counted that is short."""
+        texts = [question.text, *(document.text for document in question.documents)]
+        for server in self._check_servers(server_ids):
+            if 0 < server.context_length < 2 * sum(map(rough_tokens, texts)):
+                weight = await self._weighed(Conversation(sampling=sampling), question, server)
+                check_room(weight, server.name)
 
     async def again(
         self,
@@ -248,8 +285,8 @@ class Chat:
         number = place(room.conversation, exchange) if exchange else len(room.conversation.exchanges) - 1
         question = room.conversation.exchanges[number].question
         servers = self._check_servers(server_ids)
-        check_fits(question.text, bool(question.pictures), servers)
-        check_total(room.conversation, question.text)
+        check_fits(question, servers)
+        check_total(room.conversation, question.characters)
         room.conversation = asked_anew(room.conversation, number)
         self._begin(visitor, room, question, sampling, servers)
         await self._save(room)
@@ -262,7 +299,7 @@ class Chat:
         if not last or len(last[0].answers) != 1 or not last[0].answers[0].cut_off:
             raise Conflict(Message("chat.error.nothing_cut_off"))
         (server,) = self._check_servers((server_id,))
-        check_total(room.conversation, "")
+        check_total(room.conversation, 0)
         old = last[0].answers[0]
         new = replace(
             old,
@@ -325,6 +362,7 @@ class Chat:
             task.cancel()
         await self._client.close()
         self.pictures.close()
+        self._attachments.close()
 
     # -- one room -----------------------------------------------------------------------------------------------------
 
@@ -378,24 +416,28 @@ class Chat:
 
     def _check_question(
         self, room: Room, text: str, uploads: Sequence[Upload], server_ids: Sequence[str], instead_of: int
-    ) -> tuple[tuple[ServerView, ...], Question | None]:
-        """The servers that will be asked, and the question that this one takes the place of. Raises a ConsoleError."""
+    ) -> tuple[ServerView, ...]:
+        """The servers that will be asked. Raises a ConsoleError."""
         self._check_free(room)
         if not text.strip() and not uploads and not instead_of:
             raise InvalidInput(Message("chat.error.empty", field=FIELD))
         servers = self._check_servers(server_ids)
-        last: Question | None = None
-        if instead_of:
-            last = room.conversation.exchanges[place(room.conversation, instead_of)].question
-        check_total(room.conversation, text)
-        kept = last.pictures if last else ()
-        if not text.strip() and not uploads and not kept:
+        question = _with(room, instead_of, text, (), ())
+        if not text.strip() and not uploads and not question.pictures and not question.documents:
             raise InvalidInput(Message("chat.error.empty", field=FIELD))
-        if len(uploads) + len(kept) > MAX_PICTURES:
-            count = {"count": len(uploads) + len(kept), "limit": MAX_PICTURES}
-            raise InvalidInput(Message("chat.error.picture_count", count, field=FIELD))
-        check_fits(text, bool(uploads or kept), servers)
-        return servers, last
+        if len(uploads) > MAX_PICTURES + MAX_DOCUMENTS:
+            raise _too_many("file_count", len(uploads), MAX_PICTURES + MAX_DOCUMENTS)
+        self._check_taken(room, question, servers)
+        return servers
+
+    def _check_taken(self, room: Room, question: Question, servers: Sequence[ServerView]) -> None:
+        """What the question has, with its files, can be sent. Raises InvalidInput."""
+        check_total(room.conversation, question.characters)
+        if len(question.pictures) > MAX_PICTURES:
+            raise _too_many("picture_count", len(question.pictures), MAX_PICTURES)
+        if len(question.documents) > MAX_DOCUMENTS:
+            raise _too_many("document_count", len(question.documents), MAX_DOCUMENTS)
+        check_fits(question, servers)
 
     def _check_servers(self, server_ids: Sequence[str]) -> tuple[ServerView, ...]:
         if not server_ids or not server_ids[0]:
@@ -430,75 +472,22 @@ class Chat:
             for view in servers:
                 self._on_picture(view.id)
         room.tasks = tuple(
-            asyncio.create_task(self._write(room, lane, view, go_on)) for lane, view in enumerate(servers)
+            asyncio.create_task(self._writer.write(room, lane, view, go_on)) for lane, view in enumerate(servers)
         )
         room.expect_watcher()
         room.bump()
         self.library.changed(room.visitor)
 
-    async def _write(self, room: Room, lane: int, server: ServerView, go_on: str = "") -> None:
-        meter = Meter(queued_at=time.monotonic())
-        log_mark = refusal.LogMark(None)
-        try:
-            async with self._turns.turn(server.id, at_once(server)) as ticket:
-                while ticket.place:
-                    room.places[lane] = (ticket.place, ticket.length)
-                    room.bump()
-                    ticket.changed.clear()
-                    await ticket.changed.wait()
-                room.places.pop(lane, None)
-                room.bump()
-                task = await asyncio.to_thread(self._task, room, lane, server, go_on)
-                log_mark = await asyncio.to_thread(refusal.mark, server.log_path)
-                await self._client.prepare(task.base_url, task.api_key)
-                answer = room.answer(lane)
-                async with aclosing(write_answer(self._client, task, answer, meter)) as versions:
-                    async for answer in versions:
-                        room.show(lane, answer)
-                        if room.save_due:
-                            await self._save(room)
-        except asyncio.CancelledError:
-            room.settle(lane, AnswerState.STOPPED, room.why_ended, meter)
-            raise
-        except ConsoleError as error:
-            end = error.messages[0]
-            try:
-                end = await refusal.cause(log_mark) or end if end.key in WHY_IN_LOG else end
-            finally:
-                room.settle(lane, AnswerState.FAILED, end, meter)
-        except Exception as error:
-            log.exception("an answer failed")
-            unexpected = Message("common.unexpected", {"error": type(error).__name__})
-            room.settle(lane, AnswerState.FAILED, unexpected, meter)
-        finally:
-            room.places.pop(lane, None)
-            with suppress(asyncio.CancelledError):
-                await self._save(room)
-            self.library.changed(room.visitor)
 
-    def _task(self, room: Room, lane: int, server: ServerView, go_on: str) -> Task:
-        self._servers.wake(server.id)
-        endpoint = self._servers.endpoint(server.id)
-        begun = room.answer(lane)
+def _with(
+    room: Room, instead_of: int, text: str, pictures: Sequence[Picture], documents: Sequence[Document]
+) -> Question:
+    """The question, with what the one that it takes the place of had."""
+    old = Question("")
+    if instead_of:
+        old = room.conversation.exchanges[place(room.conversation, instead_of)].question
+    return Question(text.strip(), (*old.pictures, *pictures), (*old.documents, *documents))
 
-        async def request(answer: Answer) -> Mapping[str, Any]:
-            conversation = room.conversation.with_answer(lane, answer)
-            return await asyncio.to_thread(
-                chat_request,
-                conversation,
-                lane,
-                endpoint.model_id,
-                endpoint.takes_images,
-                lambda picture: self.pictures.data_url(room.visitor, picture.id),
-                (begun, go_on) if go_on else None,
-            )
 
-        tags = template_tags(template_of(Path(server.model_path)))
-        return Task(
-            endpoint.base_url,
-            endpoint.api_key,
-            room.conversation.sampling.tools,
-            request,
-            tags,
-            begun.text if go_on else "",
-        )
+def _too_many(key: str, count: int, limit: int) -> InvalidInput:
+    return InvalidInput(Message(f"chat.error.{key}", {"count": count, "limit": limit}, field=FIELD))

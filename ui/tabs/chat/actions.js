@@ -3,6 +3,7 @@
 
 import { copy, say } from "../../page/clipboard.js";
 import { get, post, sentences } from "../../page/request.js";
+import { openDocument } from "./document.js";
 import { shownHeader } from "./conversation.js";
 
 const ASKED_ANEW = "[data-chat-again], [data-chat-edit], [data-chat-goon], [data-chat-branch]";
@@ -16,6 +17,8 @@ const ASKED_ANEW = "[data-chat-again], [data-chat-edit], [data-chat-goon], [data
  */
 export function listenToActions(tell, shown, turned) {
   document.addEventListener("click", async ({ target }) => {
+    const chip = target instanceof Element ? target.closest("#chat-boxes .chat-document") : null;
+    if (chip instanceof HTMLElement) await openDocument(chip, shownHeader(shown()));
     const button = target instanceof Element ? target.closest("#chat-boxes .chat-action") : null;
     if (!(button instanceof HTMLElement)) return;
     const { chatCopy, chatAgain, chatEdit, chatGoon, chatBranch, chatCopyQuestion } = button.dataset;

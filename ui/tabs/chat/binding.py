@@ -65,6 +65,7 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     ]
     for event in changing:
         in_page(event.then, hear("chat", "changed"))
+    on(tab.bridge.weigh, handlers.weigh, [tab.input, tab.instead, *form], tab.meter, **latest)
     on(tab.bridge.at, handlers.at, None, tab.message, **latest)
     in_page(tab.bridge.grew, hear("chat", "shown"), [tab.box, tab.other_box, tab.stats])
     on(tab.bridge.ended, handlers.ended, None, tab.message, **latest)

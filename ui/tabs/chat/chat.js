@@ -14,6 +14,7 @@ import { Conversation, isUnderWay } from "./conversation.js";
 import { drawerSwitch } from "./drawer.js";
 import { nameControls, refuseUnfitFiles, sayProblem } from "./input.js";
 import { conversationList } from "./list.js";
+import { meter, watchInput } from "./meter.js";
 import { starter } from "./starter.js";
 import { stats } from "./stats.js";
 import { fillWindow, sideSwitch } from "./view.js";
@@ -61,6 +62,9 @@ const chat = {
 let gone = false; // the conversation that the page shows can't be had any more: a new one can be begun
 let drawn = ""; // the conversation that the list marks
 let state = "idle"; // that chat-stats was last given
+let full = 0; // how much of the context the last answer's prompt and text took, 0…1
+/** @type {(value: object) => void} */
+let showMeter = () => {};
 
 /** What can be pressed: Stop while an answer is under way, New where anything was said, Again and Edit after an answer. */
 function allowButtons() {
@@ -117,6 +121,11 @@ export const parts = {
     refuseUnfitFiles();
     const tab = /** @type {HTMLElement} */ (element.closest(".tabitem") ?? document.body);
     const guard = guardAnswers();
+    const lookAtInput = watchInput(
+      () => bridge.tell("weigh"),
+      () => showMeter({}),
+      () => full,
+    );
     listenToActions(
       (event, data) => bridge.tell(event, data),
       () => conversation.id,
@@ -132,6 +141,7 @@ export const parts = {
       nameControls(tab);
       guard(tab);
       allowButtons();
+      lookAtInput();
     };
     new MutationObserver(tidy).observe(tab, { childList: true, subtree: true });
     tidy();
@@ -141,8 +151,14 @@ export const parts = {
     const show = stats(element);
     follow(gradio, (value) => {
       state = show(value);
+      full = Number(/** @type {{data?: Record<string, unknown>}} */ (value).data?.["context-share"] ?? 0);
       allowButtons();
     });
+  },
+
+  meter(element, gradio) {
+    showMeter = meter(element);
+    follow(gradio, showMeter);
   },
 
   view: sideSwitch,

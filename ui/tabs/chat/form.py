@@ -16,13 +16,6 @@ from ui.tabs.chat.answer_inline import MATH
 ANY_TEXT = 1_000_000  # characters; Gradio turns a longer pasted text into a file
 
 
-# Pictures whose kind neither every browser nor Python's table of kinds knows.
-PICTURE_SUFFIXES = (
-    ".heic", ".heif", ".avif", ".webp", ".tif", ".tiff", ".jp2", ".j2k", ".psd", ".tga", ".dds", ".ppm", ".pgm", ".pbm",
-    ".pcx", ".qoi", ".ico", ".icns",
-)  # fmt: skip
-
-
 @dataclass(frozen=True)
 class ChatTab:
     """The tab's components."""
@@ -34,6 +27,7 @@ class ChatTab:
     other_box: gr.Chatbot
     starter: gr.HTML
     stats: gr.HTML
+    meter: gr.HTML
     input: gr.MultimodalTextbox
     instead: gr.Checkbox
     stop: gr.Button
@@ -72,6 +66,7 @@ def build(services: Services) -> ChatTab:
             with gr.Row(elem_id="chat-ask", equal_height=False):
                 question = _question()
                 stop = _button("stop", variant="stop")
+            meter = part("chat", "meter", html_template="")
         with gr.Column(scale=2, min_width=280, elem_id="chat-side"):
             system, temperature, top_p, max_tokens, tools = _settings()
             with gr.Accordion(L("chat.code.label"), open=False, elem_id="chat-code-panel"):
@@ -85,6 +80,7 @@ def build(services: Services) -> ChatTab:
         other_box=other_box,
         starter=starter,
         stats=stats,
+        meter=meter,
         input=question,
         instead=instead,
         stop=stop,
@@ -110,6 +106,7 @@ def build(services: Services) -> ChatTab:
             "clear",
             "show",
             "at",
+            "weigh",
         ),
     )
 
@@ -153,7 +150,7 @@ def _question() -> gr.MultimodalTextbox:
         show_label=False,
         container=False,
         placeholder=L("chat.input.placeholder"),
-        file_types=["image", *PICTURE_SUFFIXES],
+        file_types=None,  # what a file is, its bytes say: backend/chat/attachments.py
         file_count="multiple",
         sources=["upload"],
         max_plain_text_length=ANY_TEXT,

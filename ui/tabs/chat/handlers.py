@@ -8,9 +8,10 @@ from typing import Any
 
 import gradio as gr
 
+from backend.chat.attachments import Upload
 from backend.chat.branches import place
 from backend.chat.conversation import Conversation, Sampling
-from backend.chat.service import Chat, Upload
+from backend.chat.service import Chat
 from backend.chat.session import View
 from backend.errors import ConsoleError, Message, NotFound
 from backend.servers.server import ServerState, ServerView
@@ -20,6 +21,7 @@ from ui.page.render import message_html
 from ui.tabs.chat import render
 from ui.tabs.chat.code import NO_CODE, code_view
 from ui.tabs.chat.form import ChatTab
+from ui.tabs.chat.meter import meter_value
 from ui.tabs.chat.samples import samples
 from ui.tabs.chat.selection import known, known_visitor, picks
 from ui.tabs.chat.values import CONTROLS, Form
@@ -43,6 +45,13 @@ def number_of(event: gr.EventData, name: str) -> int:
     """A number that the page's script told with an event; 0 where there is none."""
     value = getattr(event, name, 0)
     return value if isinstance(value, int) else 0
+
+
+def written(question: Any) -> tuple[str, list[Upload]]:
+    """What stands in the input: its text and its files."""
+    question = question if isinstance(question, Mapping) else {}
+    uploads = [Upload(Path(path), Path(path).name) for path in question.get("files") or ()]
+    return str(question.get("text") or ""), uploads
 
 
 class Handlers:
@@ -123,12 +132,11 @@ class Handlers:
     async def ask(self, request: gr.Request, question: Any, instead: Any, *form: Any) -> Updates:
         """Send what stands in the input; it stays there if it can't be sent."""
         who = visitor(request)
-        question = question if isinstance(question, Mapping) else {}
-        uploads = [Upload(Path(path), Path(path).name) for path in question.get("files") or ()]
+        text, uploads = written(question)
         filled = Form(*form)
         notices = await self._chat.ask(
             who.id,
-            str(question.get("text") or ""),
+            text,
             uploads,
             filled.sampling(),
             await self._servers(who, filled),
@@ -137,6 +145,26 @@ class Handlers:
             conversation=self._where(request),
         )
         return {**await self._asked(request, notices), self._tab.input: dict(EMPTY)}
+
+    async def weigh(self, request: gr.Request, question: Any, instead: Any, *form: Any) -> Updates:
+        """What the question that is being written takes of the model's context."""
+        who = visitor(request)
+        text, uploads = written(question)
+        filled = Form(*form)
+        server, *_ = await self._servers(who, filled)
+        try:
+            weight, looked = await self._chat.weigh(
+                who.id,
+                text,
+                uploads,
+                filled.sampling(),
+                server,
+                instead_of=self._edited.get(session(request), 0) if instead else 0,
+                conversation=self._where(request),
+            )
+        except ConsoleError:  # it is said when the question is asked
+            return {self._tab.meter: {}}
+        return {self._tab.meter: meter_value(weight, looked, who.language)}
 
     async def sample(self, request: gr.Request, event: gr.EventData, *form: Any) -> Updates:
         """Ask one of the sample questions."""
@@ -261,9 +289,7 @@ class Handlers:
                 value=second,
                 visible=True if len(choices) > 1 else "hidden",
             ),
-            self._tab.input: gr.update(
-                sources=["upload"] if pictures else [], placeholder=t(placeholder, who.language)
-            ),
+            self._tab.input: gr.update(placeholder=t(placeholder, who.language)),
             self._tab.starter: self._starter(who, view, server),
             self._tab.code: self._code(who, view.conversation, form),
         }

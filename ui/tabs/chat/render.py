@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.chat.branches import siblings
-from backend.chat.conversation import ENDED, Answer, AnswerState, Exchange, ToolUse, split_thinking
+from backend.chat.conversation import ENDED, Answer, AnswerState, Document, Exchange, ToolUse, split_thinking
 from backend.chat.session import View
-from backend.errors import Message
+from backend.errors import Message, Value
 from backend.servers.server import ServerState, ServerView
 from ui.i18n import Language, say, t
 from ui.tabs.chat.answer_markup import answer_markup, escape, plain
@@ -82,6 +82,11 @@ def question_message(
             for picture in question.pictures
         )
         parts.append(f'<div class="chat-pictures">{images}</div>')
+    if question.documents:
+        chips = "".join(
+            document_chip(document, f"{exchange.id}/{n}", language) for n, document in enumerate(question.documents)
+        )
+        parts.append(f'<div class="chat-documents">{chips}</div>')
     if question.text:
         parts.append(f'<div class="chat-question">{escape(question.text)}</div>')
     copy = action("copy", "chat-copy-question", str(number), t("chat.copy.question", language)) if question.text else ""
@@ -90,6 +95,20 @@ def question_message(
     )
     parts.append(f'<div class="chat-actions">{turning}{copy}{edit}</div>')
     return _message("user", [html_part("".join(parts))])
+
+
+def document_chip(document: Document, place: str, language: Language) -> str:
+    """A file that was sent as its text, which the chip opens."""
+    size = t("chat.document.characters", language, {"count": f"{len(document.text):,}"})
+    if document.of_pages:
+        pages: dict[str, Value] = {"taken": document.pages, "pages": document.of_pages}
+        whole = document.pages == document.of_pages
+        size = f"{t('chat.document.pages' if whole else 'chat.document.some_pages', language, pages)}, {size}"
+    title = escape(t("chat.document.open", language))
+    return (
+        f'<button type="button" class="chat-document" data-chat-document="{place}" title="{title}">'
+        f"<span>{escape(document.name)}</span><small>{escape(size)}</small></button>"
+    )
 
 
 def answer_messages(
@@ -152,8 +171,11 @@ def footer(answer: Answer, place: Place, language: Language, role: Role, turning
     actions = turning + actions
     parts.append(f'<span class="chat-actions">{actions}</span>')
     why = ""
+    if answer.left_out:
+        left = t("chat.left_out" if answer.left_out > 1 else "chat.left_out.one", language, {"count": answer.left_out})
+        why = f'<div class="chat-end" data-level="warning" data-end="chat.left_out">{escape(left)}</div>'
     if answer.end is not None:
-        why = (
+        why += (
             f'<div class="chat-end" data-level="{answer.end.level}" data-end="{escape(answer.end.key)}">'
             f"{escape(say(without_detail(answer.end, role), language, audience=role))}</div>"
         )
@@ -214,6 +236,9 @@ def stats(view: View, language: Language, context: int = 0) -> dict[str, Any]:
         "end": answer.end.key if answer.end else None,
         "place": view.places[0][0] if 0 in view.places else None,
         "server": answer.server_name,
+        "context-share": None
+        if not context
+        else round(((known.prompt_tokens or 0) + (known.answer_tokens or 0)) / context, 2),
     }
     return {
         "state": str(state),

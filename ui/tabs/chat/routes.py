@@ -43,6 +43,15 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         end = answer.end.key if answer.end is not None else ""
         return {"text": answer.text, "state": answer.state, "end": end, "stats": asdict(answer.stats)}
 
+    async def document(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        view = await services.chat.view(visitor_of(request), shown_on(request))
+        exchange, number = request.path_params["exchange"], request.path_params["number"]
+        for one in view.conversation.exchanges:
+            if one.id == exchange and number < len(one.question.documents):
+                found = one.question.documents[number]
+                return {"name": found.name, "text": found.text}
+        raise NotFound(Message("chat.error.document_missing"))
+
     async def stream(request: Request, body: Mapping[str, Any]) -> Response:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         who, conversation = known_visitor(services, request), shown_on(request)
@@ -54,6 +63,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         *file_routes(services),
         Route("/chat/stream", json_route(stream), methods=["GET"]),
         Route("/chat/picture/{id}", json_route(picture), methods=["GET"]),
+        Route("/chat/document/{exchange:int}/{number:int}", json_route(document), methods=["GET"]),
         Route("/chat/sample/{name}", json_route(sample), methods=["GET"]),
         Route("/chat/answer/{number:int}/{lane:int}", json_route(answer), methods=["GET"]),
     )
