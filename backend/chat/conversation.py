@@ -7,13 +7,17 @@ from functools import cache
 from typing import Any
 
 from backend.chat.stats import AnswerStats
-from backend.errors import InvalidInput, Message
+from backend.errors import InvalidInput, Message, Value
 
 SYSTEM_LIMIT = 100_000  # characters
 QUESTION_LIMIT = 1_000_000  # characters; what a model takes is far less, and said by its context length
 CONVERSATION_LIMIT = 4_000_000  # characters of all questions and answers
 EXCHANGES_LIMIT = 2_000
 MAX_TOKENS_LIMIT = 1_000_000
+TOP_K_LIMIT = 1024  # TurboMind's
+SEED_LIMIT = 2**53 - 1  # what a browser's numbers hold
+STOPS_LIMIT = 8
+STOP_LENGTH = 100  # characters
 
 
 class AnswerState(StrEnum):
@@ -145,13 +149,20 @@ class Aside:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How answers are made. ``max_tokens`` None leaves it to the server. InvalidInput where a value can't be."""
+    """How answers are made. None leaves a value to the server. InvalidInput where one can't be.
+
+    ``stop``: words before which an answer ends.
+    """
 
     system: str = ""
     temperature: float = 0.8
     top_p: float = 0.8
     max_tokens: int | None = 1024
     tools: tuple[str, ...] = ()
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         wrong = []
@@ -164,6 +175,20 @@ class Sampling:
             wrong.append(Message("chat.error.top_p", {"value": self.top_p}, field="top_p"))
         if self.max_tokens is not None and not 1 <= self.max_tokens <= MAX_TOKENS_LIMIT:
             wrong.append(Message("chat.error.max_tokens", {"value": self.max_tokens}, field="max_tokens"))
+        if self.top_k is not None and not 1 <= self.top_k <= TOP_K_LIMIT:
+            wrong.append(Message("chat.error.top_k", {"value": self.top_k, "limit": TOP_K_LIMIT}, field="top_k"))
+        if self.repetition_penalty is not None and not 0 < self.repetition_penalty <= 2:
+            value = {"value": self.repetition_penalty}
+            wrong.append(Message("chat.error.repetition_penalty", value, field="repetition_penalty"))
+        if self.seed is not None and not 0 <= self.seed <= SEED_LIMIT:
+            wrong.append(Message("chat.error.seed", {"value": self.seed, "limit": SEED_LIMIT}, field="seed"))
+        if len(self.stop) > STOPS_LIMIT:
+            counts = {"value": len(self.stop), "limit": STOPS_LIMIT}
+            wrong.append(Message("chat.error.stop_count", counts, field="stop"))
+        for word in self.stop:
+            if not 0 < len(word) <= STOP_LENGTH:
+                sizes: dict[str, Value] = {"value": word[:40], "limit": STOP_LENGTH}
+                wrong.append(Message("chat.error.stop_long", sizes, field="stop"))
         if wrong:
             raise InvalidInput(*wrong)
 
@@ -263,6 +288,14 @@ def _settled(answer: Answer) -> Answer:
     if answer.state in ENDED:
         return answer
     return replace(answer, state=AnswerState.STOPPED, end=Message("chat.end.console", level="warning"))
+
+
+def sampling_from_json(data: Any) -> Sampling:
+    """Settings as they were stored or sent; ValueError or InvalidInput where they are none."""
+    from pydantic import TypeAdapter
+
+    found: Sampling = TypeAdapter(Sampling).validate_python(data)
+    return found
 
 
 @cache

@@ -19,6 +19,7 @@ def chat_request(
     takes_images: bool,
     picture_url: PictureUrl,
     go_on: tuple[Answer, str] | None = None,
+    engine: str = "",
 ) -> dict[str, Any]:
     """The request for the last question's answer in that lane, without ``stream``.
 
@@ -47,14 +48,26 @@ def chat_request(
         messages.extend(round_messages(replace(last.answers[lane], rounds=last.answers[lane].rounds[done:])))
     elif len(last.answers) > lane:
         messages.extend(round_messages(last.answers[lane]))
-    return {"model": model_id, "messages": messages, **sampling_fields(sampling)}
+    return {"model": model_id, "messages": messages, **sampling_fields(sampling, engine)}
 
 
-def sampling_fields(sampling: Sampling) -> dict[str, Any]:
-    """Temperature, top_p, max_tokens and tools as a request has them."""
+def sampling_fields(sampling: Sampling, engine: str = "") -> dict[str, Any]:
+    """The settings and tools as a request to that engine has them; what a server shall choose is left out."""
     fields: dict[str, Any] = {"temperature": sampling.temperature, "top_p": sampling.top_p}
     if sampling.max_tokens is not None:
         fields["max_tokens"] = sampling.max_tokens
+    if sampling.top_k is not None:
+        fields["top_k"] = sampling.top_k
+    if (penalty := sampling.repetition_penalty) is not None:
+        # transformers serve refuses the one, and makes the other of what OpenAI calls so
+        name, value = (
+            ("frequency_penalty", penalty - 1) if engine == "transformers" else ("repetition_penalty", penalty)
+        )
+        fields[name] = round(value, 6)
+    if sampling.seed is not None:
+        fields["seed"] = sampling.seed
+    if sampling.stop:
+        fields["stop"] = list(sampling.stop)
     if tools := schemas(sampling.tools):
         fields["tools"] = tools
     return fields

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from backend.chat.abilities import check_able
 from backend.chat.archive import Archive, gone
 from backend.chat.attachments import MAX_DOCUMENTS, MAX_PICTURES, Attachments, Looked, Upload
 from backend.chat.branches import asked_anew, place, set_aside, turned_to
@@ -33,6 +34,7 @@ from backend.chat.desks import Desk, Desks
 from backend.chat.keeping import Keeping
 from backend.chat.library import Library
 from backend.chat.pictures import Pictures
+from backend.chat.presets import Presets
 from backend.chat.rooms import Rooms
 from backend.chat.session import Room, View
 from backend.chat.token_counter import TokenCounter
@@ -94,6 +96,7 @@ class Chat:
         self._attachments = Attachments(self.pictures)
         self.archive = Archive(store)
         self._desks = Desks(store)
+        self.presets = Presets(store, self.people)
         self._on_picture = on_picture
         self._is_here = is_here
         self._servers = servers
@@ -220,6 +223,7 @@ class Chat:
             await self._check_room(room, question, sampling, server_ids)
         # Once more: another question may have come meanwhile. From here to its beginning nothing else can.
         servers = self._check_question(room, text, uploads, server_ids, instead_of)
+        check_able(sampling, servers)
         question = _with(room, instead_of, text, taken.pictures, taken.documents)
         self._check_taken(room, question, servers)
         if instead_of:
@@ -285,6 +289,7 @@ class Chat:
         number = place(room.conversation, exchange) if exchange else len(room.conversation.exchanges) - 1
         question = room.conversation.exchanges[number].question
         servers = self._check_servers(server_ids)
+        check_able(sampling, servers)
         check_fits(question, servers)
         check_total(room.conversation, question.characters)
         room.conversation = asked_anew(room.conversation, number)
@@ -299,6 +304,7 @@ class Chat:
         if not last or len(last[0].answers) != 1 or not last[0].answers[0].cut_off:
             raise Conflict(Message("chat.error.nothing_cut_off"))
         (server,) = self._check_servers((server_id,))
+        check_able(sampling, (server,))
         check_total(room.conversation, 0)
         old = last[0].answers[0]
         new = replace(

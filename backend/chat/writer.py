@@ -128,6 +128,7 @@ class Writer:
                 endpoint.takes_images,
                 lambda picture: self._pictures.data_url(room.visitor, picture.id),
                 (begun, go_on) if go_on else None,
+                server.config.engine,
             )
 
         tags = template_tags(template_of(Path(server.model_path)))

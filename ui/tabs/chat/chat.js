@@ -14,6 +14,8 @@ import { Conversation, isUnderWay } from "./conversation.js";
 import { drawerSwitch } from "./drawer.js";
 import { nameControls, refuseUnfitFiles, sayProblem } from "./input.js";
 import { conversationList } from "./list.js";
+import { options } from "./options.js";
+import { presets } from "./presets.js";
 import { meter, watchInput } from "./meter.js";
 import { starter } from "./starter.js";
 import { stats } from "./stats.js";
@@ -159,6 +161,19 @@ export const parts = {
   meter(element, gradio) {
     showMeter = meter(element);
     follow(gradio, showMeter);
+  },
+
+  options(element, gradio) {
+    const show = options(element, (values) => bridge.tell("options", { values }));
+    addEventListener("console-back", () => show.again());
+    follow(gradio, show.draw);
+  },
+
+  presets(element, gradio) {
+    follow(
+      gradio,
+      presets(element, (event, data) => bridge.tell(event, data)),
+    );
   },
 
   view: sideSwitch,

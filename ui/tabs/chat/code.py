@@ -38,7 +38,12 @@ def code_view(
 
     def request(asked: Conversation) -> dict[str, Any]:
         return chat_request(
-            asked, 0, offered[server.id], server.takes_images, lambda picture: picture_reference(picture.id)
+            asked,
+            0,
+            offered[server.id],
+            server.takes_images,
+            lambda picture: picture_reference(picture.id),
+            engine=server.config.engine,
         )
 
     def first(question: str, settings: Sampling) -> Conversation:

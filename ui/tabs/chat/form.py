@@ -37,6 +37,8 @@ class ChatTab:
     top_p: gr.Slider
     max_tokens: gr.Number
     tools: gr.Dropdown
+    presets: gr.HTML
+    options: gr.HTML
     code: gr.HTML
     paste: PasteBox
     bridge: gr.HTML
@@ -68,7 +70,7 @@ def build(services: Services) -> ChatTab:
                 stop = _button("stop", variant="stop")
             meter = part("chat", "meter", html_template="")
         with gr.Column(scale=2, min_width=280, elem_id="chat-side"):
-            system, temperature, top_p, max_tokens, tools = _settings()
+            system, temperature, top_p, max_tokens, tools, presets, options = _settings()
             with gr.Accordion(L("chat.code.label"), open=False, elem_id="chat-code-panel"):
                 code = part("chat", "code", html_template="")
             paste = build_paste("chat")
@@ -90,6 +92,8 @@ def build(services: Services) -> ChatTab:
         top_p=top_p,
         max_tokens=max_tokens,
         tools=tools,
+        presets=presets,
+        options=options,
         code=code,
         paste=paste,
         bridge=bridge(
@@ -107,6 +111,10 @@ def build(services: Services) -> ChatTab:
             "show",
             "at",
             "weigh",
+            "options",
+            "apply",
+            "keep",
+            "forget",
         ),
     )
 
@@ -174,9 +182,10 @@ def _button(name: str, variant: str = "secondary") -> gr.Button:
     )
 
 
-def _settings() -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Number, gr.Dropdown]:
+def _settings() -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Number, gr.Dropdown, gr.HTML, gr.HTML]:
     default = Sampling()
     with gr.Accordion(L("chat.settings.label"), open=True, elem_id="chat-settings"):
+        presets = part("chat", "presets", html_template="")
         system = gr.Textbox(
             label=L("chat.system.label"),
             placeholder=L("chat.system.placeholder"),
@@ -223,4 +232,5 @@ def _settings() -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Number, gr.Dropdow
             interactive=True,
             elem_id="chat-tools",
         )
-    return system, temperature, top_p, max_tokens, tools
+        options = part("chat", "options", html_template="")
+    return system, temperature, top_p, max_tokens, tools, presets, options

@@ -1,0 +1,91 @@
+// @ts-check
+/** The settings beside Gradio's form: drawn from what the console says, and told at each change. */
+
+import { el, fill } from "../../page/dom.js";
+import { t } from "../../page/texts.js";
+
+/** @typedef {Record<string, unknown>} Values */
+/** @typedef {{values?: Values}} Value */
+
+/** @type {[string, string, Record<string, unknown>][]} a field, its control, and what its input is like */
+const FIELDS = [
+  ["top_k", "top-k", { type: "number", min: 1, max: 1024, step: 1 }],
+  ["repetition_penalty", "repetition-penalty", { type: "number", min: 0.01, max: 2, step: 0.01 }],
+  ["seed", "seed", { type: "number", min: 0, step: 1 }],
+];
+
+/**
+ * @param {HTMLElement} element
+ * @param {(values: Values) => void} tell
+ */
+export function options(element, tell) {
+  /** @type {Values} */
+  let values = {};
+  let touched = false;
+
+  /** @param {string} name @param {unknown} value */
+  function set(name, value) {
+    values = { ...values, [name]: value };
+    touched = true;
+    tell(values);
+  }
+
+  /** @param {string} name @param {string} control @param {Record<string, unknown>} look */
+  function number(name, control, look) {
+    const input = el("input", {
+      id: `chat-${control}`,
+      ...look,
+      value: String(values[name] ?? ""),
+      onchange: () => set(name, input.validity.badInput ? "?" : input.value),
+    });
+    return field(control, input);
+  }
+
+  function stopWords() {
+    const input = el("textarea", {
+      id: "chat-stop-words",
+      rows: 2,
+      spellcheck: "false",
+      value: String(values.stop ?? ""),
+      onchange: () => set("stop", input.value),
+    });
+    return field("stop-words", input);
+  }
+
+  function draw() {
+    const open = element.querySelector("details")?.open ?? false;
+    const more = el(
+      "details",
+      { class: "chat-options", open },
+      el("summary", {}, t("chat.option.more")),
+      FIELDS.map(([name, control, look]) => number(name, control, look)),
+      stopWords(),
+    );
+    fill(element, more);
+  }
+
+  return {
+    /** @param {Value} value */
+    draw(value) {
+      if (!value.values) return;
+      values = value.values;
+      touched = false;
+      draw();
+    },
+    /** The console was started anew: it knows nothing of what was set since. */
+    again() {
+      if (touched) tell(values);
+    },
+  };
+}
+
+/** @param {string} control @param {HTMLElement} input */
+export function field(control, input) {
+  return el(
+    "label",
+    { class: "chat-option" },
+    el("span", {}, t(`chat.${control}.label`)),
+    input,
+    el("small", {}, t(`chat.${control}.info`)),
+  );
+}

@@ -1,0 +1,76 @@
+"""The settings that the page's script holds beside Gradio's form (options.js): read from what it tells, and shown.
+
+They aren't inputs of the handlers: those keep the inputs that programs outside know. Pure.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from backend.chat.conversation import Sampling
+from backend.errors import InvalidInput, Message
+
+NO_OPTIONS: Mapping[str, Any] = {}
+
+
+def read_options(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of Sampling. InvalidInput where a value is none; a request sent by hand may hold anything."""
+    return {
+        "top_k": _whole(told, "top_k"),
+        "repetition_penalty": _number(told, "repetition_penalty"),
+        "seed": _whole(told, "seed"),
+        "stop": _words(told.get("stop")),
+    }
+
+
+def options_of(sampling: Sampling) -> dict[str, Any]:
+    """What ``read_options`` makes the settings of again."""
+    return {
+        "top_k": sampling.top_k,
+        "repetition_penalty": sampling.repetition_penalty,
+        "seed": sampling.seed,
+        "stop": "\n".join(
+            word.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t") for word in sampling.stop
+        ),
+    }
+
+
+def _number(told: Mapping[str, Any], name: str) -> float | None:
+    value = told.get(name)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not abs(number) < 1e18:
+        raise InvalidInput(Message("chat.error.no_number", {"value": str(value)[:40]}, field=name))
+    return number
+
+
+def _whole(told: Mapping[str, Any], name: str) -> int | None:
+    number = _number(told, name)
+    if number is None:
+        return None
+    if not number.is_integer():
+        raise InvalidInput(Message("chat.error.no_whole_number", {"value": str(told.get(name))[:40]}, field=name))
+    return int(number)
+
+
+def _escaped(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """One a line; ``\\n`` in it is a line feed, ``\\t`` a tab."""
+    lines = value.split("\n") if isinstance(value, str) else []
+    marks = {"n": "\n", "t": "\t", "\\": "\\"}
+    found = []
+    for line in lines:
+        word, at = "", 0
+        while at < len(line):
+            escaped = marks.get(line[at + 1 : at + 2]) if line[at] == "\\" else None
+            word += escaped or line[at]
+            at += 2 if escaped else 1
+        if word:
+            found.append(word)
+    return tuple(dict.fromkeys(found))
