@@ -8,7 +8,7 @@ import { sentences } from "../../page/request.js";
 import { onCommand } from "../../page/shortcuts.js";
 import { onSnapshot } from "../../page/snapshot.js";
 import { allowActions, listenToActions } from "./actions.js";
-import { guardAnswers } from "./answers.js";
+import { guardAnswers, nameCode } from "./answers.js";
 import { codeView } from "./code_view.js";
 import { Conversation, isUnderWay } from "./conversation.js";
 import { drawerSwitch } from "./drawer.js";
@@ -142,6 +142,7 @@ export const parts = {
     const tidy = () => {
       nameControls(tab);
       guard(tab);
+      nameCode(tab);
       allowButtons();
       lookAtInput();
     };
