@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from backend.chat.conversation import Answer, Conversation, Exchange, Picture, Question, Sampling, split_thinking
 from backend.chat.documents import document_text
-from backend.chat.tools import schemas
+from backend.chat.toolset import tool_schemas
 
 ANSWER_TOKENS = 512  # kept free for an answer whose length isn't set
 MARKS = 8  # tokens that a chat template puts around a message, where the server can't say
@@ -68,7 +68,7 @@ def parts_of(
 ) -> Parts:
     """``answer``: what stands of the answer already, where one goes on with it."""
     settings = [sampling.system] if sampling.system.strip() else []
-    if tools := schemas(sampling.tools):
+    if tools := tool_schemas(sampling):
         settings.append(json.dumps(tools))
     asked = tuple(_said(exchange, lane) for exchange in earlier)
     begun = _answer_texts(answer) if answer is not None else ()

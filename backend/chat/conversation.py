@@ -74,12 +74,17 @@ class Question:
 
 @dataclass(frozen=True)
 class ToolUse:
-    """One call of a tool: what the model asked for (``arguments`` is JSON, as the model wrote it) and what came out."""
+    """One call of a tool: what the model asked for (``arguments`` is JSON, as the model wrote it) and what came out.
+
+    ``waiting``: a person shall type the result. ``seconds``: how long that took, None = not known.
+    """
 
     id: str
     name: str
     arguments: str
     result: str = ""
+    waiting: bool = False
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,15 @@ class Aside:
 
 
 @dataclass(frozen=True)
+class OwnTool:
+    """A tool whose result a person types; ``parameters`` is its JSON schema as JSON."""
+
+    name: str
+    description: str
+    parameters: str
+
+
+@dataclass(frozen=True)
 class Sampling:
     """How answers are made. None leaves a value to the server. InvalidInput where one can't be.
 
@@ -163,6 +177,7 @@ class Sampling:
     repetition_penalty: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    own_tools: tuple[OwnTool, ...] = ()
 
     def __post_init__(self) -> None:
         wrong = []

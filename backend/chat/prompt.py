@@ -7,8 +7,9 @@ from typing import Any
 
 from backend.chat.conversation import Answer, Conversation, Picture, Question, Sampling, split_thinking
 from backend.chat.documents import document_text
-from backend.chat.tools import schemas
+from backend.chat.toolset import tool_schemas
 
+NO_RESULT = "error: nobody gave a result"
 PictureUrl = Callable[[Picture], str]
 
 
@@ -68,7 +69,7 @@ def sampling_fields(sampling: Sampling, engine: str = "") -> dict[str, Any]:
         fields["seed"] = sampling.seed
     if sampling.stop:
         fields["stop"] = list(sampling.stop)
-    if tools := schemas(sampling.tools):
+    if tools := tool_schemas(sampling):
         fields["tools"] = tools
     return fields
 
@@ -101,7 +102,10 @@ def round_messages(answer: Answer) -> list[dict[str, Any]]:
             for use in step.calls
         ]
         messages.append({"role": "assistant", "content": step.text, "tool_calls": calls})
-        messages.extend({"role": "tool", "tool_call_id": use.id, "content": use.result} for use in step.calls)
+        messages.extend(
+            {"role": "tool", "tool_call_id": use.id, "content": NO_RESULT if use.waiting else use.result}
+            for use in step.calls
+        )
     return messages
 
 

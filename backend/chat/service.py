@@ -50,6 +50,7 @@ LONG_ANSWER = 6000  # characters: drawing one takes a browser longer, so it is d
 HEARTBEAT_S = 1.0
 STOP_S = 5.0
 KEPT_LOOK_S = 2.0
+RESULT_LENGTH = 100_000  # characters of what somebody types as a tool's result
 OPENED = 50  # conversations that a browser is known to have opened
 MOST_AT_ONCE = 4  # conversations of one visitor that are being answered
 
@@ -117,6 +118,7 @@ class Chat:
             self._desks,
             lambda found, owner, said: Room(found, owner, said, ABANDONED_S, self._abandoned),
         )
+        self.tool_sources = self._writer.sources
         self.library = Library(self.archive, self._rooms, self.people, self.pictures, Keeping(store), self._stopped)
         self._background: set[asyncio.Task[None]] = set()  # tasks that nobody waits for
 
@@ -318,6 +320,17 @@ class Chat:
         room.conversation = replace(room.conversation.with_answer(0, new), sampling=sampling)
         self._run(visitor, room, (server,), words)
         await self._save(room)
+
+    async def give(self, visitor: str, call: str, result: str, conversation: str = "") -> None:
+        """The result of a tool that the visitor is: of the call with that key (``writer.call_key``)."""
+        room = await self._room(visitor, conversation)
+        if len(result) > RESULT_LENGTH:
+            counts = {"count": len(result), "limit": RESULT_LENGTH}
+            raise InvalidInput(Message("chat.error.result_long", counts, field="result"))
+        wanted = room.wanted.get(call)
+        if wanted is None or wanted.done():
+            raise NotFound(Message("chat.error.call_gone"))
+        wanted.set_result(result)
 
     async def turn_to(self, visitor: str, exchange: int, conversation: str = "") -> None:
         """Show the branch of the exchange with that id."""

@@ -161,7 +161,10 @@ def _functions(tools: Sequence[str]) -> list[str]:
     """The tools as Python functions, and their table."""
     lines = []
     for name in tools:
-        lines += ["", f"def {name}(a, b):", f"    return {TOOLS[name].expression}", ""]
+        if name in TOOLS:
+            lines += ["", f"def {name}(a, b):", f"    return {TOOLS[name].expression}", ""]
+        else:  # whatever it shall do: you are the function
+            lines += ["", f"def {name}(**arguments):", f'    return input(f"{name}({{arguments}}) = ")', ""]
     if tools:
         lines += ["", f"functions = {{{', '.join(f'{name!r}: {name}' for name in tools)}}}"]
     return lines

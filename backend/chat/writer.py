@@ -16,11 +16,12 @@ from backend.chat.context import parts_of_last, rough_tokens
 from backend.chat.conversation import Answer, AnswerState
 from backend.chat.pictures import Pictures
 from backend.chat.prompt import chat_request
-from backend.chat.queue import Turns
+from backend.chat.queue import Seat, Turns
 from backend.chat.session import Room
 from backend.chat.stats import Meter
 from backend.chat.thinking import template_tags
 from backend.chat.token_counter import TokenCounter
+from backend.chat.toolset import Run, Toolset
 from backend.errors import ConsoleError, Message
 from backend.models.chat_template import template_of
 from backend.servers import refusal
@@ -31,8 +32,14 @@ WHY_IN_LOG = frozenset(
     {"chat.error.status", "chat.error.said", "chat.error.garbage", "chat.end.gone", "chat.end.gone_said"}
 )
 COUNTED_FROM = 0.4  # of the context, by the rough count: below, everything has room however far off that is
+PERSON_S = 900.0  # for a person to type a result
 
 log = logging.getLogger(__name__)
+
+
+def call_key(lane: int, number: int, place: int) -> str:
+    """One call of a tool within a conversation's last question: its lane, round and place."""
+    return f"{lane}/{number}/{place}"
 
 
 class Writer:
@@ -55,32 +62,34 @@ class Writer:
         self._save = save
         self._changed = changed
         self._turns = Turns()
+        self.sources: dict[str, Run] = {}  # what this console has for tools that ask it
 
     async def write(self, room: Room, lane: int, server: ServerView, go_on: str = "") -> None:
         """The last question's answer in that lane; with ``go_on``, from where it is."""
         meter = Meter(queued_at=time.monotonic())
         log_mark = refusal.LogMark(None)
+
+        def moved(place: tuple[int, int] | None) -> None:
+            room.places.pop(lane, None)
+            if place is not None:
+                room.places[lane] = place
+            room.bump()
+
+        seat = Seat(self._turns, server.id, at_once(server), moved)
         try:
-            async with self._turns.turn(server.id, at_once(server)) as ticket:
-                while ticket.place:
-                    room.places[lane] = (ticket.place, ticket.length)
-                    room.bump()
-                    ticket.changed.clear()
-                    await ticket.changed.wait()
-                room.places.pop(lane, None)
-                room.bump()
-                task = await asyncio.to_thread(self._task, room, lane, server, go_on)
-                log_mark = await asyncio.to_thread(refusal.mark, server.log_path)
-                await self._client.prepare(task.base_url, task.api_key)
-                answer = room.answer(lane)
-                if left_out := await self._left_out(room, lane, server, task):
-                    answer = replace(answer, left_out=left_out)
+            await seat.take()
+            task = await asyncio.to_thread(self._task, room, lane, server, go_on, seat)
+            log_mark = await asyncio.to_thread(refusal.mark, server.log_path)
+            await self._client.prepare(task.base_url, task.api_key)
+            answer = room.answer(lane)
+            if left_out := await self._left_out(room, lane, server, task):
+                answer = replace(answer, left_out=left_out)
+                room.show(lane, answer)
+            async with aclosing(write_answer(self._client, task, answer, meter)) as versions:
+                async for answer in versions:
                     room.show(lane, answer)
-                async with aclosing(write_answer(self._client, task, answer, meter)) as versions:
-                    async for answer in versions:
-                        room.show(lane, answer)
-                        if room.save_due:
-                            await self._save(room)
+                    if room.save_due:
+                        await self._save(room)
         except asyncio.CancelledError:
             room.settle(lane, AnswerState.STOPPED, room.why_ended, meter)
             raise
@@ -96,6 +105,7 @@ class Writer:
             room.settle(lane, AnswerState.FAILED, unexpected, meter)
         finally:
             room.places.pop(lane, None)
+            await seat.leave()
             with suppress(asyncio.CancelledError):
                 await self._save(room)
             self._changed(room.visitor)
@@ -114,7 +124,23 @@ class Writer:
         )
         return weight.left_out
 
-    def _task(self, room: Room, lane: int, server: ServerView, go_on: str) -> Task:
+    async def _person(self, room: Room, lane: int, seat: Seat, number: int, place: int) -> str:
+        """What a person types as the result of that call; others may be served meanwhile."""
+        await seat.leave()
+        key = call_key(lane, number, place)
+        wanted = room.wanted[key] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(PERSON_S):
+                result = str(await wanted)
+        except TimeoutError:
+            result = f"error: nobody gave a result within {PERSON_S / 60:.0f} minutes"
+        finally:
+            room.wanted.pop(key, None)
+        if not any(other.startswith(f"{lane}/") for other in room.wanted):
+            await seat.take()
+        return result
+
+    def _task(self, room: Room, lane: int, server: ServerView, go_on: str, seat: Seat) -> Task:
         endpoint = self._endpoint(server.id)
         begun = room.answer(lane)
 
@@ -135,8 +161,9 @@ class Writer:
         return Task(
             endpoint.base_url,
             endpoint.api_key,
-            room.conversation.sampling.tools,
+            Toolset(room.conversation.sampling, self.sources),
             request,
             tags,
             begun.text if go_on else "",
+            lambda number, place, use: self._person(room, lane, seat, number, place),
         )

@@ -13,6 +13,7 @@ from ui.page.bridge import hear
 from ui.page.render import message_html
 from ui.tabs.chat.form import ChatTab
 from ui.tabs.chat.handlers import Handler, Handlers, Updates
+from ui.tabs.chat.help_search import help_text
 from ui.tabs.chat.values import CONTROLS
 from ui.web.visitor import language_of, role_of
 
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     """Connect the tab's events."""
+    services.chat.tool_sources["console_help"] = help_text
     handlers = Handlers(services, tab)
     settings_handlers = handlers.settings
     settings = [tab.system, tab.temperature, tab.top_p, tab.max_tokens, tab.tools]

@@ -6,7 +6,7 @@ from typing import Literal
 import gradio as gr
 
 from backend.chat.conversation import Sampling
-from backend.chat.tools import TOOLS
+from backend.chat.toolset import NAMES
 from backend.services import Services
 from ui.i18n import L
 from ui.page.bridge import bridge, part
@@ -223,7 +223,7 @@ def _settings() -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Number, gr.Dropdow
             elem_id="chat-max-tokens",
         )
         tools = gr.Dropdown(
-            choices=[(L(f"chat.tools.{name}"), name) for name in TOOLS],
+            choices=[(L(f"chat.tools.{name}"), name) for name in NAMES],
             value=[],
             multiselect=True,
             filterable=True,

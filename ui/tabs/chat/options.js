@@ -52,6 +52,18 @@ export function options(element, tell) {
     return field("stop-words", input);
   }
 
+  function ownTools() {
+    const input = el("textarea", {
+      id: "chat-own-tools",
+      rows: 4,
+      spellcheck: "false",
+      placeholder: t("chat.own-tools.placeholder"),
+      value: String(values.own_tools ?? ""),
+      onchange: () => set("own_tools", input.value),
+    });
+    return field("own-tools", input);
+  }
+
   function draw() {
     const open = element.querySelector("details")?.open ?? false;
     const more = el(
@@ -60,6 +72,7 @@ export function options(element, tell) {
       el("summary", {}, t("chat.option.more")),
       FIELDS.map(([name, control, look]) => number(name, control, look)),
       stopWords(),
+      ownTools(),
     );
     fill(element, more);
   }

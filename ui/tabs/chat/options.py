@@ -3,10 +3,13 @@
 They aren't inputs of the handlers: those keep the inputs that programs outside know. Pure.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from backend.chat.conversation import Sampling
+from backend.chat.own_tools import read_tools
+from backend.chat.toolset import own_schema
 from backend.errors import InvalidInput, Message
 
 NO_OPTIONS: Mapping[str, Any] = {}
@@ -19,6 +22,7 @@ def read_options(told: Mapping[str, Any]) -> dict[str, Any]:
         "repetition_penalty": _number(told, "repetition_penalty"),
         "seed": _whole(told, "seed"),
         "stop": _words(told.get("stop")),
+        "own_tools": read_tools(str(told.get("own_tools") or "")),
     }
 
 
@@ -28,6 +32,9 @@ def options_of(sampling: Sampling) -> dict[str, Any]:
         "top_k": sampling.top_k,
         "repetition_penalty": sampling.repetition_penalty,
         "seed": sampling.seed,
+        "own_tools": json.dumps([own_schema(tool) for tool in sampling.own_tools], ensure_ascii=False, indent=2)
+        if sampling.own_tools
+        else "",
         "stop": "\n".join(
             word.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t") for word in sampling.stop
         ),

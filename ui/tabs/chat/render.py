@@ -7,6 +7,7 @@ from typing import Any
 from backend.chat.branches import siblings
 from backend.chat.conversation import ENDED, Answer, AnswerState, Document, Exchange, ToolUse, split_thinking
 from backend.chat.session import View
+from backend.chat.writer import call_key
 from backend.errors import Message, Value
 from backend.servers.server import ServerState, ServerView
 from ui.i18n import Language, say, t
@@ -122,14 +123,16 @@ def answer_messages(
     if thinking:
         status = "done" if ended or (text and closed) else "pending"
         shown.append(_note(t("chat.thinking", language), answer_markup(thinking, ended=ended), status))
-    for step in answer.rounds:
+    for number, step in enumerate(answer.rounds):
         if step.text.strip():
             shown.append(_message("assistant", [text_part(answer_markup(step.text))]))
-        shown += [tool_note(use, language) for use in step.calls]
+        shown += [tool_note(use, language) for use in step.calls if not use.waiting]
+        waiting_calls = [(n, use) for n, use in enumerate(step.calls) if use.waiting and not ended]
+        shown += [your_turn(use, call_key(place.lane, number, n), language) for n, use in waiting_calls]
     parts: list[Any] = [text_part(answer_markup(text, ended=ended))] if text else []
     if ended:
         parts.append(html_part(footer(answer, place, language, role, turning)))
-    elif not text:
+    elif not text and not any(use.waiting for step in answer.rounds for use in step.calls):
         parts.append(
             html_part(f'<div class="chat-waiting">{escape(waiting or t("chat.state.streaming", language))}</div>')
         )
@@ -142,10 +145,25 @@ def tool_note(use: ToolUse, language: Language) -> dict[str, Any]:
     """What the model called and what came out, to the letter; the title only where it is short."""
     call, result = f"{use.name}({use.arguments})", use.result
     title = t("chat.tool.called", language, {"call": shortened(call), "result": shortened(result)})
-    text = f"<p>{escape(t('chat.tool.explain', language))}</p>"
+    time = "" if use.seconds is None else milliseconds(use.seconds * 1000, language)
+    told = t("chat.tool.explain", language) + (f" {t('chat.tool.time', language, {'time': time})}" if time else "")
+    text = f"<p>{escape(told)}</p>"
     if max(len(call), len(result)) > SHORT:
         text += f"<pre><code>{_code(call)}&#10;→ {_code(result)}</code></pre>"
     return _note(plain(title), text, "done")
+
+
+def your_turn(use: ToolUse, key: str, language: Language) -> dict[str, Any]:
+    """A call that the person answers: what the model asks for, and where the result is typed."""
+    label = escape(t("chat.tool.result", language))
+    html = (
+        f'<div class="chat-your-turn" data-chat-call="{key}"><p>{escape(t("chat.tool.your_turn", language))}</p>'
+        f"<pre><code>{_code(f'{use.name}({use.arguments})')}</code></pre>"
+        f'<textarea rows="2" aria-label="{label}" placeholder="{label}"></textarea>'
+        f'<button type="button" class="button small primary" data-chat-give="{key}">'
+        f"{escape(t('chat.tool.give', language))}</button></div>"
+    )
+    return _message("assistant", [html_part(html)])
 
 
 def _code(text: str) -> str:

@@ -21,6 +21,7 @@ CONTROLS: Mapping[str, str] = {
     "repetition_penalty": "chat-repetition-penalty",
     "seed": "chat-seed",
     "stop": "chat-stop-words",
+    "own_tools": "chat-own-tools",
     "preset": "chat-presets",
 }
 
