@@ -46,7 +46,8 @@ async def write_answer(client: Client, task: Task, answer: Answer, meter: Meter)
         if unparsed:
             request = {**request, "tool_choice": "none"}
         heard = False
-        meter.sent(time.monotonic())
+        sent_at = time.monotonic()
+        meter.sent(sent_at)
         calls: dict[int, ToolUse] = {}
         thoughts = ThoughtReader(task.tags)
         thinking = answer.thinking
@@ -66,7 +67,7 @@ async def write_answer(client: Client, task: Task, answer: Answer, meter: Meter)
                     thinking += event.thinking
                     if event.text:
                         thoughts.read(event.text)
-                    answer = _written(answer, thinking, thoughts, begun, meter.stats(now))
+                    answer = _timed(_written(answer, thinking, thoughts, begun, meter.stats(now)), now - sent_at)
                     if len(answer.text) + len(answer.thinking) > MAX_CHARACTERS:
                         raise Unavailable(Message("chat.end.endless", {"limit": MAX_CHARACTERS}))
                     yield answer
@@ -106,6 +107,12 @@ def _written(answer: Answer, known: str, thoughts: ThoughtReader, begun: str, st
     own = thoughts.thinking
     thinking = f"{known}\n\n{own}" if known and own else known or own
     return replace(answer, state=AnswerState.STREAMING, text=begun + thoughts.text, thinking=thinking, stats=stats)
+
+
+def _timed(answer: Answer, seconds: float) -> Answer:
+    """With the time that it thought, from the question on, once it writes."""
+    over = answer.thinking_s is None and answer.thinking and answer.text.strip()
+    return replace(answer, thinking_s=seconds) if over else answer
 
 
 def _grown(use: ToolUse | None, delta: CallDelta) -> ToolUse:

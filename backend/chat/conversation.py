@@ -100,6 +100,7 @@ class Answer:
     """One server's answer. ``end`` says why it ended early (length, stop, server gone); None where it is whole.
 
     ``left_out``: so many of the oldest questions weren't sent with it, since the model's context had no room for them.
+    ``thinking_s``: how long it thought, None while it does or where it didn't.
     """
 
     server_id: str
@@ -112,6 +113,7 @@ class Answer:
     stats: AnswerStats = field(default_factory=AnswerStats)
     end: Message | None = None
     left_out: int = 0
+    thinking_s: float | None = None
 
     @property
     def cut_off(self) -> bool:
@@ -165,7 +167,8 @@ class OwnTool:
 class Sampling:
     """How answers are made. None leaves a value to the server. InvalidInput where one can't be.
 
-    ``stop``: words before which an answer ends.
+    ``stop``: words before which an answer ends. ``thinking``: whether to think first, where the model's template lets
+    one choose.
     """
 
     system: str = ""
@@ -178,6 +181,7 @@ class Sampling:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     own_tools: tuple[OwnTool, ...] = ()
+    thinking: bool | None = None
 
     def __post_init__(self) -> None:
         wrong = []

@@ -21,13 +21,14 @@ def chat_request(
     picture_url: PictureUrl,
     go_on: tuple[Answer, str] | None = None,
     engine: str = "",
+    thinking_switch: str = "",
 ) -> dict[str, Any]:
     """The request for the last question's answer in that lane, without ``stream``.
 
     An earlier question that nobody answered is left out with its answer: chat templates want turns to alternate.
     Earlier pictures are left out where the model takes none, and the oldest questions where the answer says so.
     ``go_on``: an answer that was cut off, and the words that ask for its rest; every template takes these, while one
-    that goes on with an unfinished turn is rare.
+    that goes on with an unfinished turn is rare. ``thinking_switch``: the template's variable (thinking.py).
     """
     sampling = conversation.sampling
     messages: list[dict[str, Any]] = []
@@ -49,7 +50,10 @@ def chat_request(
         messages.extend(round_messages(replace(last.answers[lane], rounds=last.answers[lane].rounds[done:])))
     elif len(last.answers) > lane:
         messages.extend(round_messages(last.answers[lane]))
-    return {"model": model_id, "messages": messages, **sampling_fields(sampling, engine)}
+    fields = sampling_fields(sampling, engine)
+    if thinking_switch and sampling.thinking is not None:
+        fields["chat_template_kwargs"] = {thinking_switch: sampling.thinking}
+    return {"model": model_id, "messages": messages, **fields}
 
 
 def sampling_fields(sampling: Sampling, engine: str = "") -> dict[str, Any]:

@@ -19,7 +19,7 @@ from backend.chat.prompt import chat_request
 from backend.chat.queue import Seat, Turns
 from backend.chat.session import Room
 from backend.chat.stats import Meter
-from backend.chat.thinking import template_tags
+from backend.chat.thinking import template_tags, thinking_switch
 from backend.chat.token_counter import TokenCounter
 from backend.chat.toolset import Run, Toolset
 from backend.errors import ConsoleError, Message
@@ -143,6 +143,8 @@ class Writer:
     def _task(self, room: Room, lane: int, server: ServerView, go_on: str, seat: Seat) -> Task:
         endpoint = self._endpoint(server.id)
         begun = room.answer(lane)
+        template = template_of(Path(server.model_path))
+        switch = thinking_switch(template)
 
         async def request(answer: Answer) -> Mapping[str, Any]:
             conversation = room.conversation.with_answer(lane, answer)
@@ -155,9 +157,10 @@ class Writer:
                 lambda picture: self._pictures.data_url(room.visitor, picture.id),
                 (begun, go_on) if go_on else None,
                 server.config.engine,
+                switch,
             )
 
-        tags = template_tags(template_of(Path(server.model_path)))
+        tags = template_tags(template)
         return Task(
             endpoint.base_url,
             endpoint.api_key,

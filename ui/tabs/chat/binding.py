@@ -27,11 +27,11 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     settings_handlers = handlers.settings
     settings = [tab.system, tab.temperature, tab.top_p, tab.max_tokens, tab.tools]
     form = [tab.server, tab.other_server, *settings]
-    beside = [tab.presets, tab.options]
+    beside = [tab.presets]
     # Each event names what it changes. The box that somebody types in is named where it must be: a component that an
     # event names is drawn anew, and what is typed meanwhile can be lost.
     asked = [tab.message, tab.instead, tab.starter, tab.code]
-    offered = [tab.message, tab.server, tab.other_server, tab.input, tab.starter, tab.code]
+    offered = [tab.message, tab.server, tab.other_server, tab.input, tab.options, tab.starter, tab.code]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 
     def on(event: Any, handler: Handler, inputs: Any, outputs: Any, **options: Any) -> Any:
@@ -70,7 +70,7 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     for event in changing:
         in_page(event.then, hear("chat", "changed"))
     on(tab.bridge.options, settings_handlers.set_options, form, [tab.code, tab.message], **latest)
-    on(tab.bridge.apply, settings_handlers.apply, tab.input, [tab.input, tab.message, tab.code, *settings, *beside])
+    on(tab.bridge.apply, settings_handlers.apply, tab.input, [tab.input, tab.message, tab.code, tab.options, *settings])
     on(tab.bridge.keep, settings_handlers.keep, [tab.input, *form], [tab.presets, tab.message])
     on(tab.bridge.forget, settings_handlers.forget, None, [tab.presets, tab.message])
     on(tab.bridge.weigh, handlers.weigh, [tab.input, tab.instead, *form], tab.meter, **latest)

@@ -1,5 +1,6 @@
 """What happens on the Chat tab. A class may do all of it: a conversation is its visitor's own."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ from ui.tabs.chat import render
 from ui.tabs.chat.code import NO_CODE, code_view
 from ui.tabs.chat.form import ChatTab
 from ui.tabs.chat.meter import meter_value
+from ui.tabs.chat.options import able, options_of
 from ui.tabs.chat.pages import Pages, written
 from ui.tabs.chat.samples import samples
 from ui.tabs.chat.selection import known, known_visitor, picks
@@ -59,11 +61,11 @@ class Handlers:
         who = known_visitor(self._services, request)
         view = await self._view(request)
         self._pages.shows(request, view.id)
-        updates = await self._server_updates(request, who, view)
+        updates = await self._server_updates(request, who, view, with_options=True)
         if view.conversation.sampling != Sampling():  # a new visitor may have begun to type already
             updates |= self.settings.form_updates(view.conversation.sampling)
         self._pages.of(request).options = None
-        return updates | self.settings.beside(who, view.conversation.sampling)
+        return updates | self.settings.presets(who)
 
     async def show(self, request: gr.Request, event: gr.EventData) -> Updates:
         """A conversation was chosen from the list, on this page."""
@@ -75,8 +77,8 @@ class Handlers:
             self._tab.message: "",
             self._tab.instead: NOT_INSTEAD,
             **self.settings.form_updates(view.conversation.sampling),
-            **self.settings.beside(who, view.conversation.sampling),
-            **await self._server_updates(request, who, view),
+            **self.settings.presets(who),
+            **await self._server_updates(request, who, view, with_options=True),
         }
 
     async def at(self, request: gr.Request, event: gr.EventData) -> Updates:
@@ -259,7 +261,9 @@ class Handlers:
             self._tab.code: await self._code(request, who, view.conversation, Form(server, "", *self._settings(view))),
         }
 
-    async def _server_updates(self, request: gr.Request, who: Visitor, view: View) -> Updates:
+    async def _server_updates(
+        self, request: gr.Request, who: Visitor, view: View, *, with_options: bool = False
+    ) -> Updates:
         """The servers that can be asked, and what the chosen one takes; a question to it may come soon."""
         chosen, second = await picks(self._services, who)
         choices = render.server_choices(self._services.servers.snapshot(), who.language, who.role)
@@ -270,6 +274,9 @@ class Handlers:
         placeholder = "chat.input.placeholder" if pictures else "chat.input.placeholder_text"
         none = (t("chat.server_2.none", who.language), "")
         form = Form(chosen, second, *self._settings(view))
+        options: dict[str, Any] = {"able": await asyncio.to_thread(able, server)}
+        if with_options:
+            options["values"] = options_of(view.conversation.sampling)
         return {
             self._tab.server: gr.update(choices=choices, value=chosen or None),
             self._tab.other_server: gr.update(
@@ -278,6 +285,7 @@ class Handlers:
                 visible=True if len(choices) > 1 else "hidden",
             ),
             self._tab.input: gr.update(placeholder=t(placeholder, who.language)),
+            self._tab.options: options,
             self._tab.starter: self._starter(who, view, server),
             self._tab.code: await self._code(request, who, view.conversation, form),
         }

@@ -5,7 +5,8 @@ import { el, fill } from "../../page/dom.js";
 import { t } from "../../page/texts.js";
 
 /** @typedef {Record<string, unknown>} Values */
-/** @typedef {{values?: Values}} Value */
+/** @typedef {{thinking: boolean, unable: string[]}} Able what the chosen server takes */
+/** @typedef {{values?: Values, able?: Able}} Value */
 
 /** @type {[string, string, Record<string, unknown>][]} a field, its control, and what its input is like */
 const FIELDS = [
@@ -21,6 +22,8 @@ const FIELDS = [
 export function options(element, tell) {
   /** @type {Values} */
   let values = {};
+  /** @type {Able} */
+  let able = { thinking: false, unable: [] };
   let touched = false;
 
   /** @param {string} name @param {unknown} value */
@@ -38,7 +41,21 @@ export function options(element, tell) {
       value: String(values[name] ?? ""),
       onchange: () => set(name, input.validity.badInput ? "?" : input.value),
     });
-    return field(control, input);
+    return field(control, input, able.unable.includes(name) ? t("chat.option.unable") : "");
+  }
+
+  function thinking() {
+    if (!able.thinking) return null;
+    const choice = el(
+      "select",
+      { id: "chat-thinking", onchange: () => set("thinking", choice.value) },
+      ["", "on", "off"].map((value) => {
+        const option = el("option", { value }, t(`chat.thinking.${value || "default"}`));
+        option.selected = value === (values.thinking ?? "");
+        return option;
+      }),
+    );
+    return field("thinking", choice);
   }
 
   function stopWords() {
@@ -74,15 +91,19 @@ export function options(element, tell) {
       stopWords(),
       ownTools(),
     );
-    fill(element, more);
+    fill(element, thinking(), more);
   }
 
   return {
     /** @param {Value} value */
     draw(value) {
-      if (!value.values) return;
-      values = value.values;
-      touched = false;
+      const same = !value.values && (!value.able || JSON.stringify(value.able) === JSON.stringify(able));
+      if (same) return; // somebody may be typing in it
+      able = value.able ?? able;
+      if (value.values) {
+        values = value.values;
+        touched = false;
+      }
       draw();
     },
     /** The console was started anew: it knows nothing of what was set since. */
@@ -92,13 +113,13 @@ export function options(element, tell) {
   };
 }
 
-/** @param {string} control @param {HTMLElement} input */
-export function field(control, input) {
+/** @param {string} control @param {HTMLElement} input @param {string} [problem] */
+export function field(control, input, problem = "") {
   return el(
     "label",
     { class: "chat-option" },
     el("span", {}, t(`chat.${control}.label`)),
     input,
-    el("small", {}, t(`chat.${control}.info`)),
+    el("small", { dataset: { problem: problem ? "" : null } }, problem || t(`chat.${control}.info`)),
   );
 }

@@ -5,12 +5,16 @@ They aren't inputs of the handlers: those keep the inputs that programs outside 
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from backend.chat.abilities import unable
 from backend.chat.conversation import Sampling
 from backend.chat.own_tools import read_tools
+from backend.chat.thinking import switch_of
 from backend.chat.toolset import own_schema
 from backend.errors import InvalidInput, Message
+from backend.servers.server import ServerView
 
 NO_OPTIONS: Mapping[str, Any] = {}
 
@@ -22,6 +26,7 @@ def read_options(told: Mapping[str, Any]) -> dict[str, Any]:
         "repetition_penalty": _number(told, "repetition_penalty"),
         "seed": _whole(told, "seed"),
         "stop": _words(told.get("stop")),
+        "thinking": {"on": True, "off": False}.get(str(told.get("thinking"))),
         "own_tools": read_tools(str(told.get("own_tools") or "")),
     }
 
@@ -32,6 +37,7 @@ def options_of(sampling: Sampling) -> dict[str, Any]:
         "top_k": sampling.top_k,
         "repetition_penalty": sampling.repetition_penalty,
         "seed": sampling.seed,
+        "thinking": "" if sampling.thinking is None else "on" if sampling.thinking else "off",
         "own_tools": json.dumps([own_schema(tool) for tool in sampling.own_tools], ensure_ascii=False, indent=2)
         if sampling.own_tools
         else "",
@@ -81,3 +87,11 @@ def _words(value: Any) -> tuple[str, ...]:
         if word:
             found.append(word)
     return tuple(dict.fromkeys(found))
+
+
+def able(server: ServerView | None) -> dict[str, Any]:
+    """What of these settings the chosen server takes: ``thinking``, whether its model's template has a switch, and
+    ``unable``, the fields that mean nothing to it. It reads the model's folder."""
+    if server is None:
+        return {"thinking": False, "unable": []}
+    return {"thinking": bool(switch_of(Path(server.model_path))), "unable": sorted(unable(server))}

@@ -122,7 +122,10 @@ def answer_messages(
     shown: list[dict[str, Any]] = []
     if thinking:
         status = "done" if ended or (text and closed) else "pending"
-        shown.append(_note(t("chat.thinking", language), answer_markup(thinking, ended=ended), status))
+        title = t("chat.thinking", language)
+        if answer.thinking_s is not None:
+            title = t("chat.thinking.time", language, {"time": milliseconds(answer.thinking_s * 1000, language)})
+        shown.append(_note(title, answer_markup(thinking, ended=ended), status))
     for number, step in enumerate(answer.rounds):
         if step.text.strip():
             shown.append(_message("assistant", [text_part(answer_markup(step.text))]))

@@ -101,12 +101,9 @@ class SettingHandlers:
             options = options_of((await self._chat.view(visitor(request).id, page.shown)).conversation.sampling)
         return form.sampling(options)
 
-    def beside(self, who: Visitor, sampling: Sampling) -> Updates:
-        """The presets, and the settings beside the form."""
-        return {
-            self._tab.presets: presets_value(self._chat.presets.of(who.id), who.language),
-            self._tab.options: {"values": options_of(sampling)},
-        }
+    def presets(self, who: Visitor) -> Updates:
+        """What is offered of them."""
+        return {self._tab.presets: presets_value(self._chat.presets.of(who.id), who.language)}
 
     def form_updates(self, sampling: Sampling) -> Updates:
         """The form filled with them."""

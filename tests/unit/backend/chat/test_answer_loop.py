@@ -172,3 +172,13 @@ async def test_a_stop_while_a_person_is_asked_leaves_nothing_behind() -> None:
         await ended.wait()
     talk = Conversation((Exchange(Question("Q"), (last,)),), OWN)
     assert chat_request(talk, 0, "m", False, lambda picture: "")["messages"][-1]["content"] == NO_RESULT
+
+
+async def test_how_long_it_thought_is_known_once_it_writes() -> None:
+    events: list[Event] = [Delta(thinking="Hm"), Delta(thinking=", so"), Delta("Yes"), Delta("."), STOP]
+    versions = await written(Told([events]), task_of(Sampling()))
+    known = [version.thinking_s is not None for version in versions]
+    assert known == [False, False, True, True, True]
+    assert len({version.thinking_s for version in versions[2:]}) == 1
+    *_, plain = await written(Told([[Delta("Yes."), STOP]]), task_of(Sampling()))
+    assert plain.thinking_s is None
