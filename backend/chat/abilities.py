@@ -7,7 +7,7 @@ from backend.errors import InvalidInput, Message
 from backend.servers.server import ServerView
 
 # By engine. transformers serve answers 422 to a field that it doesn't know, and leaves others out without a word.
-UNABLE: Mapping[str, frozenset[str]] = {"transformers": frozenset({"top_k"})}
+UNABLE: Mapping[str, frozenset[str]] = {"transformers": frozenset({"top_k", "answer_form"})}
 
 
 def unable(server: ServerView) -> frozenset[str]:

@@ -96,11 +96,19 @@ class Round:
 
 
 @dataclass(frozen=True)
+class AnswerForm:
+    """What form an answer shall have: ``kind`` "schema" (``text`` is a JSON schema) or "regex"."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Answer:
     """One server's answer. ``end`` says why it ended early (length, stop, server gone); None where it is whole.
 
     ``left_out``: so many of the oldest questions weren't sent with it, since the model's context had no room for them.
-    ``thinking_s``: how long it thought, None while it does or where it didn't.
+    ``form`` is what was asked for. ``thinking_s``: how long it thought, None while it does or where it didn't.
     """
 
     server_id: str
@@ -114,6 +122,7 @@ class Answer:
     end: Message | None = None
     left_out: int = 0
     thinking_s: float | None = None
+    form: AnswerForm | None = None
 
     @property
     def cut_off(self) -> bool:
@@ -182,6 +191,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     own_tools: tuple[OwnTool, ...] = ()
     thinking: bool | None = None
+    answer_form: AnswerForm | None = None
 
     def __post_init__(self) -> None:
         wrong = []

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from backend.chat.answer_form import response_format
 from backend.chat.conversation import Answer, Conversation, Picture, Question, Sampling, split_thinking
 from backend.chat.documents import document_text
 from backend.chat.toolset import tool_schemas
@@ -73,6 +74,8 @@ def sampling_fields(sampling: Sampling, engine: str = "") -> dict[str, Any]:
         fields["seed"] = sampling.seed
     if sampling.stop:
         fields["stop"] = list(sampling.stop)
+    if sampling.answer_form is not None:
+        fields["response_format"] = response_format(sampling.answer_form)
     if tools := tool_schemas(sampling):
         fields["tools"] = tools
     return fields

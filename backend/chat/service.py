@@ -475,7 +475,7 @@ class Chat:
     def _begin(
         self, visitor: str, room: Room, question: Question, sampling: Sampling, servers: Sequence[ServerView]
     ) -> None:
-        answers = tuple(Answer(view.id, view.name, view.model_id) for view in servers)
+        answers = tuple(Answer(view.id, view.name, view.model_id, form=sampling.answer_form) for view in servers)
         room.conversation = room.conversation.asked(question, answers, sampling)
         self._run(visitor, room, servers)
 

@@ -134,6 +134,18 @@ def test_presets_options_and_a_tool_that_is_a_person(new_page: NewPage, child: S
     assert (first["top_k"], first["seed"], first["stop"]) == (7, 3, ["END"])
     assert first["tools"][0]["function"]["name"] == "weather"
     assert second["messages"][-1] == {"role": "tool", "tool_call_id": "call_0", "content": "sunny, 20 °C"}
+    # A structured answer is asked for, checked and shown as a tree; a bad form is said at once.
+    child.script(text='{"name": "Qwen2", "bits": "four"}')
+    page.locator("#chat-answer-form").select_option("schema")
+    page.locator("#chat-answer-form-text").fill('{"type": "object", "properties": {"bits": {"type": "int"}}}')
+    page.locator("#chat-answer-form-text").blur()
+    expect(page.locator('#chat-message [data-key="chat.error.answer_form.type"]')).to_be_visible()
+    page.locator("#chat-answer-form-text").fill('{"type": "object", "properties": {"bits": {"type": "integer"}}}')
+    send(page, "Which?")
+    expect(page.locator('#chat-box .chat-form[data-form="wrong"]')).to_contain_text("$.bits")
+    expect(page.locator("#chat-box .chat-tree")).to_contain_text('"Qwen2"')
+    shot(page, "form")
+    assert child.requests()[0]["body"]["response_format"]["type"] == "json_schema"
     page.locator("#chat-top-k").fill("0")
     page.locator("#chat-top-k").blur()
     expect(page.locator('#chat-message [data-key="chat.error.top_k"]')).to_be_visible()

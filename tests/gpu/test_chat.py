@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from assets.demo_model.train import explain
+from backend.chat.answer_form import problems, read_form
 from backend.engines.base import ServeConfig
 from backend.models.catalog import DEMO_MODEL
 from tests.support.console import Console
@@ -100,6 +101,25 @@ def test_tools_with_a_parser_and_without(room: Class, engine: str, extra: tuple[
         shown = json.dumps(lines, ensure_ascii=False)
         assert "add(" in shown
         assert "mul(" in shown
+    room.stop(server)
+
+
+FORMS = {
+    "schema": '{"type": "object", "properties": {"name": {"type": "string", "maxLength": 8}}, "required": ["name"]}',
+    "regex": "[0-9]{3}",
+}
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("engine", ["turbomind", "pytorch"])
+def test_an_answer_has_the_form_that_was_asked_for(room: Class, engine: str, kind: str) -> None:
+    server = room.server(engine)
+    with Visitor(room.console) as visitor:
+        visitor.tell("chat_set_options", {"values": {"form_kind": kind, "form_text": FORMS[kind]}}, server["id"])
+        answer = ask(visitor, server["id"], "Hello!", temperature=0.0, max_tokens=200)
+        form = read_form(kind, FORMS[kind])
+        assert form is not None
+        assert problems(form, answer["text"]) == [], answer
     room.stop(server)
 
 

@@ -67,6 +67,7 @@ let state = "idle"; // that chat-stats was last given
 let full = 0; // how much of the context the last answer's prompt and text took, 0…1
 /** @type {(value: object) => void} */
 let showMeter = () => {};
+let weighed = () => false; // whether what stands in the input shall be weighed; an answer may come too late
 
 /** What can be pressed: Stop while an answer is under way, New where anything was said, Again and Edit after an answer. */
 function allowButtons() {
@@ -123,11 +124,12 @@ export const parts = {
     refuseUnfitFiles();
     const tab = /** @type {HTMLElement} */ (element.closest(".tabitem") ?? document.body);
     const guard = guardAnswers();
-    const lookAtInput = watchInput(
+    const written = watchInput(
       () => bridge.tell("weigh"),
       () => showMeter({}),
       () => full,
     );
+    weighed = written.wanted;
     listenToActions(
       (event, data) => bridge.tell(event, data),
       () => conversation.id,
@@ -144,7 +146,7 @@ export const parts = {
       guard(tab);
       nameCode(tab);
       allowButtons();
-      lookAtInput();
+      written.look();
     };
     new MutationObserver(tidy).observe(tab, { childList: true, subtree: true });
     tidy();
@@ -161,7 +163,7 @@ export const parts = {
 
   meter(element, gradio) {
     showMeter = meter(element);
-    follow(gradio, showMeter);
+    follow(gradio, (value) => showMeter(weighed() ? value : {}));
   },
 
   options(element, gradio) {

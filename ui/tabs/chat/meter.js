@@ -60,7 +60,7 @@ export function meter(element) {
     root.dataset.state = fits ? (left_out ? "left-out" : "fits") : "full";
     const whole = Math.max(context, total + answer, 1);
     const bar = shares(value).map(([name, tokens]) =>
-      el("span", { class: "chat-meter-share", dataset: { share: name }, style: `flex-grow: ${tokens / whole}` }),
+      el("span", { class: "chat-meter-share", dataset: { share: name }, style: { flexGrow: String(tokens / whole) } }),
     );
     const legend = shares(value).map(([name, tokens]) =>
       el(
@@ -100,7 +100,7 @@ export function meter(element) {
 
 /** @param {number} used @param {number} whole */
 const rest = (used, whole) =>
-  el("span", { class: "chat-meter-share", dataset: { share: "rest" }, style: `flex-grow: ${1 - used / whole}` });
+  el("span", { class: "chat-meter-share", dataset: { share: "rest" }, style: { flexGrow: String(1 - used / whole) } });
 
 /** @param {File} file @param {boolean} exact */
 function fileLine({ name, tokens, pages, of_pages, problem, notices }, exact) {
@@ -151,5 +151,5 @@ export function watchInput(weigh, clear, used) {
   document.addEventListener("input", ({ target }) => {
     if (target instanceof Element && target.closest("#chat-input")) look();
   });
-  return look;
+  return { look, wanted: () => asked };
 }

@@ -58,6 +58,37 @@ export function options(element, tell) {
     return field("thinking", choice);
   }
 
+  function answerForm() {
+    const kind = String(values.form_kind ?? "");
+    const text = el("textarea", {
+      id: "chat-answer-form-text",
+      rows: 4,
+      spellcheck: "false",
+      hidden: kind === "",
+      "aria-label": t("chat.answer-form.text"),
+      placeholder: t(kind === "regex" ? "chat.answer-form.regex.example" : "chat.answer-form.schema.example"),
+      value: String(values.form_text ?? ""),
+      onchange: () => set("form_text", text.value),
+    });
+    const choice = el(
+      "select",
+      {
+        id: "chat-answer-form",
+        onchange() {
+          set("form_kind", choice.value);
+          draw();
+        },
+      },
+      ["", "schema", "regex"].map((value) => {
+        const option = el("option", { value }, t(`chat.answer-form.${value || "free"}`));
+        option.selected = value === kind;
+        return option;
+      }),
+    );
+    const label = field("answer-form", choice, able.unable.includes("answer_form") ? t("chat.option.unable") : "");
+    return el("div", { class: "chat-answer-form" }, label, text);
+  }
+
   function stopWords() {
     const input = el("textarea", {
       id: "chat-stop-words",
@@ -91,7 +122,7 @@ export function options(element, tell) {
       stopWords(),
       ownTools(),
     );
-    fill(element, thinking(), more);
+    fill(element, thinking(), answerForm(), more);
   }
 
   return {

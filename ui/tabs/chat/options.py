@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.chat.abilities import unable
-from backend.chat.conversation import Sampling
+from backend.chat.answer_form import read_form
+from backend.chat.conversation import AnswerForm, Sampling
 from backend.chat.own_tools import read_tools
 from backend.chat.thinking import switch_of
 from backend.chat.toolset import own_schema
@@ -26,6 +27,7 @@ def read_options(told: Mapping[str, Any]) -> dict[str, Any]:
         "repetition_penalty": _number(told, "repetition_penalty"),
         "seed": _whole(told, "seed"),
         "stop": _words(told.get("stop")),
+        "answer_form": read_form(str(told.get("form_kind") or ""), str(told.get("form_text") or "")),
         "thinking": {"on": True, "off": False}.get(str(told.get("thinking"))),
         "own_tools": read_tools(str(told.get("own_tools") or "")),
     }
@@ -37,6 +39,8 @@ def options_of(sampling: Sampling) -> dict[str, Any]:
         "top_k": sampling.top_k,
         "repetition_penalty": sampling.repetition_penalty,
         "seed": sampling.seed,
+        "form_kind": "" if sampling.answer_form is None else sampling.answer_form.kind,
+        "form_text": "" if sampling.answer_form is None else _readable(sampling.answer_form),
         "thinking": "" if sampling.thinking is None else "on" if sampling.thinking else "off",
         "own_tools": json.dumps([own_schema(tool) for tool in sampling.own_tools], ensure_ascii=False, indent=2)
         if sampling.own_tools
@@ -45,6 +49,10 @@ def options_of(sampling: Sampling) -> dict[str, Any]:
             word.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t") for word in sampling.stop
         ),
     }
+
+
+def _readable(form: AnswerForm) -> str:
+    return form.text if form.kind == "regex" else json.dumps(json.loads(form.text), ensure_ascii=False, indent=2)
 
 
 def _number(told: Mapping[str, Any], name: str) -> float | None:

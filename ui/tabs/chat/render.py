@@ -12,6 +12,7 @@ from backend.errors import Message, Value
 from backend.servers.server import ServerState, ServerView
 from ui.i18n import Language, say, t
 from ui.tabs.chat.answer_markup import answer_markup, escape, plain
+from ui.tabs.chat.answer_tree import form_html
 from ui.web.snapshot_json import public_name
 from ui.web.visitor import Role
 
@@ -133,6 +134,8 @@ def answer_messages(
         waiting_calls = [(n, use) for n, use in enumerate(step.calls) if use.waiting and not ended]
         shown += [your_turn(use, call_key(place.lane, number, n), language) for n, use in waiting_calls]
     parts: list[Any] = [text_part(answer_markup(text, ended=ended))] if text else []
+    if ended and text and answer.form is not None:
+        parts.append(html_part(form_html(answer.form, text, language)))
     if ended:
         parts.append(html_part(footer(answer, place, language, role, turning)))
     elif not text and not any(use.waiting for step in answer.rounds for use in step.calls):

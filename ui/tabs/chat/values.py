@@ -22,6 +22,7 @@ CONTROLS: Mapping[str, str] = {
     "seed": "chat-seed",
     "stop": "chat-stop-words",
     "own_tools": "chat-own-tools",
+    "answer_form": "chat-answer-form",
     "preset": "chat-presets",
 }
 
