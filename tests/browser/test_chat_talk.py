@@ -78,7 +78,7 @@ def test_files_are_weighed_sent_and_opened(new_page: NewPage, child: Scripted, t
     meter = page.locator("#chat-meter")
     expect(meter).to_contain_text("paper.pdf")
     expect(meter.locator('[data-level="error"]')).to_contain_text("password")
-    expect(meter.locator('[data-level="warning"]')).to_contain_text("3 pages")
+    expect(meter.locator('[data-level="warning"]')).to_contain_text("page 2")
     shot(page, "meter")
     page.locator("#chat-input .delete-button").last.click()
     send(page, "What is in it?")
