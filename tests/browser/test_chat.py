@@ -554,7 +554,7 @@ def test_the_real_transformers_serve_a_text_model_and_the_queue(
     expect(operator.locator("#chat-server input")).to_have_value(re.compile("tiny-text.*transformers"), timeout=180_000)
     expect(operator.locator("#chat-starter")).to_contain_text("takes no pictures")
     expect(operator.locator("#chat-input textarea")).to_have_attribute("placeholder", re.compile("takes no pictures"))
-    expect(operator.locator("#chat-input .upload-button")).to_have_count(0)
+    expect(operator.locator("#chat-input .upload-button")).to_have_count(1)  # for text files and PDFs
     operator.locator("#chat-max-tokens input").fill("8")
     question(operator, "Hello")
     expect_state(operator, "done")
