@@ -96,7 +96,9 @@ def test_files_are_weighed_sent_and_opened(new_page: NewPage, child: Scripted, t
     shot(page, "answer")
     # The oldest go first, and that is said before and afterwards.
     send(page, "word " * 120)
+    expect(page.locator("#chat-box .chat-figures")).to_have_count(2)
     state(page, "done")
+    expect(page.locator("#chat-input textarea")).to_have_value("")
     page.locator("#chat-input textarea").fill("word " * 130)
     expect(meter.locator(".chat-meter-warning")).to_be_visible()
     shot(page, "left-out")
