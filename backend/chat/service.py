@@ -11,22 +11,20 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from backend.chat.abilities import check_able
 from backend.chat.archive import Archive, gone
-from backend.chat.attachments import MAX_DOCUMENTS, MAX_PICTURES, Attachments, Looked, Upload
+from backend.chat.attachments import Attachments, Looked, Upload
 from backend.chat.branches import asked_anew, place, set_aside, turned_to
-from backend.chat.checks import FIELD, check_fits, check_room, check_total
+from backend.chat.checks import check_fits, check_total
 from backend.chat.client import Client, Deadlines
-from backend.chat.context import Weight, parts_of, rough_tokens
+from backend.chat.context import Weight
 from backend.chat.conversation import (
     ENDED,
     Answer,
     AnswerState,
     Conversation,
-    Document,
-    Picture,
     Question,
     Sampling,
 )
@@ -35,13 +33,14 @@ from backend.chat.keeping import Keeping
 from backend.chat.library import Library
 from backend.chat.pictures import Pictures
 from backend.chat.presets import Presets
+from backend.chat.questions import Questions, Servers, question_with
 from backend.chat.rooms import Rooms
 from backend.chat.session import Room, View
 from backend.chat.token_counter import TokenCounter
 from backend.chat.writer import Writer
 from backend.classroom.people import People
-from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound, Unavailable
-from backend.servers.server import ServerState, ServerView
+from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound
+from backend.servers.server import ServerView
 from backend.store import Store
 
 ABANDONED_S = 20.0
@@ -55,22 +54,6 @@ OPENED = 50  # conversations that a browser is known to have opened
 MOST_AT_ONCE = 4  # conversations of one visitor that are being answered
 
 log = logging.getLogger(__name__)
-
-
-class Servers(Protocol):
-    """What the chat needs of the server manager."""
-
-    def snapshot(self) -> tuple[ServerView, ...]:
-        """All servers, the newest first."""
-
-    def get(self, server_id: str, /) -> ServerView:
-        """One of them; NotFound."""
-
-    def wake(self, server_id: str, /) -> None:
-        """Before a question: it is woken where it sleeps. May block; NotFound, Unavailable."""
-
-    def endpoint(self, server_id: str, /) -> Any:
-        """base_url, api_key, model_id, takes_images, context_length."""
 
 
 class Chat:
@@ -103,10 +86,11 @@ class Chat:
         self._servers = servers
         self._store = store
         self._client = Client(deadlines)
-        self._counter = TokenCounter(self._client)
+        counter = TokenCounter(self._client)
+        self._questions = Questions(servers, counter)
         self._writer = Writer(
             self._client,
-            self._counter,
+            counter,
             self.pictures,
             self._woken,
             self._save,
@@ -218,16 +202,20 @@ class Chat:
         room = await self._room(visitor, conversation)
         if replace_last and not instead_of and room.conversation.exchanges:
             instead_of = room.conversation.exchanges[-1].id
-        self._check_question(room, text, uploads, server_ids, instead_of)
-        with room.holding():
-            taken = await self._attachments.take(room.visitor, uploads)
-            question = _with(room, instead_of, text, taken.pictures, taken.documents)
-            await self._check_room(room, question, sampling, server_ids)
-        # Once more: another question may have come meanwhile. From here to its beginning nothing else can.
-        servers = self._check_question(room, text, uploads, server_ids, instead_of)
+        self._check_free(room)
+        servers = self._questions.check(room, text, uploads, server_ids, instead_of)
         check_able(sampling, servers)
-        question = _with(room, instead_of, text, taken.pictures, taken.documents)
-        self._check_taken(room, question, servers)
+        with room.holding():
+            counts = await self._attachments.count(uploads)
+            self._questions.check_counts(question_with(room, instead_of, text, (), ()), *counts, servers)
+            taken = await self._attachments.take(room.visitor, uploads)
+            question = question_with(room, instead_of, text, taken.pictures, taken.documents)
+            await self._questions.check_room(question, sampling, server_ids)
+        # Once more: another question may have come meanwhile. From here to its beginning nothing else can.
+        self._check_free(room)
+        servers = self._questions.check(room, text, uploads, server_ids, instead_of)
+        question = question_with(room, instead_of, text, taken.pictures, taken.documents)
+        self._questions.check_taken(room, question, servers)
         if instead_of:
             room.conversation = set_aside(room.conversation, place(room.conversation, instead_of))
         self._begin(visitor, room, question, sampling, servers)
@@ -254,24 +242,9 @@ class Chat:
         documents = tuple(one.document for one in looked if one.document is not None)
         number = place(room.conversation, instead_of) if instead_of else len(room.conversation.exchanges)
         earlier = Conversation(room.conversation.exchanges[:number], sampling)
-        question = _with(room, instead_of, text, (), documents)
-        (server,) = self._check_servers((server_id,))
-        return await self._weighed(earlier, question, server), looked
-
-    async def _weighed(self, earlier: Conversation, question: Question, server: ServerView) -> Weight:
-        endpoint = await asyncio.to_thread(self._servers.endpoint, server.id)
-        parts = await asyncio.to_thread(parts_of, earlier.exchanges, question, earlier.sampling, 0)
-        return await self._counter.weigh(
-            server.id, endpoint.base_url, endpoint.api_key, parts, earlier, server.context_length
-        )
-
-    async def _check_room(self, room: Room, question: Question, sampling: Sampling, server_ids: Sequence[str]) -> None:
-        """InvalidInput where a server has no room for the question even alone; nothing is counted that is short."""
-        texts = [question.text, *(document.text for document in question.documents)]
-        for server in self._check_servers(server_ids):
-            if 0 < server.context_length < 2 * sum(map(rough_tokens, texts)):
-                weight = await self._weighed(Conversation(sampling=sampling), question, server)
-                check_room(weight, server.name)
+        question = question_with(room, instead_of, text, (), documents)
+        (server,) = self._questions.running((server_id,))
+        return await self._questions.weighed(earlier, question, server), looked
 
     async def again(
         self,
@@ -290,7 +263,7 @@ class Chat:
             raise Conflict(Message("chat.error.nothing_asked"))
         number = place(room.conversation, exchange) if exchange else len(room.conversation.exchanges) - 1
         question = room.conversation.exchanges[number].question
-        servers = self._check_servers(server_ids)
+        servers = self._questions.running(server_ids)
         check_able(sampling, servers)
         check_fits(question, servers)
         check_total(room.conversation, question.characters)
@@ -305,7 +278,7 @@ class Chat:
         last = room.conversation.exchanges[-1:]
         if not last or len(last[0].answers) != 1 or not last[0].answers[0].cut_off:
             raise Conflict(Message("chat.error.nothing_cut_off"))
-        (server,) = self._check_servers((server_id,))
+        (server,) = self._questions.running((server_id,))
         check_able(sampling, (server,))
         check_total(room.conversation, 0)
         old = last[0].answers[0]
@@ -433,45 +406,6 @@ class Chat:
         if busy >= MOST_AT_ONCE:
             raise Conflict(Message("chat.error.busy_elsewhere", {"count": busy}))
 
-    def _check_question(
-        self, room: Room, text: str, uploads: Sequence[Upload], server_ids: Sequence[str], instead_of: int
-    ) -> tuple[ServerView, ...]:
-        """The servers that will be asked. Raises a ConsoleError."""
-        self._check_free(room)
-        if not text.strip() and not uploads and not instead_of:
-            raise InvalidInput(Message("chat.error.empty", field=FIELD))
-        servers = self._check_servers(server_ids)
-        question = _with(room, instead_of, text, (), ())
-        if not text.strip() and not uploads and not question.pictures and not question.documents:
-            raise InvalidInput(Message("chat.error.empty", field=FIELD))
-        if len(uploads) > MAX_PICTURES + MAX_DOCUMENTS:
-            raise _too_many("file_count", len(uploads), MAX_PICTURES + MAX_DOCUMENTS)
-        self._check_taken(room, question, servers)
-        return servers
-
-    def _check_taken(self, room: Room, question: Question, servers: Sequence[ServerView]) -> None:
-        """What the question has, with its files, can be sent. Raises InvalidInput."""
-        check_total(room.conversation, question.characters)
-        if len(question.pictures) > MAX_PICTURES:
-            raise _too_many("picture_count", len(question.pictures), MAX_PICTURES)
-        if len(question.documents) > MAX_DOCUMENTS:
-            raise _too_many("document_count", len(question.documents), MAX_DOCUMENTS)
-        check_fits(question, servers)
-
-    def _check_servers(self, server_ids: Sequence[str]) -> tuple[ServerView, ...]:
-        if not server_ids or not server_ids[0]:
-            raise InvalidInput(Message("chat.error.no_server", field="server"))
-        views = []
-        for server_id in server_ids:
-            try:
-                view = self._servers.get(server_id)
-            except NotFound:
-                raise InvalidInput(Message("chat.error.server_unknown", field="server")) from None
-            if view.state is not ServerState.RUNNING:
-                raise Unavailable(Message("chat.error.server_not_running", {"name": view.name}, field="server"))
-            views.append(view)
-        return tuple(views)
-
     def _begin(
         self, visitor: str, room: Room, question: Question, sampling: Sampling, servers: Sequence[ServerView]
     ) -> None:
@@ -496,17 +430,3 @@ class Chat:
         room.expect_watcher()
         room.bump()
         self.library.changed(room.visitor)
-
-
-def _with(
-    room: Room, instead_of: int, text: str, pictures: Sequence[Picture], documents: Sequence[Document]
-) -> Question:
-    """The question, with what the one that it takes the place of had."""
-    old = Question("")
-    if instead_of:
-        old = room.conversation.exchanges[place(room.conversation, instead_of)].question
-    return Question(text.strip(), (*old.pictures, *pictures), (*old.documents, *documents))
-
-
-def _too_many(key: str, count: int, limit: int) -> InvalidInput:
-    return InvalidInput(Message(f"chat.error.{key}", {"count": count, "limit": limit}, field=FIELD))
