@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from backend.chat.gpu_reading import gpu_text
 from backend.chat.service import Chat
 from backend.classroom.people import People
 from backend.classroom.visitors import Visitors
@@ -133,6 +134,7 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         on_picture=sampler.mark_picture,
         is_here=visitors.is_here,
     )
+    chat.tool_sources["gpu_memory"] = lambda given: gpu_text(sampler.latest())
     gateway = Gateway(servers, store, KeyRing(store, tokens), chat.pictures)
     keeper = Keeper(servers, lambda server_id: chat.answering(server_id) + gateway.answering(server_id))
     keeper.start()

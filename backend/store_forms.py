@@ -108,26 +108,29 @@ def storable(text: str) -> str:
 
 
 def title_of(stored: Mapping[str, Any]) -> str:
-    """The first line of the first question, shortened; the first picture's name where nothing was written."""
+    """The first line of the first question, shortened; the first file's or picture's name where nothing was written."""
     for exchange in _exchanges(stored):
         question = exchange.get("question")
         question = question if isinstance(question, Mapping) else {}
         words = " ".join(storable(str(question.get("text") or "")).split())
         if words:
             return words if len(words) <= TITLE_LENGTH else words[: TITLE_LENGTH - 1] + "…"
-        for picture in question.get("pictures") or ():
-            if isinstance(picture, Mapping) and picture.get("name"):
-                return storable(str(picture["name"]))[:TITLE_LENGTH]
+        for added in (*(question.get("documents") or ()), *(question.get("pictures") or ())):
+            if isinstance(added, Mapping) and added.get("name"):
+                return storable(str(added["name"]))[:TITLE_LENGTH]
     return ""
 
 
 def texts(stored: Mapping[str, Any]) -> Iterator[str]:
-    """What a search finds: questions and answers of all branches, the shown one first."""
+    """What a search finds: questions, their files and answers of all branches, the shown one first."""
     for exchange in _exchanges(stored):
         question, answers = exchange.get("question"), exchange.get("answers")
         for said in (question, *(answers if isinstance(answers, list) else ())):
             if isinstance(said, Mapping) and (text := said.get("text")):
                 yield storable(str(text))
+        for document in (question.get("documents") or ()) if isinstance(question, Mapping) else ():
+            if isinstance(document, Mapping):
+                yield storable(f"{document.get('name')}\n{document.get('text')}")
 
 
 def pictures_of(stored: Mapping[str, Any]) -> set[str]:

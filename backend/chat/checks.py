@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from backend.chat.conversation import CONVERSATION_LIMIT, EXCHANGES_LIMIT, QUESTION_LIMIT, Conversation
+from backend.chat.context import Weight, rough_tokens
+from backend.chat.conversation import CONVERSATION_LIMIT, EXCHANGES_LIMIT, QUESTION_LIMIT, Conversation, Question
 from backend.errors import InvalidInput, Message, Value
 from backend.servers.server import ServerView
 
@@ -16,12 +17,14 @@ def at_once(server: ServerView) -> int | None:
     return 1 if alone else None
 
 
-def check_fits(text: str, pictures: bool, servers: Sequence[ServerView]) -> None:
+def check_fits(question: Question, servers: Sequence[ServerView]) -> None:
     """InvalidInput where a server takes no pictures, or the text alone is far beyond its context."""
-    if len(text) > QUESTION_LIMIT:
-        raise InvalidInput(Message("chat.error.too_long", {"count": len(text), "limit": QUESTION_LIMIT}, field=FIELD))
+    text, limit = question.text, QUESTION_LIMIT
+    if question.characters > limit:
+        count, key = question.characters, "too_long" if len(text) > limit else "too_long_files"
+        raise InvalidInput(Message(f"chat.error.{key}", {"count": count, "limit": limit}, field=FIELD))
     for server in servers:
-        if pictures and not server.takes_images:
+        if question.pictures and not server.takes_images:
             raise InvalidInput(Message("chat.error.no_pictures", {"name": server.name}, field=FIELD))
         tokens = rough_tokens(text)
         if 0 < server.context_length < tokens // 2:
@@ -29,20 +32,20 @@ def check_fits(text: str, pictures: bool, servers: Sequence[ServerView]) -> None
             raise InvalidInput(Message("chat.error.context_sure", sizes, field=FIELD))
 
 
-def check_total(conversation: Conversation, text: str) -> None:
-    """InvalidInput where the conversation would have more than can be kept."""
-    count = conversation.characters + len(text)
+def check_room(weight: Weight, name: str) -> None:
+    """InvalidInput where a question has no room in the context of the server of that name, whatever is left out."""
+    if weight.fits:
+        return
+    sizes: dict[str, Value] = {"tokens": f"{weight.needed:,}", "context": f"{weight.context:,}", "name": name}
+    key = "context_exact" if weight.exact else "context_about"
+    raise InvalidInput(Message(f"chat.error.{key}", sizes, field=FIELD))
+
+
+def check_total(conversation: Conversation, more: int | str) -> None:
+    """InvalidInput where the conversation would have more than can be kept with so many characters, or that text."""
+    count = conversation.characters + (len(more) if isinstance(more, str) else more)
     if count > CONVERSATION_LIMIT:
         sizes: dict[str, Value] = {"count": f"{count:,}", "limit": f"{CONVERSATION_LIMIT:,}"}
         raise InvalidInput(Message("chat.error.conversation_long", sizes, field=FIELD))
     if len(conversation.everything) >= EXCHANGES_LIMIT:
         raise InvalidInput(Message("chat.error.conversation_turns", {"limit": EXCHANGES_LIMIT}, field=FIELD))
-
-
-def rough_tokens(text: str) -> int:
-    """About how many tokens a text has: four ASCII characters a token, or one and a half of any other script.
-
-    Off by up to a factor of two either way; the server counts exactly, and refuses what is too long by itself.
-    """
-    ascii_count = sum(character.isascii() for character in text)
-    return round(ascii_count / 4 + (len(text) - ascii_count) / 1.5)

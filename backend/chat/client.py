@@ -5,7 +5,8 @@ has been passed on by then.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -38,13 +39,14 @@ PICTURE_WORDS = (
 @dataclass(frozen=True)
 class Deadlines:
     """How long to wait for a server, in seconds. ``first_token_s`` is generous: a long prompt on a CPU takes
-    minutes. ``end_s``: for the rest of the stream once the answer's end was seen.
+    minutes. ``end_s``: for the rest of the stream once the answer's end was seen. ``count_s``: for a count of tokens.
     """
 
     connect_s: float = 5.0
     first_token_s: float = 600.0
     silence_s: float = 120.0
     end_s: float = 3.0
+    count_s: float = 5.0
 
 
 class Client:
@@ -101,6 +103,25 @@ class Client:
                 yield event
         except Exception as error:
             raise explain(error, base_url, patience) from error
+
+    async def encode(
+        self, base_url: str, api_key: str, texts: Sequence[str], *, as_prompt: bool = False
+    ) -> list[int] | None:
+        """How many tokens each text has, as LMDeploy's ``/v1/encode`` counts; ``as_prompt``: with what its chat
+        template puts around it. None where the server can't say, or not in time."""
+        await self.prepare(base_url, api_key)
+        # Halves of surrogate pairs, which a model may write, are no text for a tokenizer.
+        sound = [text.encode("utf-8", "replace").decode() for text in texts]
+        body = {"input": sound, "do_preprocess": as_prompt, "add_bos": False}
+        try:
+            async with asyncio.timeout(self.deadlines.count_s):
+                response = await self._clients[base_url, api_key].post(f"{base_url.rstrip('/')}/encode", json=body)
+            found = json.loads(response.content)["length"] if response.is_success else None
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, LookupError, RecursionError):
+            return None
+        counts = [found] if isinstance(found, int) else found
+        sound_counts = isinstance(counts, list) and len(counts) == len(texts) and all(type(n) is int for n in counts)
+        return counts if sound_counts else None
 
     async def close(self) -> None:
         """Close all connections."""

@@ -7,13 +7,17 @@ from functools import cache
 from typing import Any
 
 from backend.chat.stats import AnswerStats
-from backend.errors import InvalidInput, Message
+from backend.errors import InvalidInput, Message, Value
 
 SYSTEM_LIMIT = 100_000  # characters
 QUESTION_LIMIT = 1_000_000  # characters; what a model takes is far less, and said by its context length
 CONVERSATION_LIMIT = 4_000_000  # characters of all questions and answers
 EXCHANGES_LIMIT = 2_000
 MAX_TOKENS_LIMIT = 1_000_000
+TOP_K_LIMIT = 1024  # TurboMind's
+SEED_LIMIT = 2**53 - 1  # what a browser's numbers hold
+STOPS_LIMIT = 8
+STOP_LENGTH = 100  # characters
 
 
 class AnswerState(StrEnum):
@@ -45,21 +49,42 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Document:
+    """A file that is sent as its text. ``pages`` of ``of_pages`` were taken; both are 0 where it has none."""
+
+    name: str
+    text: str
+    pages: int = 0
+    of_pages: int = 0
+
+
+@dataclass(frozen=True)
 class Question:
     """What a person asked."""
 
     text: str
     pictures: tuple[Picture, ...] = ()
+    documents: tuple[Document, ...] = ()
+
+    @property
+    def characters(self) -> int:
+        """How long it is, with its files' texts."""
+        return len(self.text) + sum(len(document.text) for document in self.documents)
 
 
 @dataclass(frozen=True)
 class ToolUse:
-    """One call of a tool: what the model asked for (``arguments`` is JSON, as the model wrote it) and what came out."""
+    """One call of a tool: what the model asked for (``arguments`` is JSON, as the model wrote it) and what came out.
+
+    ``waiting``: a person shall type the result. ``seconds``: how long that took, None = not known.
+    """
 
     id: str
     name: str
     arguments: str
     result: str = ""
+    waiting: bool = False
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,8 +96,20 @@ class Round:
 
 
 @dataclass(frozen=True)
+class AnswerForm:
+    """What form an answer shall have: ``kind`` "schema" (``text`` is a JSON schema) or "regex"."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Answer:
-    """One server's answer. ``end`` says why it ended early (length, stop, server gone); None where it is whole."""
+    """One server's answer. ``end`` says why it ended early (length, stop, server gone); None where it is whole.
+
+    ``left_out``: so many of the oldest questions weren't sent with it, since the model's context had no room for them.
+    ``form`` is what was asked for. ``thinking_s``: how long it thought, None while it does or where it didn't.
+    """
 
     server_id: str
     server_name: str
@@ -83,6 +120,9 @@ class Answer:
     rounds: tuple[Round, ...] = ()
     stats: AnswerStats = field(default_factory=AnswerStats)
     end: Message | None = None
+    left_out: int = 0
+    thinking_s: float | None = None
+    form: AnswerForm | None = None
 
     @property
     def cut_off(self) -> bool:
@@ -112,7 +152,7 @@ class Exchange:
     @property
     def characters(self) -> int:
         """How long it is: all that was asked, thought, called and answered."""
-        return len(self.question.text) + sum(answer.characters for answer in self.answers)
+        return self.question.characters + sum(answer.characters for answer in self.answers)
 
 
 @dataclass(frozen=True)
@@ -124,14 +164,34 @@ class Aside:
 
 
 @dataclass(frozen=True)
+class OwnTool:
+    """A tool whose result a person types; ``parameters`` is its JSON schema as JSON."""
+
+    name: str
+    description: str
+    parameters: str
+
+
+@dataclass(frozen=True)
 class Sampling:
-    """How answers are made. ``max_tokens`` None leaves it to the server. InvalidInput where a value can't be."""
+    """How answers are made. None leaves a value to the server. InvalidInput where one can't be.
+
+    ``stop``: words before which an answer ends. ``thinking``: whether to think first, where the model's template lets
+    one choose.
+    """
 
     system: str = ""
     temperature: float = 0.8
     top_p: float = 0.8
     max_tokens: int | None = 1024
     tools: tuple[str, ...] = ()
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    own_tools: tuple[OwnTool, ...] = ()
+    thinking: bool | None = None
+    answer_form: AnswerForm | None = None
 
     def __post_init__(self) -> None:
         wrong = []
@@ -144,6 +204,20 @@ class Sampling:
             wrong.append(Message("chat.error.top_p", {"value": self.top_p}, field="top_p"))
         if self.max_tokens is not None and not 1 <= self.max_tokens <= MAX_TOKENS_LIMIT:
             wrong.append(Message("chat.error.max_tokens", {"value": self.max_tokens}, field="max_tokens"))
+        if self.top_k is not None and not 1 <= self.top_k <= TOP_K_LIMIT:
+            wrong.append(Message("chat.error.top_k", {"value": self.top_k, "limit": TOP_K_LIMIT}, field="top_k"))
+        if self.repetition_penalty is not None and not 0 < self.repetition_penalty <= 2:
+            value = {"value": self.repetition_penalty}
+            wrong.append(Message("chat.error.repetition_penalty", value, field="repetition_penalty"))
+        if self.seed is not None and not 0 <= self.seed <= SEED_LIMIT:
+            wrong.append(Message("chat.error.seed", {"value": self.seed, "limit": SEED_LIMIT}, field="seed"))
+        if len(self.stop) > STOPS_LIMIT:
+            counts = {"value": len(self.stop), "limit": STOPS_LIMIT}
+            wrong.append(Message("chat.error.stop_count", counts, field="stop"))
+        for word in self.stop:
+            if not 0 < len(word) <= STOP_LENGTH:
+                sizes: dict[str, Value] = {"value": word[:40], "limit": STOP_LENGTH}
+                wrong.append(Message("chat.error.stop_long", sizes, field="stop"))
         if wrong:
             raise InvalidInput(*wrong)
 
@@ -243,6 +317,14 @@ def _settled(answer: Answer) -> Answer:
     if answer.state in ENDED:
         return answer
     return replace(answer, state=AnswerState.STOPPED, end=Message("chat.end.console", level="warning"))
+
+
+def sampling_from_json(data: Any) -> Sampling:
+    """Settings as they were stored or sent; ValueError or InvalidInput where they are none."""
+    from pydantic import TypeAdapter
+
+    found: Sampling = TypeAdapter(Sampling).validate_python(data)
+    return found
 
 
 @cache

@@ -2,10 +2,11 @@
 the next conversation. It outlives the console, save the servers."""
 
 import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from backend.chat.conversation import Sampling
+from backend.chat.conversation import Sampling, sampling_from_json
 from backend.errors import InvalidInput
 
 AREA = "chat_desk"
@@ -58,9 +59,6 @@ def _from_json(value: Any) -> Desk:
     desk = Desk()
     if isinstance(value.get("open"), str) and value["open"]:
         desk.open = value["open"]
-    try:
-        stored = dict(value.get("sampling") or {})
-        desk.sampling = Sampling(**(stored | {"tools": tuple(stored.get("tools") or ())}))
-    except (TypeError, ValueError, InvalidInput):
-        pass
+    with suppress(ValueError, InvalidInput):
+        desk.sampling = sampling_from_json(value.get("sampling") or {})
     return desk

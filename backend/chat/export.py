@@ -67,8 +67,10 @@ def markdown(entry: Entry, conversation: Conversation) -> str:
 
 
 def _question(exchange: Exchange) -> str:
-    pictures = " ".join(f"[{picture.name}]" for picture in exchange.question.pictures)
-    return "\n\n".join(part for part in (pictures, exchange.question.text) if part)
+    question = exchange.question
+    names = [*(picture.name for picture in question.pictures), *(document.name for document in question.documents)]
+    added = " ".join(f"[{name}]" for name in names)
+    return "\n\n".join(part for part in (added, question.text) if part)
 
 
 def _quoted(text: str) -> str:

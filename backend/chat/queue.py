@@ -5,8 +5,8 @@ each knows its place. Someone who asks again goes to the end of the line, so tha
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 
@@ -78,3 +78,27 @@ class Turns:
                 ticket.changed.set()
         if not line.serving and not line.waiting:
             del self._lines[server]
+
+
+class Seat:
+    """One answer's place with a server, which it may leave for a while: somebody is asked meanwhile. ``moved`` is told
+    (place, length of the line) while it waits, then None."""
+
+    def __init__(
+        self, turns: Turns, server: str, at_once: int | None, moved: Callable[[tuple[int, int] | None], None]
+    ) -> None:
+        self._turns, self._server, self._at_once, self._moved = turns, server, at_once, moved
+        self._held = AsyncExitStack()
+
+    async def take(self) -> None:
+        """Wait for the turn."""
+        ticket = await self._held.enter_async_context(self._turns.turn(self._server, self._at_once))
+        while ticket.place:
+            self._moved((ticket.place, ticket.length))
+            ticket.changed.clear()
+            await ticket.changed.wait()
+        self._moved(None)
+
+    async def leave(self) -> None:
+        """Let the next one in; nothing happens where it isn't held."""
+        await self._held.aclose()

@@ -8,22 +8,23 @@ belongs to one event loop, the page's.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from backend.chat.answer_loop import Task, write_answer
+from backend.chat.abilities import check_able
 from backend.chat.archive import Archive, gone
+from backend.chat.attachments import Attachments, Looked, Upload
 from backend.chat.branches import asked_anew, place, set_aside, turned_to
-from backend.chat.checks import FIELD, at_once, check_fits, check_total
+from backend.chat.checks import check_fits, check_total
 from backend.chat.client import Client, Deadlines
+from backend.chat.context import Weight
 from backend.chat.conversation import (
     ENDED,
     Answer,
     AnswerState,
-    Picture,
+    Conversation,
     Question,
     Sampling,
 )
@@ -31,58 +32,28 @@ from backend.chat.desks import Desk, Desks
 from backend.chat.keeping import Keeping
 from backend.chat.library import Library
 from backend.chat.pictures import Pictures
-from backend.chat.prompt import chat_request
-from backend.chat.queue import Turns
+from backend.chat.presets import Presets
+from backend.chat.questions import Questions, Servers, question_with
 from backend.chat.rooms import Rooms
 from backend.chat.session import Room, View
-from backend.chat.stats import Meter
-from backend.chat.thinking import template_tags
+from backend.chat.token_counter import TokenCounter
+from backend.chat.writer import Writer
 from backend.classroom.people import People
-from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound, Unavailable
-from backend.models.chat_template import template_of
-from backend.servers import refusal
-from backend.servers.server import ServerState, ServerView
+from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound
+from backend.servers.server import ServerView
 from backend.store import Store
 
-MAX_PICTURES = 8  # a question
 ABANDONED_S = 20.0
 COALESCE_S = 0.05
 LONG_ANSWER = 6000  # characters: drawing one takes a browser longer, so it is drawn half as often
 HEARTBEAT_S = 1.0
 STOP_S = 5.0
 KEPT_LOOK_S = 2.0
+RESULT_LENGTH = 100_000  # characters of what somebody types as a tool's result
 OPENED = 50  # conversations that a browser is known to have opened
 MOST_AT_ONCE = 4  # conversations of one visitor that are being answered
-# Ends whose cause stands in the server's own log, where that is the console's.
-WHY_IN_LOG = frozenset(
-    {"chat.error.status", "chat.error.said", "chat.error.garbage", "chat.end.gone", "chat.end.gone_said"}
-)
 
 log = logging.getLogger(__name__)
-
-
-class Servers(Protocol):
-    """What the chat needs of the server manager."""
-
-    def snapshot(self) -> tuple[ServerView, ...]:
-        """All servers, the newest first."""
-
-    def get(self, server_id: str, /) -> ServerView:
-        """One of them; NotFound."""
-
-    def wake(self, server_id: str, /) -> None:
-        """Before a question: it is woken where it sleeps. May block; NotFound, Unavailable."""
-
-    def endpoint(self, server_id: str, /) -> Any:
-        """base_url, api_key, model_id, takes_images, context_length."""
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file that a visitor added: where it lies, and its name there."""
-
-    path: Path
-    name: str
 
 
 class Chat:
@@ -106,22 +77,39 @@ class Chat:
         is open: an answer in a conversation that none of them shows goes on then."""
         self.people = people or People(store)
         self.pictures = Pictures(folder, self.people.circle)
+        self._attachments = Attachments(self.pictures)
         self.archive = Archive(store)
         self._desks = Desks(store)
+        self.presets = Presets(store, self.people)
         self._on_picture = on_picture
         self._is_here = is_here
         self._servers = servers
         self._store = store
         self._client = Client(deadlines)
-        self._turns = Turns()
+        counter = TokenCounter(self._client)
+        self._questions = Questions(servers, counter)
+        self._writer = Writer(
+            self._client,
+            counter,
+            self.pictures,
+            self._woken,
+            self._save,
+            lambda visitor: self.library.changed(visitor),
+        )
         self._rooms = Rooms(
             self.archive,
             self.people,
             self._desks,
             lambda found, owner, said: Room(found, owner, said, ABANDONED_S, self._abandoned),
         )
+        self.tool_sources = self._writer.sources
         self.library = Library(self.archive, self._rooms, self.people, self.pictures, Keeping(store), self._stopped)
         self._background: set[asyncio.Task[None]] = set()  # tasks that nobody waits for
+
+    def _woken(self, server_id: str) -> Any:
+        """The endpoint of a server that will be asked now: one that slept wakes up first."""
+        self._servers.wake(server_id)
+        return self._servers.endpoint(server_id)
 
     async def view(self, visitor: str, conversation: str = "") -> View:
         """The conversation as it is now."""
@@ -205,30 +193,58 @@ class Chat:
         instead_of: int = 0,
         conversation: str = "",
     ) -> tuple[Message, ...]:
-        """Ask one server, or two to compare them; the answers come by ``watch``. Returns what to know of the pictures.
+        """Ask one server, or two to compare them; the answers come by ``watch``. Returns what to know of the files.
 
         ``instead_of``: the id of the exchange that this one takes the place of, ``replace_last``: of the last one. Its
-        pictures go with the new one, and it stays as a branch. Raises a ConsoleError, and the conversation is as it
-        was.
+        pictures and files go with the new one, and it stays as a branch. Raises a ConsoleError, and the conversation is
+        as it was.
         """
         room = await self._room(visitor, conversation)
         if replace_last and not instead_of and room.conversation.exchanges:
             instead_of = room.conversation.exchanges[-1].id
-        self._check_question(room, text, uploads, server_ids, instead_of)
-        pictures, notices = list[Picture](), list[Message]()
+        self._check_free(room)
+        servers = self._questions.check(room, text, uploads, server_ids, instead_of)
+        check_able(sampling, servers)
         with room.holding():
-            for upload in uploads:
-                picture, told = await self.pictures.keep_in_turn(room.visitor, upload.path, upload.name)
-                pictures.append(picture)
-                notices.extend(told)
+            counts = await self._attachments.count(uploads)
+            self._questions.check_counts(question_with(room, instead_of, text, (), ()), *counts, servers)
+            taken = await self._attachments.take(room.visitor, uploads)
+            question = question_with(room, instead_of, text, taken.pictures, taken.documents)
+            await self._questions.check_room(question, sampling, server_ids)
         # Once more: another question may have come meanwhile. From here to its beginning nothing else can.
-        servers, old = self._check_question(room, text, uploads, server_ids, instead_of)
-        if old:
+        self._check_free(room)
+        servers = self._questions.check(room, text, uploads, server_ids, instead_of)
+        question = question_with(room, instead_of, text, taken.pictures, taken.documents)
+        self._questions.check_taken(room, question, servers)
+        if instead_of:
             room.conversation = set_aside(room.conversation, place(room.conversation, instead_of))
-        kept = old.pictures if old else ()
-        self._begin(visitor, room, Question(text.strip(), (*kept, *pictures)), sampling, servers)
+        self._begin(visitor, room, question, sampling, servers)
         await self._save(room)
-        return tuple(notices)
+        return taken.notices
+
+    async def weigh(
+        self,
+        visitor: str,
+        text: str,
+        uploads: Sequence[Upload],
+        sampling: Sampling,
+        server_id: str,
+        *,
+        instead_of: int = 0,
+        conversation: str = "",
+    ) -> tuple[Weight, tuple[Looked, ...]]:
+        """What a question takes of the server's context before it is sent, and what each file is.
+
+        ``Weight.files`` are those that can be read, in their order. Raises what finding conversation and server raises.
+        """
+        room = await self._room(visitor, conversation)
+        looked = tuple([await self._attachments.look(upload) for upload in uploads])
+        documents = tuple(one.document for one in looked if one.document is not None)
+        number = place(room.conversation, instead_of) if instead_of else len(room.conversation.exchanges)
+        earlier = Conversation(room.conversation.exchanges[:number], sampling)
+        question = question_with(room, instead_of, text, (), documents)
+        (server,) = self._questions.running((server_id,))
+        return await self._questions.weighed(earlier, question, server), looked
 
     async def again(
         self,
@@ -247,9 +263,10 @@ class Chat:
             raise Conflict(Message("chat.error.nothing_asked"))
         number = place(room.conversation, exchange) if exchange else len(room.conversation.exchanges) - 1
         question = room.conversation.exchanges[number].question
-        servers = self._check_servers(server_ids)
-        check_fits(question.text, bool(question.pictures), servers)
-        check_total(room.conversation, question.text)
+        servers = self._questions.running(server_ids)
+        check_able(sampling, servers)
+        check_fits(question, servers)
+        check_total(room.conversation, question.characters)
         room.conversation = asked_anew(room.conversation, number)
         self._begin(visitor, room, question, sampling, servers)
         await self._save(room)
@@ -261,8 +278,9 @@ class Chat:
         last = room.conversation.exchanges[-1:]
         if not last or len(last[0].answers) != 1 or not last[0].answers[0].cut_off:
             raise Conflict(Message("chat.error.nothing_cut_off"))
-        (server,) = self._check_servers((server_id,))
-        check_total(room.conversation, "")
+        (server,) = self._questions.running((server_id,))
+        check_able(sampling, (server,))
+        check_total(room.conversation, 0)
         old = last[0].answers[0]
         new = replace(
             old,
@@ -275,6 +293,17 @@ class Chat:
         room.conversation = replace(room.conversation.with_answer(0, new), sampling=sampling)
         self._run(visitor, room, (server,), words)
         await self._save(room)
+
+    async def give(self, visitor: str, call: str, result: str, conversation: str = "") -> None:
+        """The result of a tool that the visitor is: of the call with that key (``writer.call_key``)."""
+        room = await self._room(visitor, conversation)
+        if len(result) > RESULT_LENGTH:
+            counts = {"count": len(result), "limit": RESULT_LENGTH}
+            raise InvalidInput(Message("chat.error.result_long", counts, field="result"))
+        wanted = room.wanted.get(call)
+        if wanted is None or wanted.done():
+            raise NotFound(Message("chat.error.call_gone"))
+        wanted.set_result(result)
 
     async def turn_to(self, visitor: str, exchange: int, conversation: str = "") -> None:
         """Show the branch of the exchange with that id."""
@@ -325,6 +354,7 @@ class Chat:
             task.cancel()
         await self._client.close()
         self.pictures.close()
+        self._attachments.close()
 
     # -- one room -----------------------------------------------------------------------------------------------------
 
@@ -376,45 +406,10 @@ class Chat:
         if busy >= MOST_AT_ONCE:
             raise Conflict(Message("chat.error.busy_elsewhere", {"count": busy}))
 
-    def _check_question(
-        self, room: Room, text: str, uploads: Sequence[Upload], server_ids: Sequence[str], instead_of: int
-    ) -> tuple[tuple[ServerView, ...], Question | None]:
-        """The servers that will be asked, and the question that this one takes the place of. Raises a ConsoleError."""
-        self._check_free(room)
-        if not text.strip() and not uploads and not instead_of:
-            raise InvalidInput(Message("chat.error.empty", field=FIELD))
-        servers = self._check_servers(server_ids)
-        last: Question | None = None
-        if instead_of:
-            last = room.conversation.exchanges[place(room.conversation, instead_of)].question
-        check_total(room.conversation, text)
-        kept = last.pictures if last else ()
-        if not text.strip() and not uploads and not kept:
-            raise InvalidInput(Message("chat.error.empty", field=FIELD))
-        if len(uploads) + len(kept) > MAX_PICTURES:
-            count = {"count": len(uploads) + len(kept), "limit": MAX_PICTURES}
-            raise InvalidInput(Message("chat.error.picture_count", count, field=FIELD))
-        check_fits(text, bool(uploads or kept), servers)
-        return servers, last
-
-    def _check_servers(self, server_ids: Sequence[str]) -> tuple[ServerView, ...]:
-        if not server_ids or not server_ids[0]:
-            raise InvalidInput(Message("chat.error.no_server", field="server"))
-        views = []
-        for server_id in server_ids:
-            try:
-                view = self._servers.get(server_id)
-            except NotFound:
-                raise InvalidInput(Message("chat.error.server_unknown", field="server")) from None
-            if view.state is not ServerState.RUNNING:
-                raise Unavailable(Message("chat.error.server_not_running", {"name": view.name}, field="server"))
-            views.append(view)
-        return tuple(views)
-
     def _begin(
         self, visitor: str, room: Room, question: Question, sampling: Sampling, servers: Sequence[ServerView]
     ) -> None:
-        answers = tuple(Answer(view.id, view.name, view.model_id) for view in servers)
+        answers = tuple(Answer(view.id, view.name, view.model_id, form=sampling.answer_form) for view in servers)
         room.conversation = room.conversation.asked(question, answers, sampling)
         self._run(visitor, room, servers)
 
@@ -430,75 +425,8 @@ class Chat:
             for view in servers:
                 self._on_picture(view.id)
         room.tasks = tuple(
-            asyncio.create_task(self._write(room, lane, view, go_on)) for lane, view in enumerate(servers)
+            asyncio.create_task(self._writer.write(room, lane, view, go_on)) for lane, view in enumerate(servers)
         )
         room.expect_watcher()
         room.bump()
         self.library.changed(room.visitor)
-
-    async def _write(self, room: Room, lane: int, server: ServerView, go_on: str = "") -> None:
-        meter = Meter(queued_at=time.monotonic())
-        log_mark = refusal.LogMark(None)
-        try:
-            async with self._turns.turn(server.id, at_once(server)) as ticket:
-                while ticket.place:
-                    room.places[lane] = (ticket.place, ticket.length)
-                    room.bump()
-                    ticket.changed.clear()
-                    await ticket.changed.wait()
-                room.places.pop(lane, None)
-                room.bump()
-                task = await asyncio.to_thread(self._task, room, lane, server, go_on)
-                log_mark = await asyncio.to_thread(refusal.mark, server.log_path)
-                await self._client.prepare(task.base_url, task.api_key)
-                answer = room.answer(lane)
-                async with aclosing(write_answer(self._client, task, answer, meter)) as versions:
-                    async for answer in versions:
-                        room.show(lane, answer)
-                        if room.save_due:
-                            await self._save(room)
-        except asyncio.CancelledError:
-            room.settle(lane, AnswerState.STOPPED, room.why_ended, meter)
-            raise
-        except ConsoleError as error:
-            end = error.messages[0]
-            try:
-                end = await refusal.cause(log_mark) or end if end.key in WHY_IN_LOG else end
-            finally:
-                room.settle(lane, AnswerState.FAILED, end, meter)
-        except Exception as error:
-            log.exception("an answer failed")
-            unexpected = Message("common.unexpected", {"error": type(error).__name__})
-            room.settle(lane, AnswerState.FAILED, unexpected, meter)
-        finally:
-            room.places.pop(lane, None)
-            with suppress(asyncio.CancelledError):
-                await self._save(room)
-            self.library.changed(room.visitor)
-
-    def _task(self, room: Room, lane: int, server: ServerView, go_on: str) -> Task:
-        self._servers.wake(server.id)
-        endpoint = self._servers.endpoint(server.id)
-        begun = room.answer(lane)
-
-        async def request(answer: Answer) -> Mapping[str, Any]:
-            conversation = room.conversation.with_answer(lane, answer)
-            return await asyncio.to_thread(
-                chat_request,
-                conversation,
-                lane,
-                endpoint.model_id,
-                endpoint.takes_images,
-                lambda picture: self.pictures.data_url(room.visitor, picture.id),
-                (begun, go_on) if go_on else None,
-            )
-
-        tags = template_tags(template_of(Path(server.model_path)))
-        return Task(
-            endpoint.base_url,
-            endpoint.api_key,
-            room.conversation.sampling.tools,
-            request,
-            tags,
-            begun.text if go_on else "",
-        )

@@ -61,6 +61,7 @@ class Room:
     why_ended: Message | None = None
     problem: Message | None = None
     deleted: bool = False
+    wanted: dict[str, asyncio.Future[str]] = field(default_factory=dict)  # results of tools that a person shall type
     characters: int = 0  # of the conversation, when it was last asked
     held: int = 0  # calls that will come back to it
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -19,6 +19,14 @@ from backend.chat.tools import MAX_ROUNDS, TOOLS
 PICTURE_PREFIX = "picture-file:"  # stands for a picture in a request that is shown, not sent
 MARK = "\ue000{}\ue001"  # no text has these characters of the private use area
 
+# What the openai package takes by name; the rest of a request is a server's own, and goes into its ``extra_body``.
+OPENAI_FIELDS = frozenset(
+    {
+        "model", "messages", "temperature", "top_p", "max_tokens", "tools", "seed", "stop", "frequency_penalty",
+        "response_format", "logprobs", "top_logprobs",
+    }
+)  # fmt: skip
+
 PICTURE_FUNCTION = '''
 def picture(name, mime):
     """A picture of this conversation: the console keeps it."""
@@ -153,7 +161,10 @@ def _functions(tools: Sequence[str]) -> list[str]:
     """The tools as Python functions, and their table."""
     lines = []
     for name in tools:
-        lines += ["", f"def {name}(a, b):", f"    return {TOOLS[name].expression}", ""]
+        if name in TOOLS:
+            lines += ["", f"def {name}(a, b):", f"    return {TOOLS[name].expression}", ""]
+        else:  # whatever it shall do: you are the function
+            lines += ["", f"def {name}(**arguments):", f'    return input(f"{name}({{arguments}}) = ")', ""]
     if tools:
         lines += ["", f"functions = {{{', '.join(f'{name!r}: {name}' for name in tools)}}}"]
     return lines
@@ -161,7 +172,10 @@ def _functions(tools: Sequence[str]) -> list[str]:
 
 def _arguments(shown: Mapping[str, Any], pictures: Sequence[str], indent: int) -> str:
     named = {"messages": "messages", "tools": "tools"}
-    values = {name: named.get(name) or _python(value, pictures, indent) for name, value in shown.items()}
+    own = {name: value for name, value in shown.items() if name in OPENAI_FIELDS}
+    if more := {name: value for name, value in shown.items() if name not in OPENAI_FIELDS}:
+        own["extra_body"] = more
+    values = {name: named.get(name) or _python(value, pictures, indent) for name, value in own.items()}
     return "\n".join(f"{' ' * indent}{name}={value}," for name, value in values.items())
 
 

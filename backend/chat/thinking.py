@@ -5,9 +5,14 @@ only the closing comes. What begins with no known tag is an answer; tags whose n
 where the model's own chat template has them.
 """
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from backend.models.chat_template import TEMPLATE_FILES, template_of
 
 Tag = tuple[str, str]
 
@@ -27,6 +32,11 @@ TAGS: tuple[Tag, ...] = (
 LONGEST = max(len(word) for tag in TAGS for word in tag)
 MOST_TAGS = 16
 
+# Variables of a chat template that say whether the model thinks first: Qwen3 and most others, DeepSeek.
+SWITCHES = ("enable_thinking", "thinking")
+
+_STATEMENT = re.compile(r"\{[%{].*?[%}]\}", re.DOTALL)
+_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _IN_TEMPLATE = re.compile(r"</([a-z][\w:-]{2,30})>")
 _THOUGHT_WORDS = ("think", "thought", "reason", "reflect", "analysis")
 _QUOTES = "`'\"“”‘’「『《"
@@ -37,6 +47,33 @@ def template_tags(template: str) -> tuple[Tag, ...]:
     names = dict.fromkeys(_IN_TEMPLATE.findall(template))
     tags = [(f"<{name}>", f"</{name}>") for name in names if any(word in name for word in _THOUGHT_WORDS)]
     return tuple(tag for tag in tags if tag not in TAGS)[:MOST_TAGS]
+
+
+def thinking_switch(template: str) -> str:
+    """The variable by which a chat template is told whether the model shall think; "" where it has none."""
+    text = template.replace('\\"', '"').replace("\\n", "\n")  # a template in a JSON file
+    code = "\n".join(_STRING.sub("", statement) for statement in _STATEMENT.findall(text))
+    for name in SWITCHES:
+        used = re.search(rf"(?<![\w.\[]){name}\b(?!\s*(?:\(|=[^=]))", code)
+        its_own = re.search(rf"\bset\s+{name}\s*=", code)
+        given = re.search(rf"(?<![\w.\[]){name}\s*(?:is\s+(?:not\s+)?defined|\|\s*default)", code)
+        if used and (given or not its_own):
+            return name
+    return ""
+
+
+def switch_of(folder: Path) -> str:
+    """``thinking_switch`` of the model in that folder; remembered until its files change."""
+    stamps = []
+    for name in TEMPLATE_FILES:
+        with contextlib.suppress(OSError):
+            stamps.append((folder / name).stat().st_mtime_ns)
+    return _switch_of(folder, tuple(stamps))
+
+
+@lru_cache(maxsize=64)
+def _switch_of(folder: Path, stamps: tuple[int, ...]) -> str:
+    return thinking_switch(template_of(folder))
 
 
 @dataclass

@@ -272,7 +272,7 @@ def test_pictures_are_sent_and_are_their_visitors_own(
 
 def bad_pictures(folder: Path) -> dict[str, Path]:
     (folder / "text.png").write_text("not a picture")
-    (folder / "notes.txt").write_text("not a picture")
+    (folder / "notes.zip").write_bytes(b"PK")
     (folder / "bomb.png").write_bytes(png_header(30_000, 30_000))
     with (folder / "large.png").open("wb") as file:
         file.truncate(200 * 2**20)
@@ -289,7 +289,7 @@ def test_bad_pictures_are_explained_and_nothing_is_lost(chat: Page, child: Scrip
     attach(chat, files["large"])
     expect(message(chat, "chat.error.upload_size")).to_contain_text("200 MiB")
     attach(chat, files["notes"])  # in the page's own words, not in Gradio's
-    expect(message(chat, "chat.error.picture_type")).to_contain_text("notes.txt")
+    expect(message(chat, "chat.error.file_type")).to_contain_text("notes.zip")
     expect(chat.locator(".toast-wrap .toast-body")).to_have_count(0)
     for name, key in (("text", "chat.error.picture_type"), ("bomb", "chat.error.picture_pixels_unknown")):
         attach(chat, files[name])
@@ -554,7 +554,7 @@ def test_the_real_transformers_serve_a_text_model_and_the_queue(
     expect(operator.locator("#chat-server input")).to_have_value(re.compile("tiny-text.*transformers"), timeout=180_000)
     expect(operator.locator("#chat-starter")).to_contain_text("takes no pictures")
     expect(operator.locator("#chat-input textarea")).to_have_attribute("placeholder", re.compile("takes no pictures"))
-    expect(operator.locator("#chat-input .upload-button")).to_have_count(0)
+    expect(operator.locator("#chat-input .upload-button")).to_have_count(1)  # for text files and PDFs
     operator.locator("#chat-max-tokens input").fill("8")
     question(operator, "Hello")
     expect_state(operator, "done")

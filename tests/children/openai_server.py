@@ -1,17 +1,18 @@
 """An OpenAI-compatible model server that does as it is told, on standard library asyncio alone.
 
-``python openai_server.py PORT [--key KEY] [--model NAME] [--tokens N] [--rate N] [--fault NAME]``; port 0 takes a
-free one, which it prints as ``port N``; ``--key @FILE`` reads the key from FILE. What it does can be changed while it
+``python openai_server.py PORT [--key KEY] [--model NAME] [--tokens N] [--rate N] [--fault NAME] [--context N]``;
+port 0 takes a free one, which it prints as ``port N``; ``--key @FILE`` reads the key from FILE. What it does can be
+changed while it
 runs: ``POST /script`` with any of ``{"text", "tokens", "rate", "fault", "first_s", "key", "calls", "finish",
-"usage"}``; ``GET /script`` gives it and what happened: ``requests`` (bodies, with times of arrival, first token and
-end, and how they ended).
+"usage", "encode"}``; ``GET /script`` gives it and what happened: ``requests`` (bodies, with times of arrival, first
+token and end, and how they ended).
 
 ``rate`` is tokens per second (0 = as fast as it goes), ``first_s`` the wait before the first. ``calls`` are the tool
 calls of the next answers, one list for each. Faults: ``refuse`` (500), ``key`` (401), ``redirect``, ``context`` (400),
 ``missing`` (404), ``html`` (a web page), ``garbage`` (bad JSON in the stream), ``half`` (half a line, then the end),
 ``die`` (the process ends mid-answer), ``cut`` (the connection is cut mid-answer), ``stall`` (silence mid-answer),
 ``silent`` (never a first token), ``error`` (an error object in the stream), ``empty`` (no text), ``unended`` (no
-finish_reason).
+finish_reason). With ``encode``, ``/v1/encode`` counts words, and five around a prompt.
 """
 
 import argparse
@@ -36,9 +37,12 @@ class Script:
                 options.key = stream.read().strip()
         self.settings: dict[str, Any] = {
             "text": "", "tokens": options.tokens, "rate": options.rate, "fault": options.fault, "first_s": 0.0,
-            "key": options.key, "calls": [], "finish": "stop", "usage": True,
+            "key": options.key, "calls": [], "finish": "stop", "usage": True, "encode": False,
         }  # fmt: skip
         self.model = options.model
+        self.entry: dict[str, Any] = {"id": options.model, "object": "model"}
+        if options.context:
+            self.entry["max_model_len"] = options.context
         self.requests: list[dict[str, Any]] = []
 
     def pieces(self) -> list[str]:
@@ -82,7 +86,11 @@ class Connection:
         if wrong_key or settings["fault"] == "key":
             return await self.json(401, {"error": {"message": "Invalid API key"}})
         if path == "/v1/models":
-            return await self.json(200, {"object": "list", "data": [{"id": script.model, "object": "model"}]})
+            return await self.json(200, {"object": "list", "data": [script.entry]})
+        if path == "/v1/encode" and settings["encode"]:
+            texts = json.loads(body)["input"]
+            around = 5 if json.loads(body).get("do_preprocess") else 0
+            return await self.json(200, {"length": [len(text.split()) + around for text in texts]})
         if path == "/v1/chat/completions" and method == "POST":
             request = {"body": json.loads(body), "at": time.time(), "first_at": None, "ended_at": None, "sent": 0}
             request["end"] = ""
@@ -231,6 +239,7 @@ async def main() -> None:
     parser.add_argument("--model", default="scripted")
     parser.add_argument("--tokens", type=int, default=20)
     parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--context", type=int, default=0)
     parser.add_argument("--fault", default="")
     options = parser.parse_args()
     script, port = Script(options), options.port

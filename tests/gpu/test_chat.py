@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from assets.demo_model.train import explain
+from backend.chat.answer_form import problems, read_form
 from backend.engines.base import ServeConfig
 from backend.models.catalog import DEMO_MODEL
 from tests.support.console import Console
@@ -35,9 +36,9 @@ class Class:
         self.console = console
         self.operator = Visitor(console)
 
-    def server(self, engine: str) -> dict[str, Any]:
+    def server(self, engine: str, extra: tuple[str, ...] = ()) -> dict[str, Any]:
         """Press Start, and wait until it runs."""
-        config = ServeConfig(engine, str(DEMO_MODEL), cache_max_entry_count=0.1)
+        config = ServeConfig(engine, str(DEMO_MODEL), cache_max_entry_count=0.1, extra=extra)
         return self.operator.ready(self.operator.start(config), READY_S)
 
     def stop(self, server: dict[str, Any]) -> None:
@@ -84,6 +85,59 @@ def test_text_and_pictures(room: Class, engine: str) -> None:
         again = ask(visitor, server["id"], "What colour is the square?", temperature=0.0, number=2)
         assert "red" in again["text"], again
         assert again["stats"]["prompt_tokens"] > seen["stats"]["prompt_tokens"]  # it is still in the conversation
+    room.stop(server)
+
+
+@pytest.mark.parametrize("engine", ["turbomind", "pytorch"])
+@pytest.mark.parametrize("extra", [(), ("--tool-call-parser", "qwen")], ids=["unparsed", "qwen"])
+def test_tools_with_a_parser_and_without(room: Class, engine: str, extra: tuple[str, ...]) -> None:
+    server = room.server(engine, extra)
+    with Visitor(room.console) as visitor:
+        lines = list(visitor.ask(server["id"], "Compute (3+5)*2", tools=("add", "mul"), temperature=0.0))
+        assert lines[-1]["stats"]["state"] == "done", lines[-1]
+        answer = visitor.answer()
+        assert "16" in answer["text"], answer
+        assert "<tool_call>" not in answer["text"]
+        shown = json.dumps(lines, ensure_ascii=False)
+        assert "add(" in shown
+        assert "mul(" in shown
+    room.stop(server)
+
+
+FORMS = {
+    "schema": '{"type": "object", "properties": {"name": {"type": "string", "maxLength": 8}}, "required": ["name"]}',
+    "regex": "[0-9]{3}",
+}
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("engine", ["turbomind", "pytorch"])
+def test_an_answer_has_the_form_that_was_asked_for(room: Class, engine: str, kind: str) -> None:
+    server = room.server(engine)
+    with Visitor(room.console) as visitor:
+        visitor.tell("chat_set_options", {"values": {"form_kind": kind, "form_text": FORMS[kind]}}, server["id"])
+        answer = ask(visitor, server["id"], "Hello!", temperature=0.0, max_tokens=200)
+        form = read_form(kind, FORMS[kind])
+        assert form is not None
+        assert problems(form, answer["text"]) == [], answer
+    room.stop(server)
+
+
+@pytest.mark.parametrize("engine", ["turbomind", "pytorch"])
+def test_the_server_counts_what_a_question_takes(room: Class, engine: str) -> None:
+    server, text = room.server(engine), "The KV cache grows with each token. 显存随之增加。\n" * 20
+    with Visitor(room.console) as visitor:
+        files = [visitor.upload("notes.txt", text.encode(), "text/plain")]
+        form = [server["id"], "", "", 0.0, 1.0, 64, []]
+        question = "What is a KV cache?"
+        *_, weighed = visitor.call("chat_weigh", [{"text": question, "files": files}, False, *form])
+        [meter] = weighed["output"]["data"]
+        meter = meter.get("value", meter)
+        assert meter["exact"] is True, meter
+        answered = ask(visitor, server["id"], question, files=files, temperature=0.0, top_p=1.0, max_tokens=64)
+        prompt = answered["stats"]["prompt_tokens"]
+        assert abs(meter["total"] - prompt) <= 0.1 * prompt, (meter, prompt)
+        print({"engine": engine, "weighed": meter["total"], "prompt_tokens": prompt})
     room.stop(server)
 
 

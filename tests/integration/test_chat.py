@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from backend.chat.attachments import Upload
 from backend.chat.client import Deadlines
 from backend.chat.conversation import Answer, AnswerState, Sampling
-from backend.chat.service import Chat, Upload
+from backend.chat.service import Chat
 from backend.chat.session import View
 from backend.engines.base import ServeConfig
 from backend.errors import Conflict, ConsoleError, InvalidInput, Unavailable

@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from assets.demo_model.train import evaluate
+from backend.chat.attachments import Upload
 from backend.chat.conversation import AnswerState, Conversation, Sampling
-from backend.chat.service import Chat, Upload
+from backend.chat.service import Chat
 from backend.chat.session import View
 from backend.engines.base import ServeConfig
 from backend.models.catalog import DEMO_MODEL

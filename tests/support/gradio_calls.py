@@ -33,11 +33,16 @@ class Visitor:
         """The number of the handler of that name."""
         return next(int(found["id"]) for found in self.config["dependencies"] if found["api_name"] == api_name)
 
-    def call(self, api_name: str, data: Sequence[Any]) -> Iterator[dict[str, Any]]:
-        """Run a handler; yields every message about it as it comes, up to its completion."""
+    def tell(self, api_name: str, event: Any, server: str) -> None:
+        """What the page's script tells a handler of the Chat tab whose inputs are its form."""
+        *_, told = self.call(api_name, [server, "", "", 0.8, 0.8, 1024, []], event)
+        assert told["success"], told
+
+    def call(self, api_name: str, data: Sequence[Any], event: Any = None) -> Iterator[dict[str, Any]]:
+        """Run a handler; yields every message about it as it comes, up to its completion. ``event`` is its data."""
         job = {
             "data": list(data), "fn_index": self.event(api_name), "session_hash": self.session,
-            "event_data": None, "trigger_id": None,
+            "event_data": event, "trigger_id": None,
         }  # fmt: skip
         # Escaped, as a browser does it: half a surrogate pair can be sent too.
         content, headers = json.dumps(job), {"content-type": "application/json"}
@@ -47,10 +52,10 @@ class Visitor:
         parameters = {"session_hash": self.session}
         with self.client.stream("GET", "/gradio_api/queue/data", params=parameters, timeout=None) as stream:
             events = EventReader()  # a model's text may hold what httpx takes for a line's end
-            for event in (event for data in stream.iter_bytes() for event in events.feed(data)):
-                if not isinstance(event, ServerEvent):
+            for found in (found for data in stream.iter_bytes() for found in events.feed(data)):
+                if not isinstance(found, ServerEvent):
                     continue
-                message = json.loads(event.data)
+                message = json.loads(found.data)
                 if message.get("event_id") in (mine, None):
                     yield message
                 if message["msg"] == "process_completed" and message.get("event_id") == mine:

@@ -82,10 +82,11 @@ export async function get(path, options = {}) {
  * @template Reply
  * @param {string} path
  * @param {object} [body]
+ * @param {Record<string, string>} [more] headers
  * @returns {Promise<Reply>}
  */
-export function post(path, body = {}) {
-  const headers = { "content-type": "application/json" };
+export function post(path, body = {}, more = {}) {
+  const headers = { "content-type": "application/json", ...more };
   return get(path, { method: "POST", headers, body: JSON.stringify(body), silence: POST_SILENCE_MS });
 }
 

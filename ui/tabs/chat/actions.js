@@ -3,6 +3,7 @@
 
 import { copy, say } from "../../page/clipboard.js";
 import { get, post, sentences } from "../../page/request.js";
+import { openDocument } from "./document.js";
 import { shownHeader } from "./conversation.js";
 
 const ASKED_ANEW = "[data-chat-again], [data-chat-edit], [data-chat-goon], [data-chat-branch]";
@@ -16,6 +17,10 @@ const ASKED_ANEW = "[data-chat-again], [data-chat-edit], [data-chat-goon], [data
  */
 export function listenToActions(tell, shown, turned) {
   document.addEventListener("click", async ({ target }) => {
+    const chip = target instanceof Element ? target.closest("#chat-boxes .chat-document") : null;
+    if (chip instanceof HTMLElement) await openDocument(chip, shownHeader(shown()));
+    const given = target instanceof Element ? target.closest("#chat-boxes [data-chat-give]") : null;
+    if (given instanceof HTMLElement) await give(given, shownHeader(shown()));
     const button = target instanceof Element ? target.closest("#chat-boxes .chat-action") : null;
     if (!(button instanceof HTMLElement)) return;
     const { chatCopy, chatAgain, chatEdit, chatGoon, chatBranch, chatCopyQuestion } = button.dataset;
@@ -45,6 +50,16 @@ export function listenToActions(tell, shown, turned) {
       }
     }
   });
+}
+
+/** What a person typed as a tool's result goes to the model. @param {HTMLElement} button @param {Record<string, string>} headers */
+async function give(button, headers) {
+  const result = button.parentElement?.querySelector("textarea")?.value ?? "";
+  try {
+    await post("chat/tool", { call: button.dataset.chatGive, result }, headers);
+  } catch (problem) {
+    say(button, sentences(problem).join(" "));
+  }
 }
 
 /**

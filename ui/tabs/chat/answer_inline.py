@@ -15,7 +15,14 @@ MATH = [
 ]
 LONGEST_FORMULA = 5_000
 
-_SPECIAL = re.compile(r"\\|`+|\*+|_+|~+|!\[|\[|<(?=https?://|mailto:)|\$\$|https?://|\n")
+_SPECIAL = re.compile(r"\\|`+|\*+|_+|~+|!\[|\[|<(?=https?://|mailto:)|\$\$?|https?://|\n")
+# Between single dollars: nothing blank at either end, on one line, and neither word nor number behind it.
+_DOLLARS = re.compile(r"\$(?![\s$])((?:[^$\\\n`]|\\.){1,500})(?<!\s)\$(?![\w$])")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_MATH_SIGN = re.compile(r"[\\^_=+*/<>{}|()\[\]≤≥≠≈∈∞±×·÷→∑∏∫√∂∇α-ωΑ-Ω]")
+_PROSE = re.compile(r"[^\W\d_]{3,}|[^\W\d_]{2,}[ ,;:]+[^\W\d_]{2,}|[^\W\d_]{2,} \d|\d [^\W\d_]{2,}")
+_NEVER = re.compile(r"[\"#@?;~]|<[/!a-z]|__|\*\*|://")
+_HAN = re.compile("[\u3000-\u9fff\uf900-\ufaff\uff00-\uffef]")
 _ANGLE = re.compile(r"<((?:https?://|mailto:)[^\s<>]+)>")
 _URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]{1,2000}")
 _LINK = re.compile(
@@ -91,6 +98,8 @@ class _Inline:
             return self._backslash(at)
         if sign == "$$":
             return self._formula(at, "$$", "$$", True) or self._literal(sign, at)
+        if sign == "$":
+            return self._dollars(at)
         if sign == "[" and self.links and (found := _LINK.match(self.text, at)):
             self.pieces.append(link(found[2], inline(found[1], links=False)))
             return found.end()
@@ -142,6 +151,14 @@ class _Inline:
         self.pieces.append(math(formula, display))
         return end + len(closing)
 
+    def _dollars(self, at: int) -> int:
+        """``$x$``, where it is a formula: prices, variables of a shell and tickers stay as they are."""
+        found = _DOLLARS.match(self.text, at)
+        if not found or _is_word(self.text[at - 1 : at]) or not is_formula(found[1]):
+            return self._literal("$", at)
+        self.pieces.append(math(found[1], False))
+        return found.end()
+
     def _emphasis(self, run: str, at: int) -> int:
         sign, count, end = run[0], len(run), at + len(run)
         before, after = self.text[at - 1 : at], self.text[end : end + 1]
@@ -189,6 +206,20 @@ class _Inline:
 def inline(text: str, *, links: bool = True) -> str:
     """The text of a paragraph as HTML on one line."""
     return _Inline(text, links).read()
+
+
+def is_formula(text: str) -> bool:
+    """Whether what stands between two single dollars is one: a letter alone, or signs that formulas have; a
+    sentence between two prices is none."""
+    bare = _COMMAND.sub("", text)
+    if _HAN.search(bare) and "\\text" not in text and "\\mathrm" not in text:
+        return False
+    if _COMMAND.search(text):
+        return True
+    if re.fullmatch(r"[A-Za-z](?:[_^']\{?\w+\}?)?|[A-Za-z](?:\s?,\s?[A-Za-z])+", bare):
+        return True
+    sound = bare.count("{") == bare.count("}") and not _NEVER.search(bare) and any(map(str.isalnum, bare))
+    return sound and bool(_MATH_SIGN.search(bare)) and not _PROSE.search(bare)
 
 
 def _trimmed(url: str) -> str:

@@ -1,6 +1,8 @@
 // @ts-check
 /** What a model wrote, as Gradio draws it: links that lead nowhere they shouldn't. */
 
+import { copyButton } from "../../page/clipboard.js";
+
 // Gradio drops scripts and handlers, but lets a javascript: address through where an unclosed <svg> stands before the
 // link. So links here lead to other pages or nowhere.
 const PROTOCOLS = ["http:", "https:", "mailto:"];
@@ -14,6 +16,24 @@ export function isSafe(link) {
     return false;
   }
 }
+
+/**
+ * Each block of code says what it is written in, and can be copied: Gradio gives a button to blocks that stand by
+ * themselves, not to those in lists and quotes.
+ *
+ * @param {Element} root
+ */
+export function nameCode(root) {
+  for (const code of root.querySelectorAll("#chat-boxes pre:not([data-language]) > code")) {
+    const block = /** @type {HTMLElement} */ (code.parentElement);
+    block.dataset.language = languageOf(code.className);
+    if (block.parentElement?.querySelector(":scope > button")) continue;
+    block.prepend(copyButton(() => code.textContent ?? "", { class: "button small chat-code-copy" }));
+  }
+}
+
+/** The language in the class that Markdown gives a block: "language-python" → "python". @param {string} names */
+export const languageOf = (names) => /(?:^|\s)language-(\S+)/.exec(names)?.[1] ?? "";
 
 /** Listens to clicks; returns what takes the danger out of a part of the page. @returns {(root: Element) => void} */
 export function guardAnswers() {

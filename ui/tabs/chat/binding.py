@@ -13,6 +13,7 @@ from ui.page.bridge import hear
 from ui.page.render import message_html
 from ui.tabs.chat.form import ChatTab
 from ui.tabs.chat.handlers import Handler, Handlers, Updates
+from ui.tabs.chat.help_search import help_text
 from ui.tabs.chat.values import CONTROLS
 from ui.web.visitor import language_of, role_of
 
@@ -21,13 +22,16 @@ log = logging.getLogger(__name__)
 
 def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     """Connect the tab's events."""
+    services.chat.tool_sources["console_help"] = help_text
     handlers = Handlers(services, tab)
+    settings_handlers = handlers.settings
     settings = [tab.system, tab.temperature, tab.top_p, tab.max_tokens, tab.tools]
     form = [tab.server, tab.other_server, *settings]
+    beside = [tab.presets]
     # Each event names what it changes. The box that somebody types in is named where it must be: a component that an
     # event names is drawn anew, and what is typed meanwhile can be lost.
     asked = [tab.message, tab.instead, tab.starter, tab.code]
-    offered = [tab.message, tab.server, tab.other_server, tab.input, tab.starter, tab.code]
+    offered = [tab.message, tab.server, tab.other_server, tab.input, tab.options, tab.starter, tab.code]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 
     def on(event: Any, handler: Handler, inputs: Any, outputs: Any, **options: Any) -> Any:
@@ -40,7 +44,7 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     # What comes while one before is being shown must not be left out, which is Gradio's default (but for a
     # component's change).
     latest = {"trigger_mode": "always_last"}
-    on(tab.bridge.opened, handlers.opened, None, [*offered, *settings])
+    on(tab.bridge.opened, handlers.opened, None, [*offered, *settings, *beside])
     # The script follows the conversation from when the page is opened, and anew after whatever may change it.
     in_page(
         on(either(tab.clear.click, tab.bridge.clear), handlers.clear, None, [tab.instead, *offered]).then,
@@ -57,7 +61,7 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
         on(tab.bridge.sample, handlers.sample, form, asked),
         on(tab.bridge.again, handlers.again, form, asked),
         on(tab.bridge.goon, handlers.go_on, form, asked),
-        on(tab.bridge.show, handlers.show, None, [tab.instead, *offered, *settings], **latest),
+        on(tab.bridge.show, handlers.show, None, [tab.instead, *offered, *settings, *beside], **latest),
         on(tab.server.input, handlers.picked, [tab.server, tab.other_server], offered, **latest),
         on(tab.other_server.input, handlers.picked, [tab.server, tab.other_server], offered, **latest),
         on(tab.server.change, handlers.set_elsewhere, [tab.server], offered),
@@ -65,6 +69,11 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     ]
     for event in changing:
         in_page(event.then, hear("chat", "changed"))
+    on(tab.bridge.options, settings_handlers.set_options, form, [tab.code, tab.message], **latest)
+    on(tab.bridge.apply, settings_handlers.apply, tab.input, [tab.input, tab.message, tab.code, tab.options, *settings])
+    on(tab.bridge.keep, settings_handlers.keep, [tab.input, *form], [tab.presets, tab.message])
+    on(tab.bridge.forget, settings_handlers.forget, None, [tab.presets, tab.message])
+    on(tab.bridge.weigh, handlers.weigh, [tab.input, tab.instead, *form], tab.meter, **latest)
     on(tab.bridge.at, handlers.at, None, tab.message, **latest)
     in_page(tab.bridge.grew, hear("chat", "shown"), [tab.box, tab.other_box, tab.stats])
     on(tab.bridge.ended, handlers.ended, None, tab.message, **latest)

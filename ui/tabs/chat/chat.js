@@ -8,12 +8,15 @@ import { sentences } from "../../page/request.js";
 import { onCommand } from "../../page/shortcuts.js";
 import { onSnapshot } from "../../page/snapshot.js";
 import { allowActions, listenToActions } from "./actions.js";
-import { guardAnswers } from "./answers.js";
+import { guardAnswers, nameCode } from "./answers.js";
 import { codeView } from "./code_view.js";
 import { Conversation, isUnderWay } from "./conversation.js";
 import { drawerSwitch } from "./drawer.js";
 import { nameControls, refuseUnfitFiles, sayProblem } from "./input.js";
 import { conversationList } from "./list.js";
+import { options } from "./options.js";
+import { presets } from "./presets.js";
+import { meter, watchInput } from "./meter.js";
 import { starter } from "./starter.js";
 import { stats } from "./stats.js";
 import { fillWindow, sideSwitch } from "./view.js";
@@ -61,6 +64,10 @@ const chat = {
 let gone = false; // the conversation that the page shows can't be had any more: a new one can be begun
 let drawn = ""; // the conversation that the list marks
 let state = "idle"; // that chat-stats was last given
+let full = 0; // how much of the context the last answer's prompt and text took, 0…1
+/** @type {(value: object) => void} */
+let showMeter = () => {};
+let weighed = () => false; // whether what stands in the input shall be weighed; an answer may come too late
 
 /** What can be pressed: Stop while an answer is under way, New where anything was said, Again and Edit after an answer. */
 function allowButtons() {
@@ -117,6 +124,12 @@ export const parts = {
     refuseUnfitFiles();
     const tab = /** @type {HTMLElement} */ (element.closest(".tabitem") ?? document.body);
     const guard = guardAnswers();
+    const written = watchInput(
+      () => bridge.tell("weigh"),
+      () => showMeter({}),
+      () => full,
+    );
+    weighed = written.wanted;
     listenToActions(
       (event, data) => bridge.tell(event, data),
       () => conversation.id,
@@ -131,7 +144,9 @@ export const parts = {
     const tidy = () => {
       nameControls(tab);
       guard(tab);
+      nameCode(tab);
       allowButtons();
+      written.look();
     };
     new MutationObserver(tidy).observe(tab, { childList: true, subtree: true });
     tidy();
@@ -141,8 +156,27 @@ export const parts = {
     const show = stats(element);
     follow(gradio, (value) => {
       state = show(value);
+      full = Number(/** @type {{data?: Record<string, unknown>}} */ (value).data?.["context-share"] ?? 0);
       allowButtons();
     });
+  },
+
+  meter(element, gradio) {
+    showMeter = meter(element);
+    follow(gradio, (value) => showMeter(weighed() ? value : {}));
+  },
+
+  options(element, gradio) {
+    const show = options(element, (values) => bridge.tell("options", { values }));
+    addEventListener("console-back", () => show.again());
+    follow(gradio, show.draw);
+  },
+
+  presets(element, gradio) {
+    follow(
+      gradio,
+      presets(element, (event, data) => bridge.tell(event, data)),
+    );
   },
 
   view: sideSwitch,

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from backend.chat.conversation import Conversation, Exchange, Question, Sampling
 from backend.chat.prompt import chat_request
 from backend.chat.snippets import Target, client_settings, curl_code, picture_reference, python_code
+from backend.chat.thinking import switch_of
 from backend.chat.tools import TOOLS
 from backend.gateway.names import listed
 from backend.servers.server import ServerView
@@ -38,7 +40,13 @@ def code_view(
 
     def request(asked: Conversation) -> dict[str, Any]:
         return chat_request(
-            asked, 0, offered[server.id], server.takes_images, lambda picture: picture_reference(picture.id)
+            asked,
+            0,
+            offered[server.id],
+            server.takes_images,
+            lambda picture: picture_reference(picture.id),
+            engine=server.config.engine,
+            thinking_switch=switch_of(Path(server.model_path)),
         )
 
     def first(question: str, settings: Sampling) -> Conversation:

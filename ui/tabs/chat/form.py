@@ -6,7 +6,7 @@ from typing import Literal
 import gradio as gr
 
 from backend.chat.conversation import Sampling
-from backend.chat.tools import TOOLS
+from backend.chat.toolset import NAMES
 from backend.services import Services
 from ui.i18n import L
 from ui.page.bridge import bridge, part
@@ -14,13 +14,6 @@ from ui.paste.box import PasteBox, build_paste
 from ui.tabs.chat.answer_inline import MATH
 
 ANY_TEXT = 1_000_000  # characters; Gradio turns a longer pasted text into a file
-
-
-# Pictures whose kind neither every browser nor Python's table of kinds knows.
-PICTURE_SUFFIXES = (
-    ".heic", ".heif", ".avif", ".webp", ".tif", ".tiff", ".jp2", ".j2k", ".psd", ".tga", ".dds", ".ppm", ".pgm", ".pbm",
-    ".pcx", ".qoi", ".ico", ".icns",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,6 +27,7 @@ class ChatTab:
     other_box: gr.Chatbot
     starter: gr.HTML
     stats: gr.HTML
+    meter: gr.HTML
     input: gr.MultimodalTextbox
     instead: gr.Checkbox
     stop: gr.Button
@@ -43,6 +37,8 @@ class ChatTab:
     top_p: gr.Slider
     max_tokens: gr.Number
     tools: gr.Dropdown
+    presets: gr.HTML
+    options: gr.HTML
     code: gr.HTML
     paste: PasteBox
     bridge: gr.HTML
@@ -72,8 +68,9 @@ def build(services: Services) -> ChatTab:
             with gr.Row(elem_id="chat-ask", equal_height=False):
                 question = _question()
                 stop = _button("stop", variant="stop")
+            meter = part("chat", "meter", html_template="")
         with gr.Column(scale=2, min_width=280, elem_id="chat-side"):
-            system, temperature, top_p, max_tokens, tools = _settings()
+            system, temperature, top_p, max_tokens, tools, presets, options = _settings()
             with gr.Accordion(L("chat.code.label"), open=False, elem_id="chat-code-panel"):
                 code = part("chat", "code", html_template="")
             paste = build_paste("chat")
@@ -85,6 +82,7 @@ def build(services: Services) -> ChatTab:
         other_box=other_box,
         starter=starter,
         stats=stats,
+        meter=meter,
         input=question,
         instead=instead,
         stop=stop,
@@ -94,6 +92,8 @@ def build(services: Services) -> ChatTab:
         top_p=top_p,
         max_tokens=max_tokens,
         tools=tools,
+        presets=presets,
+        options=options,
         code=code,
         paste=paste,
         bridge=bridge(
@@ -110,6 +110,11 @@ def build(services: Services) -> ChatTab:
             "clear",
             "show",
             "at",
+            "weigh",
+            "options",
+            "apply",
+            "keep",
+            "forget",
         ),
     )
 
@@ -153,7 +158,7 @@ def _question() -> gr.MultimodalTextbox:
         show_label=False,
         container=False,
         placeholder=L("chat.input.placeholder"),
-        file_types=["image", *PICTURE_SUFFIXES],
+        file_types=None,  # what a file is, its bytes say: backend/chat/attachments.py
         file_count="multiple",
         sources=["upload"],
         max_plain_text_length=ANY_TEXT,
@@ -177,9 +182,10 @@ def _button(name: str, variant: str = "secondary") -> gr.Button:
     )
 
 
-def _settings() -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Number, gr.Dropdown]:
+def _settings() -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Number, gr.Dropdown, gr.HTML, gr.HTML]:
     default = Sampling()
     with gr.Accordion(L("chat.settings.label"), open=True, elem_id="chat-settings"):
+        presets = part("chat", "presets", html_template="")
         system = gr.Textbox(
             label=L("chat.system.label"),
             placeholder=L("chat.system.placeholder"),
@@ -217,7 +223,7 @@ def _settings() -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Number, gr.Dropdow
             elem_id="chat-max-tokens",
         )
         tools = gr.Dropdown(
-            choices=[(L(f"chat.tools.{name}"), name) for name in TOOLS],
+            choices=[(L(f"chat.tools.{name}"), name) for name in NAMES],
             value=[],
             multiselect=True,
             filterable=True,
@@ -226,4 +232,5 @@ def _settings() -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Number, gr.Dropdow
             interactive=True,
             elem_id="chat-tools",
         )
-    return system, temperature, top_p, max_tokens, tools
+        options = part("chat", "options", html_template="")
+    return system, temperature, top_p, max_tokens, tools, presets, options

@@ -1,16 +1,16 @@
 """What happens on the Chat tab. A class may do all of it: a conversation is its visitor's own."""
 
+import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from backend.chat.attachments import Upload
 from backend.chat.branches import place
 from backend.chat.conversation import Conversation, Sampling
-from backend.chat.service import Chat, Upload
+from backend.chat.service import Chat
 from backend.chat.session import View
 from backend.errors import ConsoleError, Message, NotFound
 from backend.servers.server import ServerState, ServerView
@@ -20,8 +20,12 @@ from ui.page.render import message_html
 from ui.tabs.chat import render
 from ui.tabs.chat.code import NO_CODE, code_view
 from ui.tabs.chat.form import ChatTab
+from ui.tabs.chat.meter import meter_value
+from ui.tabs.chat.options import able, options_of
+from ui.tabs.chat.pages import Pages, written
 from ui.tabs.chat.samples import samples
 from ui.tabs.chat.selection import known, known_visitor, picks
+from ui.tabs.chat.setting_handlers import SettingHandlers
 from ui.tabs.chat.values import CONTROLS, Form
 from ui.web.snapshot_json import public_name
 from ui.web.visitor import Role, Visitor, visitor
@@ -30,13 +34,7 @@ Updates = dict[Any, Any]
 Handler = Callable[..., Awaitable[Updates]]
 EMPTY = {"text": "", "files": []}
 NOT_INSTEAD = gr.update(visible="hidden", value=False)
-PAGES = 20_000  # whose conversation is remembered
 log = logging.getLogger(__name__)
-
-
-def session(request: gr.Request) -> str:
-    """The page that an event comes from."""
-    return str(getattr(request, "session_hash", "") or "")
 
 
 def number_of(event: gr.EventData, name: str) -> int:
@@ -51,9 +49,8 @@ class Handlers:
     def __init__(self, services: Services, tab: ChatTab) -> None:
         self._services = services
         self._tab = tab
-        # By Gradio's session, which is one page: the conversation that it shows, and the exchange that is edited in it.
-        self._shown: OrderedDict[str, str] = OrderedDict()
-        self._edited: dict[str, int] = {}
+        self._pages = Pages()
+        self.settings = SettingHandlers(services, tab, self._pages, self.code)
 
     @property
     def _chat(self) -> Chat:
@@ -63,29 +60,32 @@ class Handlers:
         """A page was opened or reloaded: servers and settings as they are."""
         who = known_visitor(self._services, request)
         view = await self._view(request)
-        self._note_shown(request, view.id)
-        updates = await self._server_updates(who, view)
+        self._pages.shows(request, view.id)
+        updates = await self._server_updates(request, who, view, with_options=True)
         if view.conversation.sampling != Sampling():  # a new visitor may have begun to type already
-            updates |= self._setting_updates(view)
-        return updates
+            updates |= self.settings.form_updates(view.conversation.sampling)
+        self._pages.of(request).options = None
+        return updates | self.settings.presets(who)
 
     async def show(self, request: gr.Request, event: gr.EventData) -> Updates:
         """A conversation was chosen from the list, on this page."""
         who = known_visitor(self._services, request)
         view = await self._chat.open(who.id, str(getattr(event, "id", "")))
-        self._note_shown(request, view.id)
+        self._pages.shows(request, view.id)
+        self._pages.of(request).options = None
         return {
             self._tab.message: "",
             self._tab.instead: NOT_INSTEAD,
-            **self._setting_updates(view),
-            **await self._server_updates(who, view),
+            **self.settings.form_updates(view.conversation.sampling),
+            **self.settings.presets(who),
+            **await self._server_updates(request, who, view, with_options=True),
         }
 
     async def at(self, request: gr.Request, event: gr.EventData) -> Updates:
         """A page says which conversation it shows: the console was started anew and doesn't know."""
         who = known_visitor(self._services, request)
         view = await self._chat.view(who.id, str(getattr(event, "id", "")))
-        self._note_shown(request, view.id)
+        self._pages.shows(request, view.id)
         return {}
 
     async def ended(self, request: gr.Request) -> Updates:
@@ -101,14 +101,14 @@ class Handlers:
     async def servers_changed(self, request: gr.Request) -> Updates:
         """Servers came or went."""
         who = visitor(request)
-        return await self._server_updates(who, await self._view(request))
+        return await self._server_updates(request, who, await self._view(request))
 
     async def picked(self, request: gr.Request, server: Any, other: Any) -> Updates:
         """A server was chosen by hand."""
         who = visitor(request)
         await self._chat.pick(who.id, str(server or ""), 0)
         await self._chat.pick(who.id, str(other or ""), 1)
-        return await self._server_updates(who, await self._view(request))
+        return await self._server_updates(request, who, await self._view(request))
 
     async def set_elsewhere(self, request: gr.Request, server: Any) -> Updates:
         """The list changed, by hand or not: another tab sent the visitor here to talk to that server."""
@@ -118,25 +118,44 @@ class Handlers:
         if wanted in ("", chosen):
             return {}
         await self._chat.pick(who.id, wanted, 0)
-        return await self._server_updates(who, await self._view(request))
+        return await self._server_updates(request, who, await self._view(request))
 
     async def ask(self, request: gr.Request, question: Any, instead: Any, *form: Any) -> Updates:
         """Send what stands in the input; it stays there if it can't be sent."""
         who = visitor(request)
-        question = question if isinstance(question, Mapping) else {}
-        uploads = [Upload(Path(path), Path(path).name) for path in question.get("files") or ()]
+        text, uploads = written(question)
         filled = Form(*form)
         notices = await self._chat.ask(
             who.id,
-            str(question.get("text") or ""),
+            text,
             uploads,
-            filled.sampling(),
+            await self.settings.sampling(request, filled),
             await self._servers(who, filled),
             replace_last=bool(instead),
-            instead_of=self._edited.get(session(request), 0) if instead else 0,
+            instead_of=self._pages.of(request).edited if instead else 0,
             conversation=self._where(request),
         )
         return {**await self._asked(request, notices), self._tab.input: dict(EMPTY)}
+
+    async def weigh(self, request: gr.Request, question: Any, instead: Any, *form: Any) -> Updates:
+        """What the question that is being written takes of the model's context."""
+        who = visitor(request)
+        text, uploads = written(question)
+        filled = Form(*form)
+        server, *_ = await self._servers(who, filled)
+        try:
+            weight, looked = await self._chat.weigh(
+                who.id,
+                text,
+                uploads,
+                await self.settings.sampling(request, filled),
+                server,
+                instead_of=self._pages.of(request).edited if instead else 0,
+                conversation=self._where(request),
+            )
+        except ConsoleError:  # it is said when the question is asked
+            return {self._tab.meter: {}}
+        return {self._tab.meter: meter_value(weight, looked, who.language)}
 
     async def sample(self, request: gr.Request, event: gr.EventData, *form: Any) -> Updates:
         """Ask one of the sample questions."""
@@ -151,7 +170,9 @@ class Handlers:
         chosen = offered[index]
         uploads = [Upload(chosen.picture, chosen.picture.name)] if chosen.picture else []
         where = self._where(request)
-        told = await self._chat.ask(who.id, chosen.text, uploads, filled.sampling(), servers, conversation=where)
+        told = await self._chat.ask(
+            who.id, chosen.text, uploads, await self.settings.sampling(request, filled), servers, conversation=where
+        )
         return await self._asked(request, told)
 
     async def again(self, request: gr.Request, event: gr.EventData, *form: Any) -> Updates:
@@ -161,7 +182,9 @@ class Handlers:
         servers = await self._servers(who, filled)
         named = number_of(event, "exchange")
         where = self._where(request)
-        await self._chat.again(who.id, filled.sampling(), servers, exchange=named, conversation=where)
+        await self._chat.again(
+            who.id, await self.settings.sampling(request, filled), servers, exchange=named, conversation=where
+        )
         return await self._asked(request, ())
 
     async def go_on(self, request: gr.Request, *form: Any) -> Updates:
@@ -170,7 +193,11 @@ class Handlers:
         filled = Form(*form)
         servers = await self._servers(who, filled)
         await self._chat.go_on(
-            who.id, filled.sampling(), servers[0], t("chat.continue.ask", who.language), self._where(request)
+            who.id,
+            await self.settings.sampling(request, filled),
+            servers[0],
+            t("chat.continue.ask", who.language),
+            self._where(request),
         )
         return await self._asked(request, ())
 
@@ -181,7 +208,7 @@ class Handlers:
             return {}
         named = number_of(event, "exchange")
         exchange = view.conversation.exchanges[place(view.conversation, named) if named else -1]
-        self._edited[session(request)] = exchange.id
+        self._pages.of(request).edited = exchange.id
         question = exchange.question
         return {
             self._tab.input: {"text": question.text, "files": []},
@@ -199,32 +226,23 @@ class Handlers:
             begun = await self._chat.clear(who.id, self._where(request))
         except NotFound:  # the page's was deleted, or its cookie is gone
             begun = await self._chat.clear(who.id)
-        self._note_shown(request, begun)
+        self._pages.shows(request, begun)
         return {
             self._tab.message: "",
             self._tab.instead: NOT_INSTEAD,
-            **await self._server_updates(who, await self._view(request)),
+            **await self._server_updates(request, who, await self._view(request)),
         }
 
     async def code(self, request: gr.Request, *form: Any) -> Updates:
         """The settings changed: the code with them."""
         who = visitor(request)
-        return {self._tab.code: self._code(who, (await self._view(request)).conversation, Form(*form))}
+        return {self._tab.code: await self._code(request, who, (await self._view(request)).conversation, Form(*form))}
 
     # -- which conversation ----------------------------------------------------------------------------------------
 
     def _where(self, request: gr.Request) -> str:
         """The conversation that this page shows; "" where it hasn't told: the one that its browser opened last."""
-        return self._shown.get(session(request), "")
-
-    def _note_shown(self, request: gr.Request, conversation: str) -> None:
-        key = session(request)
-        self._shown[key] = conversation
-        self._shown.move_to_end(key)
-        self._edited.pop(key, None)
-        while len(self._shown) > PAGES:
-            gone, _ = self._shown.popitem(last=False)
-            self._edited.pop(gone, None)
+        return self._pages.of(request).shown
 
     async def _view(self, request: gr.Request) -> View:
         return await self._chat.view(visitor(request).id, self._where(request))
@@ -234,16 +252,18 @@ class Handlers:
     async def _asked(self, request: gr.Request, notices: tuple[Message, ...]) -> Updates:
         """The question is on its way: beside the conversation, what changes with it."""
         who, view = visitor(request), await self._view(request)
-        self._note_shown(request, view.id)
+        self._pages.shows(request, view.id)
         server = view.answers[0].server_id if view.answers else ""
         return {
             self._tab.message: message_html(notices, who.language, CONTROLS, audience=who.role) if notices else "",
             self._tab.instead: NOT_INSTEAD,
             self._tab.starter: {"shown": False},
-            self._tab.code: self._code(who, view.conversation, Form(server, "", *self._settings(view))),
+            self._tab.code: await self._code(request, who, view.conversation, Form(server, "", *self._settings(view))),
         }
 
-    async def _server_updates(self, who: Visitor, view: View) -> Updates:
+    async def _server_updates(
+        self, request: gr.Request, who: Visitor, view: View, *, with_options: bool = False
+    ) -> Updates:
         """The servers that can be asked, and what the chosen one takes; a question to it may come soon."""
         chosen, second = await picks(self._services, who)
         choices = render.server_choices(self._services.servers.snapshot(), who.language, who.role)
@@ -254,6 +274,9 @@ class Handlers:
         placeholder = "chat.input.placeholder" if pictures else "chat.input.placeholder_text"
         none = (t("chat.server_2.none", who.language), "")
         form = Form(chosen, second, *self._settings(view))
+        options: dict[str, Any] = {"able": await asyncio.to_thread(able, server)}
+        if with_options:
+            options["values"] = options_of(view.conversation.sampling)
         return {
             self._tab.server: gr.update(choices=choices, value=chosen or None),
             self._tab.other_server: gr.update(
@@ -261,11 +284,10 @@ class Handlers:
                 value=second,
                 visible=True if len(choices) > 1 else "hidden",
             ),
-            self._tab.input: gr.update(
-                sources=["upload"] if pictures else [], placeholder=t(placeholder, who.language)
-            ),
+            self._tab.input: gr.update(placeholder=t(placeholder, who.language)),
+            self._tab.options: options,
             self._tab.starter: self._starter(who, view, server),
-            self._tab.code: self._code(who, view.conversation, form),
+            self._tab.code: await self._code(request, who, view.conversation, form),
         }
 
     def _starter(self, who: Visitor, view: View, server: ServerView | None) -> Mapping[str, Any]:
@@ -283,12 +305,14 @@ class Handlers:
             ],
         }
 
-    def _code(self, who: Visitor, conversation: Conversation, form: Form) -> Mapping[str, Any]:
+    async def _code(
+        self, request: gr.Request, who: Visitor, conversation: Conversation, form: Form
+    ) -> Mapping[str, Any]:
         server = self._running(str(form.server or ""))
         if server is None:
             return NO_CODE
         try:
-            return code_view(self._services, who, server, conversation, form.sampling())
+            return code_view(self._services, who, server, conversation, await self.settings.sampling(request, form))
         except ConsoleError:
             return NO_CODE
 
@@ -298,16 +322,6 @@ class Handlers:
         chosen, _ = await picks(self._services, who)
         server = str(form.server or "") or chosen
         return (server, str(form.other)) if form.other and form.other != server else (server,)
-
-    def _setting_updates(self, view: View) -> Updates:
-        sampling = view.conversation.sampling
-        return {
-            self._tab.system: sampling.system,
-            self._tab.temperature: sampling.temperature,
-            self._tab.top_p: sampling.top_p,
-            self._tab.max_tokens: sampling.max_tokens,
-            self._tab.tools: list(sampling.tools),
-        }
 
     def _settings(self, view: View) -> tuple[Any, ...]:
         sampling = view.conversation.sampling

@@ -7,6 +7,11 @@ import { t } from "../../page/texts.js";
 const MIB = 2 ** 20;
 const MAX_UPLOAD_BYTES = 64 * MIB; // what the console takes at all (ui/application.py)
 
+const UNFIT = new RegExp(
+  "\\.(zip|gz|tgz|tar|7z|rar|bz2|xz|zst|exe|dll|so|dylib|iso|dmg|apk|jar|class|pyc|safetensors|gguf|ckpt|pth?|onnx|npz|npy|pkl|parquet|docx?|xlsx?|pptx?|od[tsp]|pages|numbers|epub|mobi|sqlite3?|db)$",
+  "i",
+);
+
 const NAMES = [
   ["#chat-box [role=log], #chat-box-2 [role=log]", "chat.box.label"],
   ["#chat-input textarea", "chat.input.label"],
@@ -53,11 +58,17 @@ export function isAccepted({ name, type }, accept) {
   });
 }
 
+/** Whether no model server takes such a file, whatever is in it. @param {{name: string, type: string}} file */
+export function isUnfit({ name, type }) {
+  if (/\.[mc]?tsx?$/i.test(name)) return false; // browsers take TypeScript for a video
+  return /^(audio|video|font)\//.test(type) || UNFIT.test(name);
+}
+
 /** @param {File} file @returns {[string, Record<string, string>] | null} why it isn't taken: a text's key and values */
 function problemOf({ name, type, size }) {
   const input = byId("chat-input")?.querySelector("input[type=file]");
-  if (!isAccepted({ name, type }, input?.getAttribute("accept") ?? "image/*"))
-    return ["chat.error.picture_type", { name }];
+  if (!isAccepted({ name, type }, input?.getAttribute("accept") ?? "") || isUnfit({ name, type }))
+    return ["chat.error.file_type", { name }];
   if (size <= MAX_UPLOAD_BYTES) return null;
   const sizes = { size: `${Math.round(size / MIB)} MiB`, limit: `${MAX_UPLOAD_BYTES / MIB} MiB` };
   return ["chat.error.upload_size", { name, ...sizes }];

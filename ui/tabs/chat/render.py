@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.chat.branches import siblings
-from backend.chat.conversation import ENDED, Answer, AnswerState, Exchange, ToolUse, split_thinking
+from backend.chat.conversation import ENDED, Answer, AnswerState, Document, Exchange, ToolUse, split_thinking
 from backend.chat.session import View
-from backend.errors import Message
+from backend.chat.writer import call_key
+from backend.errors import Message, Value
 from backend.servers.server import ServerState, ServerView
 from ui.i18n import Language, say, t
 from ui.tabs.chat.answer_markup import answer_markup, escape, plain
+from ui.tabs.chat.answer_tree import form_html
 from ui.web.snapshot_json import public_name
 from ui.web.visitor import Role
 
@@ -82,6 +84,11 @@ def question_message(
             for picture in question.pictures
         )
         parts.append(f'<div class="chat-pictures">{images}</div>')
+    if question.documents:
+        chips = "".join(
+            document_chip(document, f"{exchange.id}/{n}", language) for n, document in enumerate(question.documents)
+        )
+        parts.append(f'<div class="chat-documents">{chips}</div>')
     if question.text:
         parts.append(f'<div class="chat-question">{escape(question.text)}</div>')
     copy = action("copy", "chat-copy-question", str(number), t("chat.copy.question", language)) if question.text else ""
@@ -90,6 +97,20 @@ def question_message(
     )
     parts.append(f'<div class="chat-actions">{turning}{copy}{edit}</div>')
     return _message("user", [html_part("".join(parts))])
+
+
+def document_chip(document: Document, place: str, language: Language) -> str:
+    """A file that was sent as its text, which the chip opens."""
+    size = t("chat.document.characters", language, {"count": f"{len(document.text):,}"})
+    if document.of_pages:
+        pages: dict[str, Value] = {"taken": document.pages, "pages": document.of_pages}
+        whole = document.pages == document.of_pages
+        size = f"{t('chat.document.pages' if whole else 'chat.document.some_pages', language, pages)}, {size}"
+    title = escape(t("chat.document.open", language))
+    return (
+        f'<button type="button" class="chat-document" data-chat-document="{place}" title="{title}">'
+        f"<span>{escape(document.name)}</span><small>{escape(size)}</small></button>"
+    )
 
 
 def answer_messages(
@@ -102,15 +123,22 @@ def answer_messages(
     shown: list[dict[str, Any]] = []
     if thinking:
         status = "done" if ended or (text and closed) else "pending"
-        shown.append(_note(t("chat.thinking", language), answer_markup(thinking, ended=ended), status))
-    for step in answer.rounds:
+        title = t("chat.thinking", language)
+        if answer.thinking_s is not None:
+            title = t("chat.thinking.time", language, {"time": milliseconds(answer.thinking_s * 1000, language)})
+        shown.append(_note(title, answer_markup(thinking, ended=ended), status))
+    for number, step in enumerate(answer.rounds):
         if step.text.strip():
             shown.append(_message("assistant", [text_part(answer_markup(step.text))]))
-        shown += [tool_note(use, language) for use in step.calls]
+        shown += [tool_note(use, language) for use in step.calls if not use.waiting]
+        waiting_calls = [(n, use) for n, use in enumerate(step.calls) if use.waiting and not ended]
+        shown += [your_turn(use, call_key(place.lane, number, n), language) for n, use in waiting_calls]
     parts: list[Any] = [text_part(answer_markup(text, ended=ended))] if text else []
+    if ended and text and answer.form is not None:
+        parts.append(html_part(form_html(answer.form, text, language)))
     if ended:
         parts.append(html_part(footer(answer, place, language, role, turning)))
-    elif not text:
+    elif not text and not any(use.waiting for step in answer.rounds for use in step.calls):
         parts.append(
             html_part(f'<div class="chat-waiting">{escape(waiting or t("chat.state.streaming", language))}</div>')
         )
@@ -123,10 +151,25 @@ def tool_note(use: ToolUse, language: Language) -> dict[str, Any]:
     """What the model called and what came out, to the letter; the title only where it is short."""
     call, result = f"{use.name}({use.arguments})", use.result
     title = t("chat.tool.called", language, {"call": shortened(call), "result": shortened(result)})
-    text = f"<p>{escape(t('chat.tool.explain', language))}</p>"
+    time = "" if use.seconds is None else milliseconds(use.seconds * 1000, language)
+    told = t("chat.tool.explain", language) + (f" {t('chat.tool.time', language, {'time': time})}" if time else "")
+    text = f"<p>{escape(told)}</p>"
     if max(len(call), len(result)) > SHORT:
         text += f"<pre><code>{_code(call)}&#10;→ {_code(result)}</code></pre>"
     return _note(plain(title), text, "done")
+
+
+def your_turn(use: ToolUse, key: str, language: Language) -> dict[str, Any]:
+    """A call that the person answers: what the model asks for, and where the result is typed."""
+    label = escape(t("chat.tool.result", language))
+    html = (
+        f'<div class="chat-your-turn" data-chat-call="{key}"><p>{escape(t("chat.tool.your_turn", language))}</p>'
+        f"<pre><code>{_code(f'{use.name}({use.arguments})')}</code></pre>"
+        f'<textarea rows="2" aria-label="{label}" placeholder="{label}"></textarea>'
+        f'<button type="button" class="button small primary" data-chat-give="{key}">'
+        f"{escape(t('chat.tool.give', language))}</button></div>"
+    )
+    return _message("assistant", [html_part(html)])
 
 
 def _code(text: str) -> str:
@@ -152,8 +195,11 @@ def footer(answer: Answer, place: Place, language: Language, role: Role, turning
     actions = turning + actions
     parts.append(f'<span class="chat-actions">{actions}</span>')
     why = ""
+    if answer.left_out:
+        left = t("chat.left_out" if answer.left_out > 1 else "chat.left_out.one", language, {"count": answer.left_out})
+        why = f'<div class="chat-end" data-level="warning" data-end="chat.left_out">{escape(left)}</div>'
     if answer.end is not None:
-        why = (
+        why += (
             f'<div class="chat-end" data-level="{answer.end.level}" data-end="{escape(answer.end.key)}">'
             f"{escape(say(without_detail(answer.end, role), language, audience=role))}</div>"
         )
@@ -214,6 +260,9 @@ def stats(view: View, language: Language, context: int = 0) -> dict[str, Any]:
         "end": answer.end.key if answer.end else None,
         "place": view.places[0][0] if 0 in view.places else None,
         "server": answer.server_name,
+        "context-share": None
+        if not context
+        else round(((known.prompt_tokens or 0) + (known.answer_tokens or 0)) / context, 2),
     }
     return {
         "state": str(state),

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from backend.errors import Message, NotFound
 from backend.services import Services
 from ui.tabs.chat.file_routes import file_routes
-from ui.tabs.chat.list_routes import list_routes, shown_on
+from ui.tabs.chat.list_routes import list_routes, shown_on, word
 from ui.tabs.chat.samples import sample_pictures
 from ui.tabs.chat.selection import known_visitor
 from ui.tabs.chat.stream import lines
@@ -43,6 +43,20 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         end = answer.end.key if answer.end is not None else ""
         return {"text": answer.text, "state": answer.state, "end": end, "stats": asdict(answer.stats)}
 
+    async def document(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        view = await services.chat.view(visitor_of(request), shown_on(request))
+        exchange, number = request.path_params["exchange"], request.path_params["number"]
+        for one in view.conversation.exchanges:
+            if one.id == exchange and number < len(one.question.documents):
+                found = one.question.documents[number]
+                return {"name": found.name, "text": found.text}
+        raise NotFound(Message("chat.error.document_missing"))
+
+    async def give(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        call, result = word(body, "call"), word(body, "result")
+        await services.chat.give(visitor_of(request), call, result, shown_on(request))
+        return {}
+
     async def stream(request: Request, body: Mapping[str, Any]) -> Response:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         who, conversation = known_visitor(services, request), shown_on(request)
@@ -53,7 +67,9 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         *list_routes(services),
         *file_routes(services),
         Route("/chat/stream", json_route(stream), methods=["GET"]),
+        Route("/chat/tool", json_route(give), methods=["POST"]),
         Route("/chat/picture/{id}", json_route(picture), methods=["GET"]),
+        Route("/chat/document/{exchange:int}/{number:int}", json_route(document), methods=["GET"]),
         Route("/chat/sample/{name}", json_route(sample), methods=["GET"]),
         Route("/chat/answer/{number:int}/{lane:int}", json_route(answer), methods=["GET"]),
     )

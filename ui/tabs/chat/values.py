@@ -6,6 +6,7 @@ from typing import Any
 
 from backend.chat.conversation import Sampling
 from backend.errors import InvalidInput, Message
+from ui.tabs.chat.options import NO_OPTIONS, read_options
 
 # The field that a message is about → the control's elem_id.
 CONTROLS: Mapping[str, str] = {
@@ -16,6 +17,13 @@ CONTROLS: Mapping[str, str] = {
     "top_p": "chat-top-p",
     "max_tokens": "chat-max-tokens",
     "tools": "chat-tools",
+    "top_k": "chat-top-k",
+    "repetition_penalty": "chat-repetition-penalty",
+    "seed": "chat-seed",
+    "stop": "chat-stop-words",
+    "own_tools": "chat-own-tools",
+    "answer_form": "chat-answer-form",
+    "preset": "chat-presets",
 }
 
 
@@ -31,9 +39,10 @@ class Form:
     max_tokens: Any
     tools: Any
 
-    def sampling(self) -> Sampling:
-        """InvalidInput where a value can't be."""
+    def sampling(self, options: Mapping[str, Any] = NO_OPTIONS) -> Sampling:
+        """With what the page's script holds beside the form (options.py). InvalidInput where a value can't be."""
         return Sampling(
+            **read_options(options),
             system=str(self.system or ""),
             temperature=number(self.temperature, "chat.error.temperature", "temperature"),
             top_p=number(self.top_p, "chat.error.top_p", "top_p"),

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from backend.chat.checks import rough_tokens
 from backend.chat.client import explain_status
+from backend.chat.context import rough_tokens
 from backend.chat.conversation import (
     Answer,
     AnswerState,

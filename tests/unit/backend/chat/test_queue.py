@@ -1,8 +1,9 @@
 """Whose turn it is."""
 
 import asyncio
+from collections import defaultdict
 
-from backend.chat.queue import Line, Turns
+from backend.chat.queue import Line, Seat, Turns
 
 
 def test_one_at_a_time_in_the_order_of_asking() -> None:
@@ -65,3 +66,29 @@ async def test_who_gives_up_makes_room_and_servers_have_lines_of_their_own() -> 
             await last.changed.wait()
             assert (last.place, last.length) == (1, 1)
     assert not turns._lines
+
+
+async def test_a_seat_is_left_while_a_person_is_asked() -> None:
+    turns = Turns()
+    places: list[tuple[str, tuple[int, int] | None]] = []
+    told: defaultdict[tuple[str, tuple[int, int] | None], asyncio.Event] = defaultdict(asyncio.Event)
+
+    def moved(name: str, place: tuple[int, int] | None) -> None:
+        places.append((name, place))
+        told[name, place].set()
+
+    first = Seat(turns, "s", 1, lambda place: moved("first", place))
+    second = Seat(turns, "s", 1, lambda place: moved("second", place))
+    await first.take()
+    waiting = asyncio.ensure_future(second.take())
+    async with asyncio.timeout(10):
+        await told["second", (1, 1)].wait()
+        await first.leave()  # a person types a result
+        await waiting
+        again = asyncio.ensure_future(first.take())
+        await told["first", (1, 1)].wait()
+        await second.leave()
+        await again
+    await first.leave()
+    await first.leave()  # held no more: nothing happens
+    assert places == [("first", None), ("second", (1, 1)), ("second", None), ("first", (1, 1)), ("first", None)]
