@@ -14,6 +14,7 @@ from backend.downloads.manager import DownloadManager
 from backend.errors import Message, NotFound
 from backend.gateway.keys import KeyRing
 from backend.gateway.service import Gateway
+from backend.lab.lab import Lab, build_lab
 from backend.machine.environments import EnvironmentFinder
 from backend.machine.fit import model_capabilities
 from backend.machine.machine import Gpu
@@ -54,6 +55,7 @@ class Services:
     chat: Chat
     gateway: Gateway
     keeper: Keeper
+    lab: Lab
     started_at: float = field(default_factory=time.time)  # seconds since the epoch
     visitors: Visitors = field(default_factory=Visitors)
 
@@ -86,6 +88,7 @@ class Services:
         """Ends the console's own threads; servers and jobs go on."""
         self.sampler.close()
         self.keeper.close()
+        self.lab.close()
         self.servers.close()
         self.jobs.close()
         self.downloads.close()
@@ -121,8 +124,10 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
     sampler = Sampler(source)
     measurements = Measurements(store)
     planner = Planner(catalog.find, nvml.gpus, measurements.learned)
-    sampler.add_listener(Reconciler(measurements, planner, servers.snapshot, sampler.facts).listen)
+    reconciler = Reconciler(measurements, planner, servers.snapshot, sampler.facts)
+    sampler.add_listener(reconciler.listen)
     sampler.add_listener(lambda _, sample: jobs.note_gpu_memory(held_by_owner(sample)))
+    lab = build_lab(store, servers, jobs, sampler, lambda: finder.machine(0.0), reconciler.memory)
     sampler.start()
     visitors = Visitors()
     chat = Chat(
@@ -131,6 +136,7 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         settings.state_dir / "pictures",
         people=People(store),
         on_picture=sampler.mark_picture,
+        on_answer=lab.answered,
         is_here=visitors.is_here,
     )
     gateway = Gateway(servers, store, KeyRing(store, tokens), chat.pictures)
@@ -152,6 +158,7 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         chat=chat,
         gateway=gateway,
         keeper=keeper,
+        lab=lab,
         visitors=visitors,
     )
 

@@ -100,15 +100,18 @@ class Chat:
         people: People | None = None,
         deadlines: Deadlines | None = None,
         on_picture: Callable[[str], None] = lambda server_id: None,
+        on_answer: Callable[[str, str, Answer, Question], None] = lambda visitor, server_id, answer, question: None,
         is_here: Callable[[str], bool] = lambda visitor: False,
     ) -> None:
-        """``on_picture`` is told of every server that a picture is sent to. ``is_here``: whether a page of that visitor
-        is open: an answer in a conversation that none of them shows goes on then."""
+        """``on_picture`` is told of every server that a picture is sent to, ``on_answer`` of every whole answer:
+        visitor, server, answer, question; both must be quick. ``is_here``: whether a page of that visitor is open: an
+        answer in a conversation that none of them shows goes on then."""
         self.people = people or People(store)
         self.pictures = Pictures(folder, self.people.circle)
         self.archive = Archive(store)
         self._desks = Desks(store)
         self._on_picture = on_picture
+        self._on_answer = on_answer
         self._is_here = is_here
         self._servers = servers
         self._store = store
@@ -457,6 +460,7 @@ class Chat:
                         room.show(lane, answer)
                         if room.save_due:
                             await self._save(room)
+                self._on_answer(room.visitor, server.id, answer, room.conversation.exchanges[-1].question)
         except asyncio.CancelledError:
             room.settle(lane, AnswerState.STOPPED, room.why_ended, meter)
             raise
