@@ -15,6 +15,7 @@ from backend.errors import Message, NotFound
 from backend.gateway.keys import KeyRing
 from backend.gateway.service import Gateway
 from backend.lab.lab import Lab, build_lab
+from backend.lab.metrics_page import metrics_page
 from backend.machine.environments import EnvironmentFinder
 from backend.machine.fit import model_capabilities
 from backend.machine.machine import Gpu
@@ -69,6 +70,10 @@ class Services:
         if operator:
             return tuple(message for message in (self.store.problem, self.store.unsaved) if message is not None)
         return (Message("servers.store.lost", level="warning"),) if self.store.problem is not None else ()
+
+    def metrics(self) -> bytes:
+        """The console's own figures for Prometheus."""
+        return metrics_page(self.servers.snapshot(), self.jobs.snapshot(), self.sampler.latest(), self.answering())
 
     def kept(self) -> Mapping[str, tuple[storage.Entry, ...]]:
         """What the state folder keeps, by kind: for storage.table and storage.clear. Raises Unavailable."""

@@ -1,15 +1,17 @@
 """One start of a server, or one quantization, as a row that stays. Pure: what is known of it in, the row out."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from backend.engines.base import ServeConfig
 from backend.machine.machine import Machine
+from backend.quantization.base import QuantConfig
 from backend.quantization.job import Job
 from backend.servers.server import ServerView
 from backend.store import message_to_json
 
+T = TypeVar("T")
 SERVER, QUANTIZATION = "server", "quantization"
 _PARTS = ("weights_bytes", "context_bytes", "kv_bytes", "work_bytes")
 _SHOWN = {  # settings that a person compares by, and their usual value
@@ -209,3 +211,19 @@ def _versions(environment: str, machine: Machine) -> dict[str, str]:
 
 def _most(one: float | None, other: float | None) -> float | None:
     return other if one is None else one if other is None else max(one, other)
+
+
+def serve_config(row: RunRow) -> ServeConfig:
+    """The settings that a server was started with. Raises KeyError, TypeError or ValueError where there are none."""
+    return _config(ServeConfig, row)
+
+
+def quant_config(row: RunRow) -> QuantConfig:
+    """The settings of a quantization. Raises as ``serve_config``."""
+    return _config(QuantConfig, row)
+
+
+def _config(kind: type[T], row: RunRow) -> T:
+    stored = row.detail["config"]
+    known = {f.name: stored[f.name] for f in fields(kind) if f.name in stored}  # type: ignore[arg-type]  # dataclasses
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
