@@ -132,7 +132,7 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
     reconciler = Reconciler(measurements, planner, servers.snapshot, sampler.facts)
     sampler.add_listener(reconciler.listen)
     sampler.add_listener(lambda _, sample: jobs.note_gpu_memory(held_by_owner(sample)))
-    lab = build_lab(store, servers, jobs, sampler, lambda: finder.machine(0.0), reconciler.memory)
+    lab = build_lab(settings, store, supervisor, servers, jobs, sampler, lambda: finder.machine(0.0), reconciler.memory)
     sampler.start()
     visitors = Visitors()
     chat = Chat(

@@ -14,6 +14,7 @@ class LabTab:
 
     sections: gr.HTML
     runs: gr.HTML
+    benchmark: gr.HTML
     message: gr.HTML
     bridge: gr.HTML
 
@@ -23,4 +24,5 @@ def build(services: Services) -> LabTab:
     sections = part("lab", "sections", padding=False)
     message = gr.HTML(elem_id="lab-message")
     runs = part("lab", "runs", padding=False)
-    return LabTab(sections, runs, message, bridge("lab", "again", "requantize"))
+    benchmark = part("lab", "benchmark", padding=False)
+    return LabTab(sections, runs, benchmark, message, bridge("lab", "again", "requantize"))

@@ -5,6 +5,7 @@ import { Bridge } from "../../page/bridge.js";
 import { el, fill, outer } from "../../page/dom.js";
 import { onSnapshot } from "../../page/snapshot.js";
 import { t } from "../../page/texts.js";
+import { benchmarkPanel } from "./benchmark.js";
 import { runsPanel } from "./runs.js";
 
 /** @import { AreaScript, Role } from "../../page/types.d.ts" */
@@ -12,7 +13,7 @@ import { runsPanel } from "./runs.js";
 
 /** The run that another tab's form is filled with. @type {Bridge<string>} */
 const bridge = new Bridge();
-const SECTIONS = /** @type {const} */ (["runs"]);
+const SECTIONS = /** @type {const} */ (["runs", "benchmark"]);
 /** @typedef {(typeof SECTIONS)[number]} Section */
 const FOR_CLASS = /** @type {readonly string[]} */ ([]);
 
@@ -26,6 +27,19 @@ let role = null;
 let shown = SECTIONS[0];
 
 const allowed = () => SECTIONS.filter((name) => role === "operator" || FOR_CLASS.includes(name));
+
+/** Rows whose settings are to be measured: chosen among the runs, taken by the benchmark's form. */
+const settingsToMeasure = {
+  /** @type {RunRow[]} */
+  rows: [],
+  changed: () => {},
+  /** @param {RunRow[]} rows */
+  add(rows) {
+    const known = new Set(this.rows.map(({ id }) => id));
+    this.rows = [...this.rows, ...rows.filter(({ id }) => !known.has(id))];
+    this.changed();
+  },
+};
 
 /** @param {RunRow} row */
 function startAgain(row) {
@@ -82,7 +96,16 @@ export const parts = {
   },
   runs(element) {
     places.runs = element;
-    runsPanel(element, startAgain);
+    runsPanel(element, startAgain, (ids) => {
+      settingsToMeasure.add(ids);
+      shown = "benchmark";
+      show();
+    });
+    show();
+  },
+  benchmark(element) {
+    places.benchmark = element;
+    benchmarkPanel(element, settingsToMeasure);
     show();
   },
 };

@@ -21,8 +21,9 @@ const MOST_BESIDE = 8;
  *
  * @param {HTMLElement} element
  * @param {(row: RunRow) => void} startAgain
+ * @param {(rows: RunRow[]) => void} measure the settings of these rows are to be measured
  */
-export function runsPanel(element, startAgain) {
+export function runsPanel(element, startAgain, measure) {
   const asked = { text: "", kind: "", state: "", sort: "started_at", order: "down" };
   let columns = chosenColumns(localStorage);
   /** @type {RunRow[]} */
@@ -203,11 +204,15 @@ export function runsPanel(element, startAgain) {
       }
       load();
     };
+    const startable = rows.filter(
+      ({ id, kind, engine }) => chosen.has(id) && kind === "server" && !["external", "proxy"].includes(String(engine)),
+    );
     const few = { class: "button small", type: "button" };
     fill(
       actions,
       chosen.size > 0 && el("span", { class: "hint" }, t("lab.runs.chosen", { count: chosen.size })),
       files,
+      startable.length > 0 && el("button", { ...few, onclick: () => measure(startable) }, t("lab.runs.measure")),
       chosen.size > 0 && el("button", { ...few, onclick: clear }, t("lab.runs.clear")),
       chosen.size > 0 &&
         el("button", { class: "button small danger", type: "button", onclick: remove }, t("lab.runs.delete")),

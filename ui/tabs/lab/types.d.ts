@@ -48,3 +48,49 @@ export interface Series {
   name: string;
   points: [number, number | null][];
 }
+
+export type Percentiles = [number | null, number | null, number | null];
+
+/** One level of load (backend/lab/benchmark/statistics.py), with what the console saw meanwhile. */
+export interface Level {
+  users: number;
+  requests: number;
+  failed: number;
+  tokens_per_s: number;
+  requests_per_s: number;
+  ttft_ms: Percentiles;
+  tpot_ms: Percentiles;
+  kv_usage: number | null;
+  gpu_bytes: number | null;
+  watts: number | null;
+  client_limited: boolean;
+  approximate: boolean;
+}
+
+export interface Target {
+  name: string;
+  stage: string;
+  levels: Level[];
+  problem: string | null;
+  knee: number | null;
+}
+
+export interface Benchmark {
+  id: string;
+  name: string;
+  state: import("../../page/types.d.ts").JobState;
+  config: { users: number[]; prompt_tokens: number; answer_tokens: number; seconds: number; picture: boolean };
+  created_at: number;
+  started_at: number;
+  ended_at: number;
+  estimate_s: number;
+  targets: Target[];
+}
+
+export interface Cost {
+  seconds: number;
+  targets: string[];
+  levels: number;
+  most_users: number;
+  asked: string[];
+}
