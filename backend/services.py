@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backend.chat.service import Chat
-from backend.classroom.people import People
+from backend.classroom.people import OPERATOR, People
 from backend.classroom.visitors import Visitors
 from backend.console import storage
 from backend.downloads.manager import DownloadManager
@@ -132,14 +132,33 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
     reconciler = Reconciler(measurements, planner, servers.snapshot, sampler.facts)
     sampler.add_listener(reconciler.listen)
     sampler.add_listener(lambda _, sample: jobs.note_gpu_memory(held_by_owner(sample)))
-    lab = build_lab(settings, store, supervisor, servers, jobs, sampler, lambda: finder.machine(0.0), reconciler.memory)
+    people = People(store)
+
+    def api_used_at(visitor: str) -> float:
+        who = people.name(visitor)
+        return gateway.meter.of(who if who == OPERATOR else f"class-{visitor}").last_at
+
+    lab = build_lab(
+        settings,
+        store,
+        supervisor,
+        servers,
+        jobs,
+        sampler,
+        planner,
+        catalog,
+        lambda: finder.machine(0.0),
+        reconciler.memory,
+        people,
+        api_used_at,
+    )
     sampler.start()
     visitors = Visitors()
     chat = Chat(
         servers,
         store,
         settings.state_dir / "pictures",
-        people=People(store),
+        people=people,
         on_picture=sampler.mark_picture,
         on_answer=lab.answered,
         is_here=visitors.is_here,

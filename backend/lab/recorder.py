@@ -45,6 +45,11 @@ class Recorder:
         with self._lock:
             self._seen[server_id] = self._seen.get(server_id, Seen()).with_answer(ttft_ms, tokens_per_s)
 
+    def measured(self) -> frozenset[str]:
+        """The ids of the servers that got ready and whose memory was measured: on a GPU, or the machine's."""
+        rows = self._kept.values()
+        return frozenset(row.id for row in rows if row.load_s and (row.measured_bytes or row.host_bytes))
+
     def listen(self, reading: Reading, sample: Sample) -> None:
         """The sampler's listener: memory and speeds of every sample; rows when something changed, else now and then."""
         for owner in reading.owners:

@@ -15,6 +15,7 @@ class LabTab:
     sections: gr.HTML
     runs: gr.HTML
     benchmark: gr.HTML
+    lesson: gr.HTML
     message: gr.HTML
     bridge: gr.HTML
 
@@ -25,4 +26,5 @@ def build(services: Services) -> LabTab:
     message = gr.HTML(elem_id="lab-message")
     runs = part("lab", "runs", padding=False)
     benchmark = part("lab", "benchmark", padding=False)
-    return LabTab(sections, runs, benchmark, message, bridge("lab", "again", "requantize"))
+    lesson = part("lab", "lesson", padding=False)
+    return LabTab(sections, runs, benchmark, lesson, message, bridge("lab", "again", "requantize"))

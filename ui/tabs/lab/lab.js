@@ -6,6 +6,7 @@ import { el, fill, outer } from "../../page/dom.js";
 import { onSnapshot } from "../../page/snapshot.js";
 import { t } from "../../page/texts.js";
 import { benchmarkPanel } from "./benchmark.js";
+import { lessonPanel } from "./lesson.js";
 import { runsPanel } from "./runs.js";
 
 /** @import { AreaScript, Role } from "../../page/types.d.ts" */
@@ -13,9 +14,9 @@ import { runsPanel } from "./runs.js";
 
 /** The run that another tab's form is filled with. @type {Bridge<string>} */
 const bridge = new Bridge();
-const SECTIONS = /** @type {const} */ (["runs", "benchmark"]);
+const SECTIONS = /** @type {const} */ (["runs", "benchmark", "lesson"]);
 /** @typedef {(typeof SECTIONS)[number]} Section */
-const FOR_CLASS = /** @type {readonly string[]} */ ([]);
+const FOR_CLASS = /** @type {readonly string[]} */ (["lesson"]);
 
 /** @type {Partial<Record<Section, HTMLElement>>} */
 const places = {};
@@ -101,6 +102,11 @@ export const parts = {
       shown = "benchmark";
       show();
     });
+    show();
+  },
+  lesson(element) {
+    places.lesson = element;
+    lessonPanel(element);
     show();
   },
   benchmark(element) {

@@ -94,3 +94,54 @@ export interface Cost {
   most_users: number;
   asked: string[];
 }
+
+/** A lesson on the shelf (ui/tabs/lab/lesson_routes.py), with how far this visitor is. */
+export interface LessonLine {
+  id: string;
+  title: string;
+  minutes: number;
+  own: boolean;
+  done: number;
+  of: number;
+  begun: boolean;
+}
+
+export interface LessonStep {
+  id: string;
+  kind: "check" | "predict" | "read";
+  text: string;
+  why: string;
+  tab: string;
+  control: string;
+  can_replay: boolean;
+  done: string | null;
+  said: number | null;
+  explained: string;
+  replay: string;
+}
+
+export interface MeasuredServer {
+  name: string;
+  planned: Record<string, number>;
+  measured: Record<string, number>;
+  total: number | null;
+  tokens: number | null;
+}
+
+export interface WholeLesson extends LessonLine {
+  intro: string;
+  words: string;
+  steps: LessonStep[];
+  measured: MeasuredServer[];
+}
+
+export interface ShelfReply {
+  lessons: LessonLine[];
+  problems: string[];
+  name: string;
+}
+
+export interface ClassReply {
+  lessons: { id: string; title: string }[];
+  people: { who: string; name: string; last_at: number; ways: { id: string; done: number; of: number }[] }[];
+}
