@@ -46,7 +46,7 @@ export function benchmarkPanel(element, settings) {
   );
   const problem = problemLine("lab-problem");
   const list = el("div", { class: "lab-benchmarks", id: "lab-benchmarks" });
-  const none = el("p", { class: "hint" }, t("lab.benchmark.none"));
+  const none = el("p", { class: "lab-hint" }, t("lab.benchmark.none"));
   const cards = cardList(list, (/** @type {Benchmark} */ one) => benchmarkCard(one.id, load));
 
   const asked = () => ({
@@ -85,7 +85,7 @@ export function benchmarkPanel(element, settings) {
         el("button", { ...look, onclick: drop }, "×"),
       );
     });
-    const empty = !boxes.length && !rows.length && el("p", { class: "hint" }, t("lab.benchmark.no_server"));
+    const empty = !boxes.length && !rows.length && el("p", { class: "lab-hint" }, t("lab.benchmark.no_server"));
     fill(targets, el("legend", {}, t("lab.benchmark.targets")), boxes, rows, empty);
     start.disabled = !asked().servers.length && !settings.rows.length;
   }
@@ -162,11 +162,11 @@ export function benchmarkPanel(element, settings) {
       { class: "lab-field" },
       t(`lab.benchmark.field.${name}`),
       inputs[name],
-      el("span", { class: "hint" }, t(`lab.benchmark.hint.${name}`)),
+      el("span", { class: "lab-hint" }, t(`lab.benchmark.hint.${name}`)),
     );
   fill(
     element,
-    el("p", { class: "hint" }, t("lab.benchmark.what")),
+    el("p", { class: "lab-hint" }, t("lab.benchmark.what")),
     targets,
     el(
       "div",

@@ -77,7 +77,7 @@ export function benchmarkCard(id, changed) {
       head,
       el("strong", {}, one.name),
       badge(one.state),
-      el("span", { class: "hint" }, moment(one.created_at), " · ", what),
+      el("span", { class: "lab-hint" }, moment(one.created_at), " · ", what),
     );
     bar.hidden = isOver(one);
     bar.value = done / of;
@@ -158,11 +158,17 @@ const kneeText = ({ knee, levels }) =>
 
 /** @param {Benchmark} one @param {number} done @param {number} of */
 function stages(one, done, of) {
-  if (one.state === "queued") return el("p", { class: "hint" }, t("lab.benchmark.queued"));
+  if (one.state === "queued") return el("p", { class: "lab-hint" }, t("lab.benchmark.queued"));
   if (isOver(one)) return null;
   const target = one.targets.find(({ stage }) => stage !== "over");
   const stage = target ? t(`lab.benchmark.stage.${target.stage}`, { name: target.name }) : "";
-  return el("p", { class: "hint" }, stage, " ", t("lab.benchmark.done", { done, of, time: duration(one.estimate_s) }));
+  return el(
+    "p",
+    { class: "lab-hint" },
+    stage,
+    " ",
+    t("lab.benchmark.done", { done, of, time: duration(one.estimate_s) }),
+  );
 }
 
 /** @param {Target[]} targets */
@@ -220,7 +226,7 @@ function notes(targets) {
   const levels = targets.flatMap((target) => target.levels);
   return el(
     "ul",
-    { class: "hint lab-notes" },
+    { class: "lab-hint lab-notes" },
     levels.some((level) => level.client_limited) && el("li", { class: "lab-warning" }, t("lab.benchmark.limited")),
     levels.some((level) => level.approximate) && el("li", {}, t("lab.benchmark.approximate")),
     el("li", {}, t("lab.benchmark.percentiles")),

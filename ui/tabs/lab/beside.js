@@ -52,7 +52,7 @@ export function beside(rows, cut, startAgain, changed) {
   );
   return [
     el("h3", {}, several ? t("lab.beside.title") : rows[0]?.name),
-    cut && el("p", { class: "hint" }, t("lab.beside.cut", { count: rows.length })),
+    cut && el("p", { class: "lab-hint" }, t("lab.beside.cut", { count: rows.length })),
     several && el("label", { class: "lab-check" }, only, t("lab.beside.only")),
     el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": t("lab.beside.title") }, table),
   ];
@@ -68,7 +68,7 @@ const againButton = (row, startAgain) =>
 
 /** @param {WholeRow} row @param {() => void} changed */
 function noteOf(row, changed) {
-  const said = el("span", { class: "hint", role: "status" });
+  const said = el("span", { class: "lab-hint", role: "status" });
   const box = el("textarea", {
     class: "lab-input lab-note",
     rows: "2",

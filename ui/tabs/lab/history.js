@@ -2,7 +2,6 @@
 /** Memory and servers over hours to months, as the store kept them through restarts of the console. */
 
 import { el, fill } from "../../page/dom.js";
-import { number, shortGib } from "../../page/format.js";
 import { get, sentences } from "../../page/request.js";
 import { locale, t } from "../../page/texts.js";
 import { chart, COLOURS } from "./plot.js";
@@ -13,6 +12,7 @@ const DAY = 86400;
 const WINDOWS = [3600, 6 * 3600, DAY, 7 * DAY, 30 * DAY, 90 * DAY];
 const FIGURES = /** @type {const} */ (["memory", "kv", "speed", "ttft", "requests", "power"]);
 /** @typedef {(typeof FIGURES)[number]} Figure */
+const SCALE = /** @type {Record<string, number>} */ ({ memory: 2 ** 30, kv: 10 }); // bytes → GiB, ‰ → %
 const PLACE = /** @type {Record<string, number>} */ ({ kv: 0, requests: 1, speed: 3, ttft: 4 });
 
 /**
@@ -56,6 +56,13 @@ function valuesOf(value, figure) {
   return Object.entries(value.servers).map(([id, figures]) => [id, figures[PLACE[figure]]]);
 }
 
+/** @param {Series[]} series @param {number} by */
+const scaled = (series, by) =>
+  series.map((one) => ({
+    ...one,
+    points: one.points.map(([x, y]) => /** @type {[number, number | null]} */ ([x, y === null ? null : y / by])),
+  }));
+
 export function historyPanel() {
   const place = el("div", { class: "lab-picture", id: "lab-history-chart" });
   let figure = /** @type {Figure} */ ("memory");
@@ -64,31 +71,23 @@ export function historyPanel() {
   async function draw() {
     try {
       const history = /** @type {HistoryReply} */ (await get(`lab/history?window=${seconds}`));
-      const series = seriesOf(history, figure);
+      const series = scaled(seriesOf(history, figure), SCALE[figure] ?? 1);
       if (!series.some((one) => one.points.length > 1)) {
-        fill(place, el("p", { class: "hint" }, t("lab.history.none")));
+        fill(place, el("p", { class: "lab-hint" }, t("lab.history.none")));
         return;
       }
-      const format =
-        figure === "memory"
-          ? shortGib
-          : figure === "kv"
-            ? (/** @type {number} */ value) => number(value / 10, 0)
-            : undefined;
       const end = Date.now() / 1000;
       fill(
         place,
         chart(series, {
           x: { name: t("lab.history.time"), format: clock, from: end - seconds, to: end },
-          y: { name: t(`lab.history.${figure}`), format, from: 0 },
+          y: { name: t(`lab.history.${figure}`), from: 0 },
           label: t("lab.history.title"),
         }),
         el(
           "ul",
           { class: "lab-legend" },
-          series.map((one, index) =>
-            el("li", { style: { "--colour": COLOURS[index % COLOURS.length] } }, swatch(index), one.name),
-          ),
+          series.map((one, index) => el("li", {}, swatch(index), one.name)),
         ),
       );
     } catch (error) {

@@ -28,6 +28,7 @@ export function lessonPanel(element) {
   function failed(error) {
     problem.textContent = sentences(error).join(" ");
     problem.hidden = false;
+    problem.scrollIntoView({ block: "nearest" });
   }
 
   /** Does it for the open lesson, then draws anew. @param {string} what @param {object} [body] */
@@ -95,7 +96,7 @@ export function lessonPanel(element) {
       el("strong", {}, lesson.title),
       el(
         "span",
-        { class: "hint" },
+        { class: "lab-hint" },
         t("lab.lesson.progress", { done: lesson.done, of: lesson.of }),
         lesson.minutes ? t("lab.lesson.minutes", { minutes: lesson.minutes }) : null,
         lesson.own ? t("lab.lesson.own") : null,
@@ -129,7 +130,7 @@ export function lessonPanel(element) {
       el("summary", {}, t("lab.class.title")),
       table,
     );
-    const said = el("span", { class: "hint", role: "status" });
+    const said = el("span", { class: "lab-hint", role: "status" });
     const file = el("input", {
       type: "file",
       accept: ".md,.markdown,text/markdown",
@@ -152,7 +153,7 @@ export function lessonPanel(element) {
     fill(teacher, details, el("label", { class: "lab-field" }, t("lab.lesson.add"), file), said);
   }
 
-  fill(element, el("p", { class: "hint" }, t("lab.lesson.what")), problem, shelf, place, teacher);
+  fill(element, el("p", { class: "lab-hint" }, t("lab.lesson.what")), shelf, problem, place, teacher);
   fill(place, view.element);
   place.hidden = true;
   onSnapshot(({ role }) => {
@@ -169,7 +170,7 @@ async function showClass(place, failed) {
   try {
     const { lessons, people } = /** @type {ClassReply} */ (await get("lab/lessons/class"));
     if (!people.length) {
-      fill(place, el("p", { class: "hint" }, t("lab.class.none")));
+      fill(place, el("p", { class: "lab-hint" }, t("lab.class.none")));
       return;
     }
     const heads = [t("lab.class.who"), ...lessons.map(({ title }) => title), t("lab.class.last")];

@@ -34,7 +34,7 @@ export function lessonView(act) {
     "aria-label": t("lab.lesson.name"),
     placeholder: t("lab.lesson.name"),
   });
-  const said = el("span", { class: "hint", role: "status" });
+  const said = el("span", { class: "lab-hint", role: "status" });
   const report = el("div", { class: "lab-actions", id: "lab-report" });
   const anew = el(
     "button",
@@ -49,7 +49,7 @@ export function lessonView(act) {
     steps,
     measured,
     el("h4", {}, t("lab.report.title")),
-    el("p", { class: "hint" }, t("lab.report.what")),
+    el("p", { class: "lab-hint" }, t("lab.report.what")),
     el("div", { class: "lab-actions" }, name, said),
     words,
     report,
@@ -140,7 +140,7 @@ function line(step, act) {
       el("p", {}, step.text),
       step.explained && el("p", { class: "lab-explained" }, step.explained),
       step.replay && el("p", { class: "lab-replay" }, step.replay),
-      step.why && el("p", { class: "hint" }, step.why),
+      step.why && el("p", { class: "lab-hint" }, step.why),
       el("div", { class: "lab-actions" }, buttons(step, act)),
     ),
   );

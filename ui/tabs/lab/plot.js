@@ -9,7 +9,7 @@ import { number } from "../../page/format.js";
 const SPACE = "http://www.w3.org/2000/svg";
 const WIDTH = 640;
 const HEIGHT = 280;
-const EDGE = { left: 64, right: 16, top: 12, bottom: 44 };
+const EDGE = { left: 64, right: 44, top: 12, bottom: 44 };
 export const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07d00", "#56b4e9", "#7b6ca8", "#64748b"];
 
 /**

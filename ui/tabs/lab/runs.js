@@ -15,6 +15,7 @@ import { chosenColumns, COLUMNS, isNumber, keepColumns, read } from "./run_value
 const TYPING_MS = 250;
 const AGAIN_MS = 5000;
 const MOST_BESIDE = 8;
+const GIB = 2 ** 30;
 
 /**
  * The list in its place. `startAgain(row)` fills another tab's form.
@@ -34,7 +35,7 @@ export function runsPanel(element, startAgain, measure) {
   let turn = 0;
 
   const problem = el("p", { class: "lab-problem", role: "alert", hidden: true });
-  const count = el("span", { class: "hint", id: "lab-runs-count", role: "status" });
+  const count = el("span", { class: "lab-hint", id: "lab-runs-count", role: "status" });
   const table = el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": t("lab.runs.title") });
   const more = el(
     "button",
@@ -210,7 +211,7 @@ export function runsPanel(element, startAgain, measure) {
     const few = { class: "button small", type: "button" };
     fill(
       actions,
-      chosen.size > 0 && el("span", { class: "hint" }, t("lab.runs.chosen", { count: chosen.size })),
+      chosen.size > 0 && el("span", { class: "lab-hint" }, t("lab.runs.chosen", { count: chosen.size })),
       files,
       startable.length > 0 && el("button", { ...few, onclick: () => measure(startable) }, t("lab.runs.measure")),
       chosen.size > 0 && el("button", { ...few, onclick: clear }, t("lab.runs.clear")),
@@ -299,16 +300,21 @@ export function runsPanel(element, startAgain, measure) {
       const path = `lab/runs/points?${parameters()}&x=${axes.x}&y=${axes.y}`;
       const { points } = /** @type {{points: [string, string, number, number][]}} */ (await get(path));
       if (!points.length) {
-        fill(picture, el("p", { class: "hint" }, t("lab.runs.no-points")));
+        fill(picture, el("p", { class: "lab-hint" }, t("lab.runs.no-points")));
         return;
       }
       /** @param {string} name */
-      const axis = (name) => ({
-        name: t(`lab.column.${name}`),
-        format: (/** @type {number} */ value) => read(name, value),
-      });
+      const axis = (name) =>
+        name.endsWith("_bytes")
+          ? { name: `${t(`lab.column.${name}`)} (GiB)` }
+          : { name: t(`lab.column.${name}`), format: (/** @type {number} */ value) => read(name, value) };
+      /** @param {string} name @param {number} value */
+      const scaled = (name, value) => (name.endsWith("_bytes") ? value / GIB : value);
       const label = t("lab.runs.chart-label", { y: t(`lab.column.${axes.y}`), x: t(`lab.column.${axes.x}`) });
-      const all = points.map(([, name, x, y]) => ({ name, points: /** @type {[number, number][]} */ ([[x, y]]) }));
+      const all = points.map(([, name, x, y]) => ({
+        name,
+        points: /** @type {[number, number][]} */ ([[scaled(axes.x, x), scaled(axes.y, y)]]),
+      }));
       fill(picture, chart(all, { x: axis(axes.x), y: axis(axes.y), points: true, label }));
     } catch (error) {
       fill(picture, el("p", { class: "lab-problem", role: "alert" }, sentences(error).join(" ")));
