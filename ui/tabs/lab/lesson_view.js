@@ -80,7 +80,7 @@ export function lessonView(act) {
       element.dataset.lesson = lesson.id;
       element.dataset.done = String(lesson.done);
       title.textContent = lesson.title;
-      intro.textContent = lesson.intro;
+      fill(intro, rich(lesson.intro));
       if (other || document.activeElement !== words) words.value = lesson.words;
       if (document.activeElement !== name) name.value = known;
       keepTyping(steps, () =>
@@ -123,6 +123,13 @@ function keepTyping(place, draw) {
   if (focused) /** @type {HTMLElement | null} */ (place.querySelector(`[data-focus="${focused}"]`))?.focus();
 }
 
+/**
+ * A lesson's text: what stands between backquotes is code, and nothing else is markup.
+ *
+ * @param {string} text
+ */
+export const rich = (text) => text.split("`").map((piece, index) => (index % 2 ? el("code", {}, piece) : piece));
+
 /** @param {LessonStep} step @param {Act} act */
 function line(step, act) {
   const state = step.done ? "succeeded" : "queued";
@@ -137,10 +144,10 @@ function line(step, act) {
     el(
       "div",
       {},
-      el("p", {}, step.text),
+      el("p", {}, rich(step.text)),
       step.explained && el("p", { class: "lab-explained" }, step.explained),
       step.replay && el("p", { class: "lab-replay" }, step.replay),
-      step.why && el("p", { class: "lab-hint" }, step.why),
+      step.why && el("p", { class: "lab-hint" }, rich(step.why)),
       el("div", { class: "lab-actions" }, buttons(step, act)),
     ),
   );
