@@ -1,8 +1,9 @@
 """Benchmarks with the real child, against scripted servers whose speed is known."""
 
 import statistics
+import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
@@ -10,21 +11,26 @@ import pytest
 
 from backend.engines.base import ServeConfig
 from backend.errors import Conflict
-from backend.lab.benchmark.record import Benchmark, BenchmarkConfig, JobState
+from backend.lab.benchmark.manager import Benchmarks
+from backend.lab.benchmark.record import UNFINISHED, Benchmark, BenchmarkConfig, JobState
 from backend.lab.benchmark.statistics import knee
+from backend.lab.runs import Runs
+from backend.machine.machine import Environment
+from backend.machine.nvml import Nvml
+from backend.memory.live_source import LiveSource
+from backend.memory.sampler import Sampler
+from backend.models.checkpoint import ModelInfo
+from backend.processes.command import CommandSpec, SecretFile
+from backend.servers.transitions import ENDED
 from backend.services import Services, build_services
 from backend.settings import Settings
-from tests.conftest import make_settings
-from tests.support.scripted_server import Scripted
+from tests.integration.test_servers import FakeEngine, World
+from tests.support.scripted_server import CHILD, Scripted
 from tests.support.waiting import wait_for
+from tests.unit.backend.lab.test_runs import a_row
 
 DEADLINE_S = 90.0
 TOKENS, RATE, FIRST_S = 60, 40.0, 0.5
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return make_settings(tmp_path / "state")
 
 
 @pytest.fixture
@@ -144,3 +150,49 @@ def test_it_goes_on_without_its_console_and_is_found_again(settings: Settings, c
         assert ended(later, second).state is JobState.CANCELLED
     finally:
         later.close()
+
+
+class ScriptedEngine(FakeEngine):
+    """Starts the scripted server."""
+
+    def command(
+        self, config: ServeConfig, model: ModelInfo | None, environment: Environment, port: int, key_file: Path
+    ) -> CommandSpec:
+        argv: tuple[str | SecretFile, ...] = (sys.executable, str(port), "--key", SecretFile(key_file), *config.extra)
+        return CommandSpec(argv, secret_entry=(sys.executable, str(CHILD)))
+
+    def model_id(self, config: ServeConfig, model: ModelInfo | None) -> str:
+        return "scripted"
+
+
+def test_settings_are_started_one_after_another_and_stopped_again(settings: Settings) -> None:
+    world = World(settings, engines={"fake": ScriptedEngine()})
+    source = LiveSource(Nvml(), world.manager.snapshot, lambda: (), lambda server_id: ("", ""))
+    runs, sampler = Runs(world.store), Sampler(source)
+    benchmarks = Benchmarks(settings, world.store, world.supervisor, world.manager, sampler, runs)
+    most = [0]
+    try:
+        for number, extra in ((1, ("--rate", "40")), (2, ("--nonsense",)), (3, ("--rate", "80"))):
+            row = a_row(number, engine="fake", settings=" ".join(extra))
+            detail = {"config": asdict(ServeConfig("fake", "org/name", extra=("--tokens", "10", *extra)))}
+            runs.keep(replace(row, detail=detail))
+        benchmarks.begin()
+        config = BenchmarkConfig((), ("r1", "r2", "r3"), users=(2,), answer_tokens=10, seconds=2)
+        benchmark_id = benchmarks.start(config)
+
+        def over() -> bool:
+            alive = [view for view in world.manager.snapshot() if view.state not in ENDED]
+            most[0] = max(most[0], len(alive))
+            return benchmarks.get(benchmark_id).state not in UNFINISHED
+
+        wait_for("the end", over, DEADLINE_S)
+        first, wrong, last = benchmarks.get(benchmark_id).targets
+        assert benchmarks.get(benchmark_id).state is JobState.FAILED
+        assert wrong.problem is not None
+        assert (first.problem, last.problem, wrong.levels) == (None, None, ())
+        assert 0 < first.levels[0]["tokens_per_s"] < last.levels[0]["tokens_per_s"]
+        assert most[0] == 1
+        assert all(view.state in ENDED for view in world.manager.snapshot())
+    finally:
+        benchmarks.close()
+        world.close()

@@ -83,7 +83,7 @@ class Benchmarks:
 
     def all(self) -> tuple[Benchmark, ...]:
         """Every benchmark, newest first."""
-        return tuple(reversed(self._records.all()))
+        return tuple(sorted(self._records.all(), key=lambda one: one.created_at, reverse=True))
 
     def get(self, benchmark_id: str) -> Benchmark:
         """One. Raises NotFound."""
@@ -166,7 +166,9 @@ class Benchmarks:
 
     def step(self) -> bool:
         """One step of the oldest that isn't over; whether there is one."""
-        now = next((one for one in self._records.all() if one.state in UNFINISHED), None)
+        # What was begun comes first, whatever order the store gives them back in.
+        unfinished = [one for one in self._records.all() if one.state in UNFINISHED]
+        now = min(unfinished, key=lambda one: (one.state is JobState.QUEUED, one.created_at), default=None)
         if now is None:
             return False
         if now.state is JobState.QUEUED:
