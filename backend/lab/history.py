@@ -1,6 +1,6 @@
 """Memory and servers over weeks, in the store: by tens of seconds for a day, by minutes for a week, by ten minutes for
-a season. Older ones are gone, so that it never takes more than some MiB. It listens to the sampler and waits for
-nothing.
+a month, by the hour for a season. Older ones are gone, so that it never takes more than some MiB. It listens to the
+sampler and waits for nothing.
 
 A row: {"host": bytes, "gpus": {id: [used, watts]}, "shares": {owner: bytes}, "servers": {id: [KV ‰, running, waiting,
 tokens/s, TTFT ms]}, "names": {owner: name}}: of memory, KV cache and requests the most of its time, of watts, speed and
@@ -19,7 +19,13 @@ from backend.memory.readings import Owner, Reading, Sample
 from backend.store import Store
 
 DAY = 86400.0
-SPANS: Mapping[int, float] = {10: DAY, 60: 7 * DAY, 600: 90 * DAY}  # seconds of a row → seconds that it is kept
+SPANS: Mapping[int, float] = {
+    10: DAY,
+    60: 7 * DAY,
+    600: 30 * DAY,
+    3600: 90 * DAY,
+}  # seconds of a row → seconds that it is kept
+MOST_ROWS = 2200  # of an answer
 KIND = "lab_history"
 _PRUNED_EVERY = 60  # rows
 
@@ -106,9 +112,9 @@ class History:
     def since(self, window: float) -> tuple[int, list[tuple[int, dict[str, Any]]]]:
         """The seconds of a row, and (its time, its value) of those of the last ``window`` seconds, oldest first.
 
-        The narrowest rows that reach back so far, and no more than some 1500 of them: else the next wider ones.
+        The narrowest rows that reach back so far, and no more than MOST_ROWS of them: else the next wider ones.
         """
-        steps = [step for step, span in self._spans.items() if window <= span and window / step <= 1500]
+        steps = [step for step, span in self._spans.items() if window <= span and window / step <= MOST_ROWS]
         step = steps[0] if steps else max(self._spans)
         now = self._wall()
         sql = "SELECT at, value FROM lab_history WHERE step = ? AND at >= ? AND at <= ? ORDER BY at"

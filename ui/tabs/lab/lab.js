@@ -45,7 +45,8 @@ const settingsToMeasure = {
 /** @param {RunRow} row */
 function startAgain(row) {
   bridge.share(row.id);
-  bridge.tell(row.kind === "server" ? "again" : "requantize");
+  if (row.kind === "server") bridge.tell("again");
+  else bridge.tell("requantize");
 }
 
 function show() {
@@ -115,4 +116,3 @@ export const parts = {
     show();
   },
 };
-export const events = {};

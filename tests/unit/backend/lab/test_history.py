@@ -69,7 +69,7 @@ def test_it_thins_with_age_and_stays_small(store: Store) -> None:
     assert (history.since(300)[0], history.since(3000)[0]) == (10, 60)
     step, all_of_it = history.since(60_000)
     assert (step, len(all_of_it)) == (600, 16)
-    assert set(SPANS) == {10, 60, 600}
+    assert all(span / step <= 10_080 for step, span in SPANS.items())
 
 
 def test_a_clock_that_jumps_spoils_nothing(store: Store) -> None:
