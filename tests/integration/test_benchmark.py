@@ -176,8 +176,9 @@ def test_settings_are_started_one_after_another_and_stopped_again(settings: Sett
             row = a_row(number, engine="fake", settings=" ".join(extra))
             detail = {"config": asdict(ServeConfig("fake", "org/name", extra=("--tokens", "10", *extra)))}
             runs.keep(replace(row, detail=detail))
+        runs.keep(a_row(4, engine="fake"))  # its settings can't be read
         benchmarks.begin()
-        config = BenchmarkConfig((), ("r1", "r2", "r3"), users=(2,), answer_tokens=10, seconds=2)
+        config = BenchmarkConfig((), ("r1", "r2", "r4", "r3"), users=(2,), answer_tokens=10, seconds=2)
         benchmark_id = benchmarks.start(config)
 
         def over() -> bool:
@@ -186,9 +187,11 @@ def test_settings_are_started_one_after_another_and_stopped_again(settings: Sett
             return benchmarks.get(benchmark_id).state not in UNFINISHED
 
         wait_for("the end", over, DEADLINE_S)
-        first, wrong, last = benchmarks.get(benchmark_id).targets
+        first, wrong, bare, last = benchmarks.get(benchmark_id).targets
         assert benchmarks.get(benchmark_id).state is JobState.FAILED
         assert wrong.problem is not None
+        assert bare.problem is not None
+        assert bare.problem.key == "lab.error.no_settings"
         assert (first.problem, last.problem, wrong.levels) == (None, None, ())
         assert 0 < first.levels[0]["tokens_per_s"] < last.levels[0]["tokens_per_s"]
         assert most[0] == 1

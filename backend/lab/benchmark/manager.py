@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from backend import disk
 from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound
 from backend.lab.benchmark.checks import estimate_s
 from backend.lab.benchmark.record import UNFINISHED, Benchmark, BenchmarkConfig, JobState, Target, from_json
@@ -198,13 +199,19 @@ class Benchmarks:
                 new = self._stopped(target)
         except ConsoleError as error:
             new = self._ending(replace(target, problem=error.messages[0]))
+        except OSError as error:  # a full disk
+            new = self._ending(replace(target, problem=disk.cannot_write(self._folder, error).messages[0]))
         if new != target:
             self._put(now.id, place, new)
 
     def _begun(self, now: Benchmark, place: int, target: Target) -> Target:
         if not target.run:
             return self._launched(now, place, target)
-        server_id = self._servers.start(serve_config(self._runs.get(target.run)))
+        try:
+            config = serve_config(self._runs.get(target.run))
+        except (KeyError, TypeError, ValueError):  # of another version
+            raise InvalidInput(Message("lab.error.no_settings", {"name": target.name})) from None
+        server_id = self._servers.start(config)
         return replace(target, server=server_id, stage="starting")
 
     def _started(self, now: Benchmark, place: int, target: Target) -> Target:
