@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 
 from backend.chat.gpu_reading import gpu_text
 from backend.chat.service import Chat
-from backend.classroom.people import People
+from backend.classroom.people import OPERATOR, People
 from backend.classroom.visitors import Visitors
 from backend.console import storage
 from backend.downloads.manager import DownloadManager
 from backend.errors import Message, NotFound
 from backend.gateway.keys import KeyRing
 from backend.gateway.service import Gateway
+from backend.lab.lab import Lab, build_lab
+from backend.lab.metrics_page import metrics_page
 from backend.machine.environments import EnvironmentFinder
 from backend.machine.fit import model_capabilities
 from backend.machine.machine import Gpu
@@ -55,6 +57,7 @@ class Services:
     chat: Chat
     gateway: Gateway
     keeper: Keeper
+    lab: Lab
     started_at: float = field(default_factory=time.time)  # seconds since the epoch
     visitors: Visitors = field(default_factory=Visitors)
 
@@ -68,6 +71,10 @@ class Services:
         if operator:
             return tuple(message for message in (self.store.problem, self.store.unsaved) if message is not None)
         return (Message("servers.store.lost", level="warning"),) if self.store.problem is not None else ()
+
+    def metrics(self) -> bytes:
+        """The console's own figures for Prometheus."""
+        return metrics_page(self.servers.snapshot(), self.jobs.snapshot(), self.sampler.latest(), self.answering())
 
     def kept(self) -> Mapping[str, tuple[storage.Entry, ...]]:
         """What the state folder keeps, by kind: for storage.table and storage.clear. Raises Unavailable."""
@@ -87,6 +94,7 @@ class Services:
         """Ends the console's own threads; servers and jobs go on."""
         self.sampler.close()
         self.keeper.close()
+        self.lab.close()
         self.servers.close()
         self.jobs.close()
         self.downloads.close()
@@ -122,16 +130,38 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
     sampler = Sampler(source)
     measurements = Measurements(store)
     planner = Planner(catalog.find, nvml.gpus, measurements.learned)
-    sampler.add_listener(Reconciler(measurements, planner, servers.snapshot, sampler.facts).listen)
+    reconciler = Reconciler(measurements, planner, servers.snapshot, sampler.facts)
+    sampler.add_listener(reconciler.listen)
     sampler.add_listener(lambda _, sample: jobs.note_gpu_memory(held_by_owner(sample)))
+    people = People(store)
+
+    def api_used_at(visitor: str) -> float:
+        who = people.name(visitor)
+        return gateway.meter.of(who if who == OPERATOR else f"class-{visitor}").last_at
+
+    lab = build_lab(
+        settings,
+        store,
+        supervisor,
+        servers,
+        jobs,
+        sampler,
+        planner,
+        catalog,
+        lambda: finder.machine(0.0),
+        reconciler.memory,
+        people,
+        api_used_at,
+    )
     sampler.start()
     visitors = Visitors()
     chat = Chat(
         servers,
         store,
         settings.state_dir / "pictures",
-        people=People(store),
+        people=people,
         on_picture=sampler.mark_picture,
+        on_answer=lab.answered,
         is_here=visitors.is_here,
     )
     chat.tool_sources["gpu_memory"] = lambda given: gpu_text(sampler.latest())
@@ -154,6 +184,7 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         chat=chat,
         gateway=gateway,
         keeper=keeper,
+        lab=lab,
         visitors=visitors,
     )
 

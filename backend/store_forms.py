@@ -2,6 +2,7 @@
 
     0   each visitor has one conversation, a document of the area "chat"
     1   conversations stand in tables of their own, as many as a visitor likes
+    2   the Lab: every start and every quantization is a row that stays; the history of memory and servers
 
 Each step is one transaction: a console that is killed in it, or finds the disk full, leaves the older form as it was.
 """
@@ -14,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-FORM = 1
+FORM = 2
 TITLE_LENGTH = 80
 # The list is read often and is small. What is searched stands apart, as close together as can be: a search reads all of
 # it. Its text as it was written, of which a search shows a part, and what is opened stand apart from both.
@@ -27,6 +28,19 @@ _CONVERSATIONS = (
     "CREATE TABLE conversation_text (number INTEGER PRIMARY KEY, folded TEXT NOT NULL)",
     "CREATE TABLE conversation_body (number INTEGER PRIMARY KEY, body TEXT NOT NULL)",
     "CREATE TABLE conversation_value (number INTEGER PRIMARY KEY, value TEXT NOT NULL)",
+)
+# What is filtered and sorted is narrow; the rest of a row (settings, command, reason) is read one by one.
+_LAB = (
+    """CREATE TABLE lab_run (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, state TEXT NOT NULL,
+        name TEXT NOT NULL, model TEXT NOT NULL, engine TEXT NOT NULL, settings TEXT NOT NULL, gpu TEXT NOT NULL,
+        environment TEXT NOT NULL, started_at REAL NOT NULL, ended_at REAL, load_s REAL, planned_bytes INTEGER,
+        measured_bytes INTEGER, weights_bytes INTEGER, context_bytes INTEGER, kv_bytes INTEGER, work_bytes INTEGER,
+        host_bytes INTEGER, tokens INTEGER, tokens_per_s REAL, ttft_ms REAL, perplexity REAL,
+        note TEXT NOT NULL DEFAULT '', folded TEXT NOT NULL)""",
+    "CREATE INDEX lab_run_by_start ON lab_run (started_at)",
+    "CREATE TABLE lab_run_detail (id TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE lab_history (step INTEGER, at INTEGER, value TEXT NOT NULL, PRIMARY KEY (step, at)) WITHOUT ROWID",
 )
 _SAVED = """
     INSERT INTO conversation (id, visitor, title, folded_title, created_at, changed_at, exchanges, pictures)
@@ -44,19 +58,32 @@ def bring_up(db: sqlite3.Connection) -> bool:
     [form] = db.execute("PRAGMA user_version").fetchone()
     if form >= FORM:
         return False
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        for statement in _CONVERSATIONS:
-            db.execute(statement)
-        for visitor, text in db.execute("SELECT key, value FROM document WHERE area = 'chat'").fetchall():
-            _move(db, visitor, text)
-        db.execute("DELETE FROM document WHERE area = 'chat'")
-        db.execute(f"PRAGMA user_version = {FORM}")
-        db.execute("COMMIT")
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
+    for number, step in enumerate(_STEPS[form:], form + 1):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            step(db)
+            db.execute(f"PRAGMA user_version = {number}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
     return True
+
+
+def _conversations(db: sqlite3.Connection) -> None:
+    for statement in _CONVERSATIONS:
+        db.execute(statement)
+    for visitor, text in db.execute("SELECT key, value FROM document WHERE area = 'chat'").fetchall():
+        _move(db, visitor, text)
+    db.execute("DELETE FROM document WHERE area = 'chat'")
+
+
+def _lab(db: sqlite3.Connection) -> None:
+    for statement in _LAB:
+        db.execute(statement)
+
+
+_STEPS = (_conversations, _lab)  # the first makes form 1 of form 0
 
 
 def _move(db: sqlite3.Connection, visitor: str, text: str) -> None:

@@ -60,4 +60,4 @@ def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
     below = BelowBase(app, services.settings.root_path)
     shown = {role: [tab.name for tab in TABS if tab.for_class or role is Role.OPERATOR] for role in Role}
     guarded = Guard(AssetCache(HtmlHead(below, shown, first)), tokens, services.settings)
-    return GatewayRoutes(guarded, services.gateway, services.settings)
+    return GatewayRoutes(guarded, services.gateway, services.settings, services.metrics)

@@ -71,10 +71,12 @@ class Chat:
         people: People | None = None,
         deadlines: Deadlines | None = None,
         on_picture: Callable[[str], None] = lambda server_id: None,
+        on_answer: Callable[[str, str, Answer, Question], None] = lambda visitor, server_id, answer, question: None,
         is_here: Callable[[str], bool] = lambda visitor: False,
     ) -> None:
-        """``on_picture`` is told of every server that a picture is sent to. ``is_here``: whether a page of that visitor
-        is open: an answer in a conversation that none of them shows goes on then."""
+        """``on_picture`` is told of every server that a picture is sent to, ``on_answer`` of every whole answer:
+        visitor, server, answer, question; both must be quick. ``is_here``: whether a page of that visitor is open: an
+        answer in a conversation that none of them shows goes on then."""
         self.people = people or People(store)
         self.pictures = Pictures(folder, self.people.circle)
         self._attachments = Attachments(self.pictures)
@@ -95,6 +97,7 @@ class Chat:
             self._woken,
             self._save,
             lambda visitor: self.library.changed(visitor),
+            on_answer,
         )
         self._rooms = Rooms(
             self.archive,

@@ -13,7 +13,7 @@ from backend.chat.answer_loop import Task, write_answer
 from backend.chat.checks import at_once
 from backend.chat.client import Client
 from backend.chat.context import parts_of_last, rough_tokens
-from backend.chat.conversation import Answer, AnswerState
+from backend.chat.conversation import Answer, AnswerState, Question
 from backend.chat.pictures import Pictures
 from backend.chat.prompt import chat_request
 from backend.chat.queue import Seat, Turns
@@ -44,7 +44,7 @@ def call_key(lane: int, number: int, place: int) -> str:
 
 class Writer:
     """For one event loop. ``endpoint`` is the server manager's; ``save`` stores a conversation; ``changed`` is told of
-    the visitor whose conversation has a whole answer."""
+    the visitor whose conversation has a whole answer; ``on_answer``: see ``Chat``."""
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Writer:
         endpoint: Callable[[str], Any],
         save: Callable[[Room], Awaitable[None]],
         changed: Callable[[str], None],
+        on_answer: Callable[[str, str, Answer, Question], None],
     ) -> None:
         self._client = client
         self._counter = counter
@@ -61,6 +62,7 @@ class Writer:
         self._endpoint = endpoint
         self._save = save
         self._changed = changed
+        self._on_answer = on_answer
         self._turns = Turns()
         self.sources: dict[str, Run] = {}  # what this console has for tools that ask it
 
@@ -90,6 +92,7 @@ class Writer:
                     room.show(lane, answer)
                     if room.save_due:
                         await self._save(room)
+            self._tell(room, server, answer)
         except asyncio.CancelledError:
             room.settle(lane, AnswerState.STOPPED, room.why_ended, meter)
             raise
@@ -109,6 +112,12 @@ class Writer:
             with suppress(asyncio.CancelledError):
                 await self._save(room)
             self._changed(room.visitor)
+
+    def _tell(self, room: Room, server: ServerView, answer: Answer) -> None:
+        try:
+            self._on_answer(room.visitor, server.id, answer, room.conversation.exchanges[-1].question)
+        except Exception:
+            log.exception("an answer wasn't counted")  # it is whole all the same
 
     async def _left_out(self, room: Room, lane: int, server: ServerView, task: Task) -> int:
         """How many of the oldest questions have no room in the model's context."""

@@ -135,9 +135,9 @@ class LiveSource:
             except ConsoleError:  # it was forgotten meanwhile
                 continue
             if usage is not None:
-                metrics, speed = usage
+                metrics, speed, ttft = usage
                 caches[server] = CacheUse(
-                    metrics.usage, metrics.running, metrics.waiting, speed, self.facts(server).budget_bytes
+                    metrics.usage, metrics.running, metrics.waiting, speed, self.facts(server).budget_bytes, ttft
                 )
         return caches
 

@@ -14,7 +14,8 @@ BACK_OFF_SECONDS = 10.0
 _MOST_BYTES = 256 * 1024
 
 _LINE = re.compile(
-    r"^lmdeploy:(gpu_cache_usage_perc|num_requests_running|num_requests_waiting|generation_tokens_total)"
+    r"^lmdeploy:(gpu_cache_usage_perc|num_requests_running|num_requests_waiting|generation_tokens_total"
+    r"|time_to_first_token_seconds_sum|time_to_first_token_seconds_count)"
     r"(?:\{[^}]*\})? ([0-9.eE+-]+)$",
     re.MULTILINE,
 )
@@ -22,12 +23,15 @@ _LINE = re.compile(
 
 @dataclass(frozen=True)
 class Metrics:
-    """One scrape; ``usage`` 0…1, ``generated`` the tokens generated since the server started."""
+    """One scrape; ``usage`` 0…1, ``generated`` the tokens generated since the server started, ``first_s`` the seconds
+    that all its ``firsts`` (requests that got a first token) waited for it together."""
 
     usage: float
     running: int
     waiting: int
     generated: float
+    first_s: float = 0.0
+    firsts: float = 0.0
 
 
 def parse(text: str) -> Metrics | None:
@@ -45,6 +49,8 @@ def parse(text: str) -> Metrics | None:
         running=round(sum(values.get("num_requests_running", ()))),
         waiting=round(sum(values.get("num_requests_waiting", ()))),
         generated=sum(values.get("generation_tokens_total", ())),
+        first_s=sum(values.get("time_to_first_token_seconds_sum", ())),
+        firsts=sum(values.get("time_to_first_token_seconds_count", ())),
     )
 
 
@@ -56,6 +62,7 @@ class _Server:
     last: Metrics | None = None
     last_at: float = 0.0
     tokens_per_second: float | None = None
+    ttft_s: float | None = None
 
 
 class MetricsReader:
@@ -69,8 +76,9 @@ class MetricsReader:
         self._servers: dict[str, _Server] = {}
         self._fetcher = Fetcher(keep=False)
 
-    def read(self, server: str, base_url: str, key: str) -> tuple[Metrics, float | None] | None:
-        """The newest figures and tokens per second between the last two scrapes; None where there are none.
+    def read(self, server: str, base_url: str, key: str) -> tuple[Metrics, float | None, float | None] | None:
+        """The newest figures, and between the last two scrapes tokens per second and the mean time to the first token
+        in seconds; None where there are none.
 
         ``key`` is the server's API key: LMDeploy guards /metrics with it too.
         """
@@ -80,7 +88,7 @@ class MetricsReader:
             page = self._servers[server] = _Server(base_url.removesuffix("/v1") + "/metrics", key)
         if now >= page.next_at:
             self._scrape(page, now)
-        return (page.last, page.tokens_per_second) if page.last is not None else None
+        return (page.last, page.tokens_per_second, page.ttft_s) if page.last is not None else None
 
     def keep(self, servers: set[str]) -> None:
         """Forgets all others."""
@@ -91,11 +99,14 @@ class MetricsReader:
         metrics = self._get(server)
         server.next_at = now + (EVERY_SECONDS if metrics is not None else BACK_OFF_SECONDS)
         if metrics is None:
-            server.last = server.tokens_per_second = None
+            server.last = server.tokens_per_second = server.ttft_s = None
             return
+        server.ttft_s = None
         if server.last is not None and now > server.last_at:
             # A smaller count means that the server began anew.
             server.tokens_per_second = max(0.0, metrics.generated - server.last.generated) / (now - server.last_at)
+            if metrics.firsts > server.last.firsts and metrics.first_s >= server.last.first_s:
+                server.ttft_s = (metrics.first_s - server.last.first_s) / (metrics.firsts - server.last.firsts)
         server.last, server.last_at = metrics, now
 
     def _get(self, server: _Server) -> Metrics | None:

@@ -22,7 +22,8 @@ class Owner:
 class CacheUse:
     """How busy an LMDeploy server is, from its /metrics. ``usage`` is the KV cache's filled part, 0…1.
 
-    ``cache_bytes`` is the KV cache's size on each GPU where it is known, else None.
+    ``cache_bytes`` is the KV cache's size on each GPU where it is known, else None. ``ttft_s`` is the mean time to
+    the first token of the requests since the reading before, None where there were none.
     """
 
     usage: float
@@ -30,6 +31,7 @@ class CacheUse:
     waiting: int
     tokens_per_second: float | None
     cache_bytes: int | None = None
+    ttft_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ AREA = "memory"
 SETTLE_SECONDS = 2.0
 _KEPT = 5  # starts that a residual is the median of
 _MOST_RECORDS = 200
+_MOST_PLANS = 200
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,11 @@ class Measurements:
         with self._lock:
             return dict(self._records)
 
+    def get(self, server: str) -> Mapping[str, Any] | None:
+        """A server's record, or None where it wasn't measured."""
+        with self._lock:
+            return self._records.get(server)
+
     def put(self, server: str, record: Mapping[str, Any]) -> None:
         """Stores it; the oldest give way."""
         with self._lock:
@@ -132,7 +138,13 @@ class Reconciler:
         self._servers = servers
         self._facts = facts
         self._starts: dict[str, _Start] = {}
+        self._plans: dict[str, Mapping[str, Any]] = {}
         self._free: dict[str, int] = {}  # by GPU id, as of the reading before
+
+    def memory(self, server: str) -> Mapping[str, Any] | None:
+        """What is known of a server's memory: its measurement's record; before that "planned", "planned_tokens" and
+        "free_bytes" alone; None where it wasn't planned."""
+        return self._measurements.get(server) or self._plans.get(server)
 
     def listen(self, reading: Reading, sample: Sample) -> None:
         """The sampler's listener."""
@@ -165,6 +177,13 @@ class Reconciler:
         except InvalidInput:  # a model that can't be planned can still run
             return
         self._starts[owner.id] = _Start(planned)
+        if len(self._plans) >= _MOST_PLANS:
+            del self._plans[next(iter(self._plans))]
+        self._plans[owner.id] = {
+            "planned": _parts(planned.plan),
+            "planned_tokens": planned.plan.tokens,
+            "free_bytes": planned.card.free_bytes,
+        }
 
     def _finish(self, owner: Owner, planned: Planned, sample: Sample) -> None:
         view = self._view(owner.id)

@@ -28,6 +28,7 @@ def open_tabs(page: Page) -> None:
     """Every tab, until its script has drawn something."""
     for tab, drawn in (
         ("quantize", "#quantize-jobs h2"), ("chat", "#chat-stats .badge"), ("vram", "#vram-table h3"),
+        ("lab", "#lab-runs .lab-tools"),
         ("deploy", "#deploy-servers h2"),
     ):  # fmt: skip
         page.locator(f"#{tab}-tab-button").first.click()
@@ -42,7 +43,7 @@ def test_behind_a_prefix_each_module_comes_once(new_page: NewPage) -> None:
     page.locator("#header-servers[data-count]").wait_for()
     first = {asset(url) for url in asked if asset(url).endswith(".js")}
     assert "tabs/deploy/deploy.js" in first
-    assert not [name for name in first if name.startswith(("tabs/chat/", "tabs/vram/", "tabs/quantize/"))]
+    assert not [name for name in first if name.startswith(("tabs/chat/", "tabs/lab/", "tabs/vram/", "tabs/quantize/"))]
     open_tabs(page)
     urls = [url for url in asked if asset(url).endswith(".js")]
     assert {asset(url) for url in urls} == {name for name in asset_files(t.name for t in TABS) if name.endswith(".js")}

@@ -44,6 +44,7 @@ def settled(page: Page, name: str) -> None:
         "quantize": "#quantize-tab[data-settled]",
         "chat": "#chat-stats[data-state]",
         "vram": "#vram-chart[data-points] .vram-plot",
+        "lab": "#lab-runs .lab-tools",
     }
     expect(page.locator(filled[name])).to_be_visible()
 
@@ -154,11 +155,11 @@ def test_shortcuts(page: Page) -> None:
     expect(page.locator("#shortcuts")).to_contain_text(t("keys.next", "en"))
     page.keyboard.press("Escape")
     expect(page.locator("#shortcuts")).to_have_count(0)
-    for tab in ("quantize", "chat", "vram", "deploy"):
+    for tab in ("quantize", "chat", "vram", "lab", "deploy"):
         page.keyboard.press("]")
         expect(page.locator(f"#{tab}-tab")).to_be_visible()
     page.keyboard.press("[")
-    expect(page.locator("#vram-tab")).to_be_visible()
+    expect(page.locator("#lab-tab")).to_be_visible()
     page.keyboard.press("/")
     expect(page.locator("#chat-input textarea")).to_be_focused()
     page.keyboard.press("?")

@@ -76,7 +76,7 @@ def serving(settings: Settings) -> Iterator[World]:
     """A world for the time of the block."""
     raise_file_limit()
     services = build_services(settings, TOKENS)
-    app = GatewayRoutes(the_page, services.gateway, replace(settings, api_origins=(ORIGIN,)))
+    app = GatewayRoutes(the_page, services.gateway, replace(settings, api_origins=(ORIGIN,)), services.metrics)
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, http="h11", ws="none", log_config=None, lifespan="off"))

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 
-const TABS = ["deploy", "quantize", "chat", "vram"];
+const TABS = ["deploy", "quantize", "chat", "vram", "lab"];
 const ROOT = new URL("../../", import.meta.url);
 
 /** All texts of these files, in English. */

@@ -1,4 +1,5 @@
-"""``/v1`` on the console's own port: OpenAI's API for every running server (ASGI; backend/gateway does the work).
+"""``/v1`` on the console's own port: OpenAI's API for every running server (ASGI; backend/gateway does the work); and
+``/metrics`` for Prometheus, behind the same keys.
 
 It stands before the guard. Its keys come in ``Authorization: Bearer …`` (or ``x-api-key``), never in a cookie, so that
 no other page of the person's browser can use it; the guard's rules for Host hold here too. Wrong keys are refused one
@@ -7,7 +8,7 @@ by one and never counted: 192 random bits aren't guessed, and a whole class come
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,11 +21,13 @@ from backend.gateway.errors import Refusal
 from backend.gateway.keys import Grant
 from backend.gateway.request import ENDPOINTS, MAX_BYTES
 from backend.gateway.service import JSON, STREAM, Answer, Gateway
+from backend.lab.metrics_page import CONTENT_TYPE
 from backend.settings import Settings
 from ui.i18n import Language, parse_language, preferred_language, say
 from ui.web.host_rules import HostRules
 
 ROOT = "/v1"
+METRICS = "/metrics"
 BODY_S = 60.0  # s, for a whole request to come
 ALLOWED_HEADERS = "authorization, content-type, x-api-key"
 ALLOWED_METHODS = "GET, POST, OPTIONS"
@@ -32,10 +35,12 @@ STAINLESS = "x-stainless-"  # what OpenAI's clients say of themselves in a prefl
 
 
 class GatewayRoutes:
-    """ASGI layer: answers what is below /v1, passes the rest on. Web pages of ``settings.api_origins`` may ask too."""
+    """ASGI layer: answers what is below /v1, passes the rest on. Web pages of ``settings.api_origins`` may ask too.
+    ``metrics`` makes the Prometheus page, which the keys of a class don't open."""
 
-    def __init__(self, app: ASGIApp, gateway: Gateway, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, gateway: Gateway, settings: Settings, metrics: Callable[[], bytes]) -> None:
         self.app = app
+        self._metrics = metrics
         self._gateway = gateway
         self._hosts = HostRules(settings)
         self._language: Language = parse_language(settings.language) or "en"
@@ -44,7 +49,7 @@ class GatewayRoutes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "").removeprefix(self._outer)
-        if scope["type"] != "http" or not (path == ROOT or path.startswith(f"{ROOT}/")):
+        if scope["type"] != "http" or not (path in (ROOT, METRICS) or path.startswith(f"{ROOT}/")):
             await self.app(scope, receive, send)
             return
         scope = {**scope, "path": path}
@@ -75,6 +80,13 @@ class GatewayRoutes:
         if "origin" in headers and not answer.cors and not self._hosts.same_origin(headers, method):
             raise Refusal(403, "wrong_origin", Message("gateway.origin", {"value": headers["origin"][:200]}))
         grant = self._gateway.grant_of(headers.get("authorization", ""), headers.get("x-api-key", ""))
+        if scope["path"] == METRICS:
+            _only(method, ("GET", "HEAD"), path)
+            if grant.holder == "class":
+                raise Refusal(403, "wrong_key", Message("gateway.metrics"))
+            page = await asyncio.to_thread(self._metrics)
+            await answer.send_whole(200, {"content-type": CONTENT_TYPE}, b"" if method == "HEAD" else page)
+            return
         if path == "models" or path.startswith("models/"):
             _only(method, ("GET", "HEAD"), path)
             await self._models(grant, path.removeprefix("models").removeprefix("/"), answer)

@@ -91,3 +91,18 @@ def test_a_later_form_is_said_and_left_alone(tmp_path: Path) -> None:
 def test_each_character_stays_at_its_place(text: str) -> None:
     assert len(folded(text)) == len(text)
     assert folded(folded(text)) == folded(text)
+
+
+def test_the_lab_comes_to_a_store_of_the_form_before(tmp_path: Path) -> None:
+    """Written by the console before the Lab: a conversation, a setting, a measurement."""
+    shutil.copy(OLD.parents[1] / "lab-form-1" / FILE_NAME, tmp_path / FILE_NAME)
+    for _ in range(2):
+        store = Store(tmp_path)
+        assert store.problem is None
+        assert store.rows("PRAGMA user_version") == [(FORM,)]
+        assert store.get_json("setting", "language") == "zh"
+        assert store.all("memory") == {"aaaabbbbcccc": {"at": 1790000000.0, "model": "demo"}}
+        (entry,), _ = Archive(store).listed(("1" * 32,))
+        assert entry.title == "What takes the memory?"
+        assert store.rows("SELECT COUNT(*) FROM lab_run") == [(0,)]
+        store.close()

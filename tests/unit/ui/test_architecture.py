@@ -16,7 +16,7 @@ from ui.tabs import TABS
 ROOT = Path(__file__).parents[3]
 HEAVY = {"torch", "transformers", "lmdeploy", "datasets"}
 # Run in processes of their own, in environments that have them: no part of the console's process.
-CHILDREN = tuple(f"backend/{room}/children/" for room in ("downloads", "engines", "machine", "quantization"))
+CHILDREN = tuple(f"backend/{room}/children/" for room in ("downloads", "engines", "lab", "machine", "quantization"))
 
 
 def modules(folder: str) -> list[Path]:

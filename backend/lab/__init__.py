@@ -1,0 +1,1 @@
+"""The Lab: every start as a row that stays, benchmarks, lessons."""

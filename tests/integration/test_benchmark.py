@@ -1,0 +1,201 @@
+"""Benchmarks with the real child, against scripted servers whose speed is known."""
+
+import statistics
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backend.engines.base import ServeConfig
+from backend.errors import Conflict
+from backend.lab.benchmark.manager import Benchmarks
+from backend.lab.benchmark.record import UNFINISHED, Benchmark, BenchmarkConfig, JobState
+from backend.lab.benchmark.statistics import knee
+from backend.lab.runs import Runs
+from backend.machine.machine import Environment
+from backend.machine.nvml import Nvml
+from backend.memory.live_source import LiveSource
+from backend.memory.sampler import Sampler
+from backend.models.checkpoint import ModelInfo
+from backend.processes.command import CommandSpec, SecretFile
+from backend.servers.transitions import ENDED
+from backend.services import Services, build_services
+from backend.settings import Settings
+from tests.integration.test_servers import FakeEngine, World
+from tests.support.scripted_server import CHILD, Scripted
+from tests.support.waiting import wait_for
+from tests.unit.backend.lab.test_runs import a_row
+
+DEADLINE_S = 90.0
+TOKENS, RATE, FIRST_S = 60, 40.0, 0.5
+
+
+@pytest.fixture
+def services(settings: Settings) -> Iterator[Services]:
+    made = build_services(settings)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def child() -> Iterator[Scripted]:
+    made = Scripted()
+    made.script(tokens=TOKENS, rate=RATE, first_s=FIRST_S)
+    yield made
+    made.close()
+
+
+def connect(services: Services, child: Scripted, key: str = "") -> str:
+    return services.servers.start(ServeConfig("external", "", address=child.address, api_key=key))
+
+
+def ended(services: Services, benchmark_id: str) -> Benchmark:
+    benchmarks = services.lab.benchmarks
+    over = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+    wait_for("the end", lambda: benchmarks.get(benchmark_id).state in over, DEADLINE_S)
+    return benchmarks.get(benchmark_id)
+
+
+def test_a_server_of_known_speed_is_measured_within_one_percent(services: Services, child: Scripted) -> None:
+    """Held against the server's own times of the same requests: what the machine is busy with delays both alike."""
+    child.script(key="secret-key", tokens=TOKENS, rate=RATE, first_s=FIRST_S)
+    server = connect(services, child, "secret-key")
+    config = BenchmarkConfig((server,), users=(1, 8), answer_tokens=TOKENS, seconds=8)
+    with pytest.raises(Conflict) as caught:  # somebody else's server: asked first
+        services.lab.benchmarks.start(config)
+    assert caught.value.messages[0].key == "lab.benchmark.ask_external"
+    assert child.requests() == []
+    done = ended(services, services.lab.benchmarks.start(config, confirmed=True))
+    assert done.state is JobState.SUCCEEDED, done.targets[0].problem
+    served = [one for one in child.requests() if one["body"]["max_tokens"] == TOKENS]
+    for level in done.targets[0].levels:
+        begun, over = level["began_at"], level["began_at"] + level["seconds"]
+        mine = [one for one in served if begun <= one["at"] <= over and one["end"] == "whole"]
+        first = statistics.median(one["first_at"] - one["at"] for one in mine) * 1000
+        pause = statistics.median((one["ended_at"] - one["first_at"]) / (TOKENS - 1) for one in mine) * 1000
+        inside = sum(
+            sum(
+                1
+                for n in range(TOKENS)
+                if one["first_at"] + n * (one["ended_at"] - one["first_at"]) / (TOKENS - 1) <= over
+            )
+            for one in mine
+        )
+        assert level["requests"] == len(mine)
+        # On a busy machine the client comes late to what has arrived, and says by how much.
+        assert level["ttft_ms"][0] == pytest.approx(first, rel=0.01, abs=4 + level["client_lag_ms"])
+        assert level["tpot_ms"][0] == pytest.approx(pause, rel=0.01)
+        assert level["tokens_per_s"] == pytest.approx(inside / level["seconds"], rel=0.01)
+        assert level["tokens_per_s"] == pytest.approx(level["users"] * RATE * 0.75, rel=0.25)
+        assert level["failed"] == 0
+    assert knee([(one["users"], one["tokens_per_s"]) for one in done.targets[0].levels]) is None
+    assert len({one["body"]["messages"][0]["content"][:12] for one in served}) == len(served)
+    # The key is gone with the measurement, and stood nowhere else.
+    folder = services.settings.state_dir / "benchmarks" / done.id
+    assert not [path for path in folder.rglob("*") if path.is_file() and b"secret-key" in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("fault", "key"), [("die", "dead"), ("refuse", "errors"), ("error", "errors"), ("html", "errors")]
+)
+def test_a_server_that_dies_or_answers_errors_is_said(
+    services: Services, child: Scripted, fault: str, key: str
+) -> None:
+    server = connect(services, child)
+    config = BenchmarkConfig((server,), users=(1, 2), answer_tokens=20, seconds=4)
+    if fault == "die":  # in the middle, after a level that is kept
+        benchmark_id = services.lab.benchmarks.start(config, confirmed=True)
+        wait_for("a level", lambda: services.lab.benchmarks.get(benchmark_id).targets[0].levels, DEADLINE_S)
+        child.close()
+    else:
+        child.script(fault=fault)
+        benchmark_id = services.lab.benchmarks.start(config, confirmed=True)
+    done = ended(services, benchmark_id)
+    problem = done.targets[0].problem
+    assert done.state is JobState.FAILED
+    assert problem is not None
+    assert problem.key == f"lab.benchmark.stopped.{key}"
+    assert problem.params["text"]
+    if fault == "refuse":
+        assert "out of memory" in str(problem.params["text"])
+    services.lab.benchmarks.forget(benchmark_id)
+    assert services.lab.benchmarks.all() == ()
+
+
+def test_it_goes_on_without_its_console_and_is_found_again(settings: Settings, child: Scripted) -> None:
+    services = build_services(settings)
+    server = connect(services, child)
+    config = BenchmarkConfig((server,), users=(1, 2), answer_tokens=TOKENS, seconds=5)
+    benchmark_id = services.lab.benchmarks.start(config, confirmed=True)
+    second = services.lab.benchmarks.start(replace(config, users=(1,)), confirmed=True)
+
+    def process() -> int:
+        return next((run.pid for run in services.supervisor.all("benchmark")), 0)
+
+    wait_for("the child", process, DEADLINE_S)
+    pid = process()
+    services.close()
+    assert psutil.pid_exists(pid)
+    later = build_services(settings)
+    try:
+        done = ended(later, benchmark_id)
+        assert done.state is JobState.SUCCEEDED, done.targets[0].problem
+        assert [one["users"] for one in done.targets[0].levels] == [1, 2]
+        # The other one's turn came; it is cancelled in the middle.
+        wait_for("the second", lambda: later.lab.benchmarks.get(second).targets[0].stage == "measuring", DEADLINE_S)
+        later.lab.benchmarks.cancel(second)
+        assert ended(later, second).state is JobState.CANCELLED
+    finally:
+        later.close()
+
+
+class ScriptedEngine(FakeEngine):
+    """Starts the scripted server."""
+
+    def command(
+        self, config: ServeConfig, model: ModelInfo | None, environment: Environment, port: int, key_file: Path
+    ) -> CommandSpec:
+        argv: tuple[str | SecretFile, ...] = (sys.executable, str(port), "--key", SecretFile(key_file), *config.extra)
+        return CommandSpec(argv, secret_entry=(sys.executable, str(CHILD)))
+
+    def model_id(self, config: ServeConfig, model: ModelInfo | None) -> str:
+        return "scripted"
+
+
+def test_settings_are_started_one_after_another_and_stopped_again(settings: Settings) -> None:
+    world = World(settings, engines={"fake": ScriptedEngine()})
+    source = LiveSource(Nvml(), world.manager.snapshot, lambda: (), lambda server_id: ("", ""))
+    runs, sampler = Runs(world.store), Sampler(source)
+    benchmarks = Benchmarks(settings, world.store, world.supervisor, world.manager, sampler, runs)
+    most = [0]
+    try:
+        for number, extra in ((1, ("--rate", "40")), (2, ("--nonsense",)), (3, ("--rate", "80"))):
+            row = a_row(number, engine="fake", settings=" ".join(extra))
+            detail = {"config": asdict(ServeConfig("fake", "org/name", extra=("--tokens", "10", *extra)))}
+            runs.keep(replace(row, detail=detail))
+        runs.keep(a_row(4, engine="fake"))  # its settings can't be read
+        benchmarks.begin()
+        config = BenchmarkConfig((), ("r1", "r2", "r4", "r3"), users=(2,), answer_tokens=10, seconds=2)
+        benchmark_id = benchmarks.start(config)
+
+        def over() -> bool:
+            alive = [view for view in world.manager.snapshot() if view.state not in ENDED]
+            most[0] = max(most[0], len(alive))
+            return benchmarks.get(benchmark_id).state not in UNFINISHED
+
+        wait_for("the end", over, DEADLINE_S)
+        first, wrong, bare, last = benchmarks.get(benchmark_id).targets
+        assert benchmarks.get(benchmark_id).state is JobState.FAILED
+        assert wrong.problem is not None
+        assert bare.problem is not None
+        assert bare.problem.key == "lab.error.no_settings"
+        assert (first.problem, last.problem, wrong.levels) == (None, None, ())
+        assert 0 < first.levels[0]["tokens_per_s"] < last.levels[0]["tokens_per_s"]
+        assert most[0] == 1
+        assert all(view.state in ENDED for view in world.manager.snapshot())
+    finally:
+        benchmarks.close()
+        world.close()
