@@ -105,11 +105,18 @@ class Sleeper(Watch):
             self._asked_at = now
             return
         answer = self._post(view, "sleep?level=1", SLEEP_DEADLINE_S)
-        if not answer.ok and self._is_sleeping(view) is not True:
-            key = "life.sleep-unknown" if answer.status in (404, 405) else "life.sleep-failed"
-            problem = Message(key, {"name": view.name, "error": answer.error or f"HTTP {answer.status}"})
-            self._update(lambda view: replace(view, asleep=False, life=replace(view.life, idle_s=0.0, problem=problem)))
+        if not answer.ok:
+            self._stays_awake(view, answer)
         self._sure = True
+
+    def _stays_awake(self, view: ServerView, answer: Answer) -> None:
+        """It didn't fall asleep, or not in time. One that is half asleep is woken: else it refuses every question."""
+        key = "life.sleep-unknown" if answer.status in (404, 405) else "life.sleep-failed"
+        if self._is_sleeping(view):
+            woken = self._post(view, "wakeup", WAKE_DEADLINE_S).ok or self._is_sleeping(view) is False
+            key = key if woken else "life.sleep-stuck"
+        problem = Message(key, {"name": view.name, "error": answer.error or f"HTTP {answer.status}"})
+        self._update(lambda view: replace(view, asleep=False, life=replace(view.life, idle_s=0.0, problem=problem)))
 
     def _rouse(self, view: ServerView) -> None:
         answer = self._post(view, "wakeup", WAKE_DEADLINE_S)

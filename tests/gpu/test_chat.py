@@ -5,6 +5,7 @@ takes about two minutes. The figures of the thirty conversations are printed at 
 ``$OUT/chat.json`` where OUT names a folder.
 """
 
+import html
 import io
 import json
 import os
@@ -98,7 +99,7 @@ def test_tools_with_a_parser_and_without(room: Class, engine: str, extra: tuple[
         answer = visitor.answer()
         assert "16" in answer["text"], answer
         assert "<tool_call>" not in answer["text"]
-        shown = json.dumps(lines, ensure_ascii=False)
+        shown = html.unescape(json.dumps(lines, ensure_ascii=False))
         assert "add(" in shown
         assert "mul(" in shown
     room.stop(server)

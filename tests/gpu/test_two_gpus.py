@@ -286,8 +286,8 @@ def _states(lab: Lab, proxy: str) -> list[str]:
 
 def _group(port: int) -> list[psutil.Process]:
     """The server that names that port, with all below it."""
-    for process in psutil.process_iter():
-        words = process.cmdline() if process.is_running() else []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
         if "api_server" in words and str(port) in words:
             return [*process.children(recursive=True), process]
     raise AssertionError(f"nothing serves on {port}")

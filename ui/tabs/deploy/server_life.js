@@ -11,7 +11,7 @@ import { isAlive, isExternal, isProxy } from "./server_facts.js";
 
 /** @import { Server } from "../../page/types.d.ts" */
 
-const SLEEPS = ["turbomind", "pytorch"];
+const SLEEPS = ["pytorch"]; // backend/servers/life.py says why
 
 /** What its card says of sleep and crashes; "" for nothing. @param {Server} server @returns {string[]} */
 export function lifeLines({ asleep, crash, life, state, reason }) {

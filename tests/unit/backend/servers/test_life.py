@@ -88,8 +88,9 @@ def test_who_comes_back_after_the_machine() -> None:
         (Life(restarts=21), "turbomind", "restarts-range"),
         (Life(idle_s=600), "transformers", "sleep-engine"),
         (Life(idle_s=600), "proxy", "sleep-engine"),
-        (Life(idle_s=1), "turbomind", "idle-range"),
-        (Life(idle_s=float("nan")), "turbomind", "idle-range"),
+        (Life(idle_s=600), "turbomind", "sleep-engine"),
+        (Life(idle_s=1), "pytorch", "idle-range"),
+        (Life(idle_s=float("nan")), "pytorch", "idle-range"),
         (Life(idle_s=1e9), "pytorch", "idle-range"),
         (Life(restarts=1), "external", "external"),
     ],
@@ -101,7 +102,8 @@ def test_wishes_that_cannot_be(life: Life, engine: str, key: str) -> None:
 
 
 def test_wishes_that_can() -> None:
-    assert checked(Life(20, 600.0, True, WHY), VIEW) == Life(20, 600.0, True)
+    pytorch = replace(VIEW, config=ServeConfig("pytorch", "m"))
+    assert checked(Life(20, 600.0, True, WHY), pytorch) == Life(20, 600.0, True)
     assert checked(Life(3), replace(VIEW, config=ServeConfig("proxy", ""))) == Life(3)
 
 
@@ -196,10 +198,12 @@ def test_no_more_restarts_wished() -> None:
 
 
 class Sleeping:
-    """A server that can sleep, as LMDeploy 0.18's does; ``knows`` false: it answers 404; ``stuck``: it won't wake."""
+    """A server that can sleep, as LMDeploy 0.18's does; ``knows`` false: it answers 404. What is in ``fails`` answers
+    500; a sleep that fails leaves it half asleep, as TurboMind's does."""
 
     def __init__(self) -> None:
-        self.asleep, self.knows, self.stuck = False, True, False
+        self.asleep, self.knows = False, True
+        self.fails: tuple[str, ...] = ()
         self.generated = 0
         self.asked: list[str] = []
         outer = self
@@ -215,10 +219,10 @@ class Sleeping:
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 outer.asked.append(self.path)
-                status = 404 if not outer.knows else 500 if outer.stuck and "wakeup" in self.path else 200
+                status = 404 if not outer.knows else 500 if self.path.startswith(outer.fails) else 200
                 if self.headers["Content-Type"] != "application/json":
                     status = 400
-                if status == 200:
+                if status == 200 or (status == 500 and "sleep" in self.path):
                     outer.asleep = "sleep" in self.path
                 self.answer(status, b"")
 
@@ -296,8 +300,21 @@ def test_a_version_that_cannot_sleep_is_told_once(sleeping: Sleeping) -> None:
     assert not view.asleep
 
 
+@pytest.mark.parametrize(("fails", "key"), [(("/sleep",), "failed"), (("/sleep", "/wakeup"), "stuck")])
+def test_one_that_is_half_asleep_is_woken(sleeping: Sleeping, fails: tuple[str, ...], key: str) -> None:
+    sleeping.fails = fails
+    servers = Servers(sleeping.view())
+    with keeper(servers):
+        wait_for(lambda: servers.views["a"].life.problem is not None)
+    view = servers.views["a"]
+    assert view.life == Life(problem=Message(f"life.sleep-{key}", {"name": "n :1", "error": "HTTP 500"}))
+    assert not view.asleep
+    assert sleeping.asked == ["/sleep?level=1", "/wakeup"]
+    assert sleeping.asleep is (key == "stuck")
+
+
 def test_one_that_does_not_wake_is_told_and_stays_asleep(sleeping: Sleeping) -> None:
-    sleeping.asleep = sleeping.stuck = True
+    sleeping.asleep, sleeping.fails = True, ("/wakeup",)
     servers = Servers(sleeping.view(asleep=True))
     with keeper(servers), pytest.raises(Unavailable) as refused:
         servers.waker("a")

@@ -41,7 +41,8 @@ test("a crash: when it is started again, that it isn't, that it was", () => {
 });
 
 test("whose wishes can be kept", () => {
-  assert.deepEqual(wishes(server()), { kept: true, sleep: true });
+  assert.deepEqual(wishes(server({ engine: "pytorch" })), { kept: true, sleep: true });
+  assert.deepEqual(wishes(server()), { kept: true, sleep: false });
   assert.deepEqual(wishes(server({ engine: "transformers" })), { kept: true, sleep: false });
   assert.deepEqual(wishes(server({ engine: "external" })), { kept: false, sleep: false });
 });
