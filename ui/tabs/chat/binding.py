@@ -57,6 +57,7 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
             [tab.input, tab.instead, *form],
             [tab.input, *asked],
             trigger_mode="multiple",
+            js=hear("chat", "asking"),
         ),
         on(tab.bridge.sample, handlers.sample, form, asked),
         on(tab.bridge.again, handlers.again, form, asked),
@@ -69,7 +70,8 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     ]
     for event in changing:
         in_page(event.then, hear("chat", "changed"))
-    on(tab.bridge.options, settings_handlers.set_options, form, [tab.code, tab.message], **latest)
+    told = on(tab.bridge.options, settings_handlers.set_options, form, [tab.code, tab.message], **latest)
+    in_page(told.then, hear("chat", "optionsArrived"))
     on(tab.bridge.apply, settings_handlers.apply, tab.input, [tab.input, tab.message, tab.code, tab.options, *settings])
     on(tab.bridge.keep, settings_handlers.keep, [tab.input, *form], [tab.presets, tab.message])
     on(tab.bridge.forget, settings_handlers.forget, None, [tab.presets, tab.message])

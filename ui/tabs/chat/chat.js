@@ -14,6 +14,7 @@ import { Conversation, isUnderWay } from "./conversation.js";
 import { drawerSwitch } from "./drawer.js";
 import { nameControls, refuseUnfitFiles, sayProblem } from "./input.js";
 import { conversationList } from "./list.js";
+import { inTurn } from "./in_turn.js";
 import { options } from "./options.js";
 import { presets } from "./presets.js";
 import { meter, watchInput } from "./meter.js";
@@ -103,7 +104,18 @@ function listenToCommands() {
   onCommand("write", write);
 }
 
+/** The settings beside the form: what asks the model something waits until the console has them. */
+const told = inTurn((/** @type {object} */ values) => bridge.tell("options", { values }));
+/** @param {string} event @param {object} [data] */
+const tellNext = (event, data) => void told.all().then(() => bridge.tell(event, data));
+
 export const events = {
+  /** A question is about to be asked, with these inputs. @param {...unknown} values */
+  async asking(...values) {
+    await told.all();
+    return values;
+  },
+  optionsArrived: () => told.arrived(),
   /** Something may have changed the conversation: it is followed anew. */
   changed: () => conversation.follow(),
   /** A new conversation was begun. */
@@ -131,7 +143,7 @@ export const parts = {
     );
     weighed = written.wanted;
     listenToActions(
-      (event, data) => bridge.tell(event, data),
+      tellNext,
       () => conversation.id,
       () => conversation.follow(),
     );
@@ -167,16 +179,13 @@ export const parts = {
   },
 
   options(element, gradio) {
-    const show = options(element, (values) => bridge.tell("options", { values }));
+    const show = options(element, told.tell);
     addEventListener("console-back", () => show.again());
     follow(gradio, show.draw);
   },
 
   presets(element, gradio) {
-    follow(
-      gradio,
-      presets(element, (event, data) => bridge.tell(event, data)),
-    );
+    follow(gradio, presets(element, tellNext));
   },
 
   view: sideSwitch,
@@ -187,7 +196,7 @@ export const parts = {
   },
 
   starter(element, gradio) {
-    const show = starter(element, (index) => bridge.tell("sample", { index }));
+    const show = starter(element, (index) => void told.all().then(() => bridge.tell("sample", { index })));
     follow(gradio, show);
   },
 
