@@ -417,6 +417,7 @@ def test_two_servers_side_by_side(chat: Page, child: Scripted, known: Known) -> 
             expect(chat.locator(f"{box} .chat-figures")).to_have_count(0)
     finally:
         other.close()
+    expect(chat.locator("#chat-server-2")).to_be_hidden()  # the next test finds one server alone
 
 
 def test_a_class_chats_in_chinese_and_sees_no_paths(new_page: NewPage, console: Console, child: Scripted) -> None:
