@@ -7,7 +7,6 @@ import json
 import logging
 import secrets
 import shutil
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from backend.downloads.progress import ByteReader
 from backend.errors import ConsoleError, Message, NotFound
 from backend.processes.growing_log import GrowingLog
 from backend.processes.log_file import tail_lines
+from backend.processes.standing_watch import StandingWatch
 from backend.processes.supervisor import Run, Supervisor
 from backend.records import Records
 
@@ -40,47 +40,22 @@ class _Following:
         self.shown_at = 0.0
 
 
-class DownloadWatcher(threading.Thread):
+class DownloadWatcher(StandingWatch):
     """The one that changes a download which has been started. ``step`` is one look at everything."""
 
     def __init__(self, records: Records[Download], supervisor: Supervisor, folder: Path) -> None:
-        super().__init__(name="downloads", daemon=True)
+        super().__init__("downloads", LOOK_S)
         self._records = records
         self._supervisor = supervisor
         self._folder = folder
         self._following: dict[str, _Following] = {}
-        self._wake = threading.Event()
-        self._closed = False
-
-    def wake(self) -> None:
-        """Look now."""
-        self._wake.set()
-
-    def close(self) -> None:
-        """End the thread; the downloads go on."""
-        self._closed = True
-        self._wake.set()
-        if self.ident is not None:
-            self.join(timeout=10)
-
-    def run(self) -> None:
-        """Look, pause, look again."""
-        while not self._closed:
-            pause: float | None = LOOK_S
-            try:
-                pause = self.step()
-            except Exception:  # one download's trouble must not end the watch over all
-                log.exception("downloads")
-            self._wake.wait(pause)
-            self._wake.clear()
 
     def step(self) -> float | None:
-        """One look at everything, and what follows from it; the seconds until the next, None where nothing runs."""
         for download in self._records.all():
             try:
                 if download.state is DownloadState.RUNNING:
                     self._look_at(download)
-            except Exception:  # as above, and the others' turn comes now
+            except Exception:  # the others' turn comes now
                 log.exception("download %s", download.id)
         self._launch_next()
         if any(following.log.behind for following in self._following.values()):

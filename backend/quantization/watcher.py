@@ -6,7 +6,6 @@ Everything that waits for a disk or a process is done here, with no lock held, s
 import logging
 import secrets
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,6 +17,7 @@ from backend.errors import ConsoleError, InvalidInput, Message, NotFound
 from backend.machine.machine import Machine
 from backend.processes.command import CommandSpec
 from backend.processes.growing_log import GrowingLog
+from backend.processes.standing_watch import StandingWatch
 from backend.processes.supervisor import Run, Supervisor
 from backend.quantization import evaluation, outcome, surroundings
 from backend.quantization.job import Job, JobState
@@ -44,52 +44,27 @@ class _Following:
         self.counting_since: tuple[float, float] | None = None
 
 
-class JobWatcher(threading.Thread):
+class JobWatcher(StandingWatch):
     """The one that changes a job which has been started. ``step`` is one look at everything."""
 
     def __init__(
         self, records: Records[Job], supervisor: Supervisor, folder: Path, machine_of: Callable[[], Machine]
     ) -> None:
-        super().__init__(name="jobs", daemon=True)
+        super().__init__("jobs", LOOK_S)
         self._records = records
         self._supervisor = supervisor
         self._folder = folder
         self._machine_of = machine_of
         self._following: dict[str, _Following] = {}
         self._gpu_peaks: dict[str, int] = {}
-        self._wake = threading.Event()
-        self._closed = False
-
-    def wake(self) -> None:
-        """Look now."""
-        self._wake.set()
-
-    def close(self) -> None:
-        """End the thread; the jobs go on."""
-        self._closed = True
-        self._wake.set()
-        if self.ident is not None:
-            self.join(timeout=10)
-
-    def run(self) -> None:
-        """Look, pause, look again."""
-        while not self._closed:
-            pause: float | None = LOOK_S
-            try:
-                pause = self.step()
-            except Exception:  # one job's trouble must not end the watch over all
-                log.exception("jobs")
-            self._wake.wait(pause)
-            self._wake.clear()
 
     def step(self) -> float | None:
-        """One look at everything, and what follows from it; the seconds until the next, None where nothing runs."""
         for job in self._records.all():
             try:
                 if job.state is JobState.RUNNING:
                     self._look_at(job)
                 self._look_at_measurements(job.id)
-            except Exception:  # as above, and the others' turn comes now
+            except Exception:  # the others' turn comes now
                 log.exception("job %s", job.id)
         self._launch_next()
         jobs = self._records.all()
