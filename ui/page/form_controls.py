@@ -18,6 +18,13 @@ def text(elem_id: str, placeholder: Any = "") -> gr.Textbox:
     return gr.Textbox(lines=1, max_lines=1, placeholder=placeholder, min_width=150, **_named(elem_id))
 
 
+def figure(elem_id: str, label: str, value: str) -> gr.Textbox:
+    """A figure as it is typed, one line; ``label`` is its text's key, for there is no more to say of it."""
+    return gr.Textbox(
+        value=value, lines=1, max_lines=1, label=L(label), interactive=True, min_width=100, elem_id=elem_id
+    )
+
+
 def dropdown(elem_id: str, choices: Any, value: Any, **options: Any) -> gr.Dropdown:
     """Typed text is taken too; the handlers say what is wrong with it."""
     return gr.Dropdown(

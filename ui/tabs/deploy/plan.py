@@ -14,6 +14,7 @@ from backend.services import Services
 from backend.units import GIB
 from ui.i18n import L, Language
 from ui.page.bridge import hear
+from ui.page.form_controls import figure
 from ui.page.render import message_html
 from ui.page.units import gib
 from ui.tabs.deploy.choice_note import beside, choice_html, look_at_choice
@@ -69,13 +70,13 @@ def build_plan(choice: gr.HTML) -> DeployPlan:
 def _inverse() -> tuple[Any, ...]:
     with gr.Accordion(L("plan.inverse.title"), open=False, elem_id="deploy-plan-inverse"):
         with gr.Row():
-            chats = _text("chats", "5")
-            length = _text("length", "4096")
+            chats = figure("deploy-plan-chats", "plan.inverse.chats", "5")
+            length = figure("deploy-plan-length", "plan.inverse.length", "4096")
             set_chats = gr.Button(
                 L("plan.inverse.set-chats"), size="sm", interactive=True, elem_id="deploy-plan-set-chats"
             )
         with gr.Row():
-            most = _text("most", "20")
+            most = figure("deploy-plan-most", "plan.inverse.most", "20")
             set_most = gr.Button(
                 L("plan.inverse.set-most"), size="sm", interactive=True, elem_id="deploy-plan-set-most"
             )
@@ -233,15 +234,3 @@ def _whole(value: object) -> int:
     if number != int(number):
         raise InvalidInput(Message("plan.inverse.needs-number", {"value": str(value)}))
     return int(number)
-
-
-def _text(name: str, value: str) -> gr.Textbox:
-    return gr.Textbox(
-        value=value,
-        lines=1,
-        max_lines=1,
-        label=L(f"plan.inverse.{name}"),
-        interactive=True,
-        min_width=100,
-        elem_id=f"deploy-plan-{name}",
-    )

@@ -13,6 +13,7 @@ from backend.errors import ConsoleError, InvalidInput, Message, Value
 from backend.memory_plan.what_fits import Candidate, Fit, NoFit, checked, what_fits
 from backend.services import Services
 from ui.i18n import L, Language, say, t
+from ui.page.form_controls import figure
 from ui.page.operator import for_operator
 from ui.page.remedies import remedy_button
 from ui.page.units import gib, parameters, tokens
@@ -41,9 +42,9 @@ def build_fits() -> FitsPanel:
     """Lay it out, folded."""
     with gr.Accordion(L("fits.title"), open=False, elem_id="deploy-fits"):
         with gr.Row():
-            people = _number("people", "20")
-            length = _number("tokens", "4000")
-            card = _number("card", "24 GiB")
+            people = figure("deploy-fits-people", "fits.people", "20")
+            length = figure("deploy-fits-tokens", "fits.tokens", "4000")
+            card = figure("deploy-fits-card", "fits.card", "24 GiB")
             look = gr.Button(
                 L("fits.look"), size="sm", scale=0, min_width=90, interactive=True, elem_id="deploy-fits-look"
             )
@@ -155,15 +156,3 @@ def _whole(value: object, name: str) -> int:
     if not number.is_integer():
         raise InvalidInput(Message(f"fits.number.{name}", {"value": text}))
     return int(number)
-
-
-def _number(name: str, value: str) -> gr.Textbox:
-    return gr.Textbox(
-        value=value,
-        lines=1,
-        max_lines=1,
-        label=L(f"fits.{name}"),
-        interactive=True,
-        min_width=100,
-        elem_id=f"deploy-fits-{name}",
-    )
