@@ -51,10 +51,12 @@ def test_start_a_sample_picture_and_the_right_answer(new_page: Callable[..., Pag
     seen, question, answer, explain, explained = TOLD[locale]
     expect(page.locator("#deploy-start")).to_be_enabled()
     expect(page.locator("#deploy-plan")).to_have_attribute("data-verdict", "fits")  # above Start: nothing moves it now
+    expect(page.locator("#deploy-tab[data-settled]")).to_be_visible()  # covered before: a click would scroll for a way
     click_in_sight(page, page.locator("#deploy-start"))
     expect(page.locator("#deploy-status")).to_have_attribute("data-state", "running", timeout=LOAD_MS)
 
     click_in_sight(page, page.locator("#chat-tab-button"))
+    expect(page.locator("#chat-stats[data-state]")).to_be_visible()
     click_in_sight(page, page.locator("#chat-starter [data-sample]").first)
     stats = page.locator("#chat-stats")
     box = page.locator("#chat-box")
