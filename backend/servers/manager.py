@@ -3,7 +3,6 @@
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,15 +15,16 @@ from backend.engines.proxy import NAME as PROXY
 from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound, Unavailable
 from backend.machine.machine import Machine
 from backend.private_folders import make_private
-from backend.processes import ports, runner
+from backend.processes import runner
 from backend.processes.supervisor import DEFAULT_GRACE_S, Run, Supervisor
 from backend.records import Records, unique_name
 from backend.servers import external, keys, nodes
 from backend.servers.log_reader import diagnose, load_progress
 from backend.servers.node_watch import NodeWatch
-from backend.servers.preview import HOST, ChooseEnvironment, Models, Plan, Preview, Slot, first_port, plan
+from backend.servers.preview import ChooseEnvironment, Models, Plan, Preview, plan
 from backend.servers.probe import Prober
 from backend.servers.server import Crash, ServerRecord, ServerState, ServerView
+from backend.servers.slots import HOST, Slot, Slots, first_port
 from backend.servers.transitions import ENDED
 from backend.servers.watcher import Diagnose, LoadProgress, Watcher
 from backend.settings import Settings
@@ -83,8 +83,7 @@ class ServerManager:
         self._lock = self._records.lock  # guards what follows too
         self._watchers: dict[str, Watcher] = {}
         self._node_watches: dict[str, NodeWatch] = {}
-        self._slot: Slot | None = None
-        self._promised: list[int] = []  # ports of starts that are under way
+        self._slots = Slots(settings.keys_dir, first_port(settings.state_dir), self._ports_in_use)
         self._restarting: set[str] = set()
         self.waker: Callable[[str], None] = lambda server_id: None  # the keeper's, which wakes a server
         try:
@@ -127,7 +126,7 @@ class ServerManager:
         if config.engine == external.ENGINE:
             return self._plan_external(config)
         config = self._settled(config)
-        preview = self._plan(config, self._next_slot(), self._ports_taken()).preview
+        preview = self._plan(config, self._slots.next(), self._slots.ports_taken()).preview
         try:
             self._make_keys(preview)
         except Unavailable as error:
@@ -144,7 +143,7 @@ class ServerManager:
         config = self._settled(config)
         if config.engine == PROXY:
             self._note_new_nodes(config)
-        with self._own_slot() as slot:
+        with self._slots.own() as slot:
             return self._start(config, slot)
 
     def stop(self, server_id: str, grace_s: float = DEFAULT_GRACE_S) -> None:
@@ -175,9 +174,9 @@ class ServerManager:
                 raise Conflict(Message("servers.still-running", {"name": view.name}))
             self._restarting.add(server_id)
         try:
-            with self._own_slot() as slot:
+            with self._slots.own() as slot:
                 config = replace(view.config, **(changes or {}))  # type: ignore[arg-type]
-                if config.port is None and view.port not in self._ports_taken() and ports.is_free(HOST, view.port):
+                if config.port is None and self._slots.is_free(view.port):
                     slot = replace(slot, port=view.port)
                 new_id = self._start(config, slot)
             self._update(new_id, lambda new: replace(new, life=view.life, crash=crash))
@@ -252,7 +251,7 @@ class ServerManager:
 
     def _start(self, config: ServeConfig, slot: Slot) -> str:
         port = slot.port if config.port is None else config.port
-        with self._promise(port) as taken:
+        with self._slots.promise(port) as taken:
             return self._launch(config, slot, taken)
 
     def _launch(self, config: ServeConfig, slot: Slot, ports_taken: Collection[int]) -> str:
@@ -322,7 +321,7 @@ class ServerManager:
     def _note_new_nodes(self, config: ServeConfig) -> None:
         """Nodes of other machines become external servers, with the key that was given: each is asked, and known by
         its key from then on. Nothing is noted where something else stands against the start."""
-        planned = self._plan(config, self._next_slot(), self._ports_taken())
+        planned = self._plan(config, self._slots.next(), self._slots.ports_taken())
         if planned.refusal is not None:
             raise planned.refusal
         for member in nodes.members(config.nodes, self.snapshot()):
@@ -345,59 +344,9 @@ class ServerManager:
         """The names in the list, but for those that make room for another."""
         return frozenset(view.name for view in self.snapshot() if view.id not in self._restarting)
 
-    def _ports_taken(self) -> frozenset[int]:
-        """Ports of servers that run, are about to listen, or are being started."""
-        with self._lock:
-            return frozenset([*(view.port for view in self._own() if view.state not in ENDED), *self._promised])
-
-    @contextmanager
-    def _promise(self, port: int) -> Iterator[frozenset[int]]:
-        """Nobody else gets that port within this block, which is given the ports that others have."""
-        with self._lock:
-            taken = self._ports_taken()
-            self._promised.append(port)
-        try:
-            yield taken
-        finally:
-            with self._lock:
-                self._promised.remove(port)
-
-    def _next_slot(self) -> Slot:
-        """The next server's id, key file and port: the same until it is used, so that the preview is what will run."""
-        while True:
-            with self._lock:
-                before = self._slot
-            slot = self._usable(before)
-            with self._lock:
-                if self._slot is before:  # nobody else was quicker
-                    self._slot = slot
-                    return slot
-
-    def _usable(self, slot: Slot | None) -> Slot:
-        """That slot if nobody has taken its port meanwhile; a new one where there is none."""
-        taken = self._ports_taken()
-        if slot is None:
-            server_id = secrets.token_hex(6)
-            slot = Slot(server_id, self._settings.keys_dir / f"{server_id}.key", 0)
-        if slot.port == 0 or slot.port in taken or not ports.is_free(HOST, slot.port):
-            slot = replace(slot, port=ports.free_port(HOST, first_port(self._settings.state_dir), taken))
-        return slot
-
-    @contextmanager
-    def _own_slot(self) -> Iterator[Slot]:
-        """The next slot for one start alone. Where that fails, it is the next one again."""
-        while True:
-            slot = self._next_slot()
-            with self._lock:
-                if self._slot is slot:
-                    self._slot = None
-                    break
-        try:
-            yield slot
-        except BaseException:
-            with self._lock:
-                self._slot = self._slot or slot
-            raise
+    def _ports_in_use(self) -> list[int]:
+        """Ports of servers that run or are about to listen."""
+        return [view.port for view in self._own() if view.state not in ENDED]
 
     def _make_keys(self, preview: Preview) -> None:
         """Make the random keys that the command reads, where they aren't there yet. Raises Unavailable."""

@@ -1,10 +1,7 @@
 """From the settings that a person chose to the command that would run, with all that is wrong or worth knowing."""
 
-import os
-import zlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from backend.engines.base import Engine, ServeConfig
@@ -13,20 +10,7 @@ from backend.machine.machine import Environment, Machine
 from backend.models.checkpoint import ModelInfo
 from backend.processes import ports
 from backend.processes.command import CommandSpec
-
-HOST = "127.0.0.1"
-# Ports are given out from LMDeploy's own on, by each console from another one (``first_port``).
-LOWEST_PORT = 23333
-FIRST_PORTS = 1000
-
-
-def first_port(state_dir: Path) -> int:
-    """Where this console begins to look for free ports.
-
-    A server listens only after many seconds of loading. Two people of one machine who start theirs meanwhile would get
-    the same port, if both consoles counted from the same.
-    """
-    return LOWEST_PORT + zlib.crc32(os.fsencode(state_dir.absolute())) % FIRST_PORTS
+from backend.servers.slots import HOST, Slot
 
 
 class Models(Protocol):
@@ -53,15 +37,6 @@ class Preview:
     def errors(self) -> tuple[Message, ...]:
         """The messages that stand in the way of a start."""
         return tuple(m for m in self.messages if m.level == "error")
-
-
-@dataclass(frozen=True)
-class Slot:
-    """What the next server is going to have: its id, its key's file, a free port if none is asked for."""
-
-    server_id: str
-    key_file: Path
-    port: int
 
 
 @dataclass
