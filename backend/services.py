@@ -79,7 +79,9 @@ class Services:
     def kept(self) -> Mapping[str, tuple[storage.Entry, ...]]:
         """What the state folder keeps, by kind: for storage.table and storage.clear. Raises Unavailable."""
         jobs = [view.job for view in self.jobs.snapshot()]
-        in_use = storage.in_use_of(self.supervisor.all(), jobs, self.chat.archive.pictures())
+        downloads = [view.download.id for view in self.downloads.snapshot()]
+        benchmarks = [benchmark.id for benchmark in self.lab.benchmarks.all()]
+        in_use = storage.in_use_of(self.supervisor.all(), jobs, self.chat.archive.pictures(), downloads, benchmarks)
         return storage.look(self.settings.state_dir, in_use, time.time())
 
     def runs(self) -> Mapping[int, str]:

@@ -8,8 +8,15 @@
                                                                     conversation shows
     uploads     files as the browser sent them (uploads/)           cleared: those older than an hour
     texts       calibration texts (calibration/)                    50 are kept; cleared: those of no unfinished job
+    downloads   plans and results of downloads (downloads/)         the download is taken from the list; cleared:
+                                                                    folders of unknown ones
+    benchmarks  plans and measurements of Lab (benchmarks/)         the benchmark is taken from the list; cleared:
+                                                                    folders of unknown ones
+    lessons     a teacher's own lessons (lessons/)                  they are removed in Lab
+    database    conversations, lists, runs, history                 what stands in it is deleted where it is shown
     partial     what was being written when something ended         cleared: those of nothing that still runs
     databases   damaged databases that were put aside               cleared by hand alone
+    rest        keys, tokens, the console's own log, caches         as long as the console
 
 ``look`` changes nothing; ``clear`` removes what ``look`` has called clearable.
 """
@@ -28,20 +35,36 @@ from backend.processes.supervisor import Run
 from backend.quantization.job import UNFINISHED, Job
 from backend.store import FILE_NAME
 
-KINDS = ("logs", "jobs", "pictures", "uploads", "texts", "partial", "databases")
+KINDS = (
+    "logs",
+    "jobs",
+    "pictures",
+    "uploads",
+    "texts",
+    "downloads",
+    "benchmarks",
+    "lessons",
+    "database",
+    "partial",
+    "databases",
+    "rest",
+)
 FRESH_S = 3600.0  # what is younger may be about to be used
 _STATISTICS = ".pth"
-_FOLDERS = ("runs", "jobs", "pictures", "uploads", "calibration")
+_FOLDERS = ("runs", "jobs", "pictures", "uploads", "calibration", "downloads", "benchmarks")
+_LOOK = "look-"  # how the folder of a model that is only looked at begins (downloads/offers.py)
 
 
 @dataclass(frozen=True)
 class InUse:
     """What must stay. ``runs``: ids of those that run. ``jobs``: ids by whether they are over. ``texts``: ids that
     unfinished jobs calibrate with. ``pictures``: (visitor's folder, file). ``partial_outputs``: the folders that ended
-    jobs wrote to."""
+    jobs wrote to. ``downloads``, ``benchmarks``: the ids on the lists. None: not known, all stay."""
 
     runs: frozenset[str] = frozenset()
     jobs: Mapping[str, bool] | None = None
+    downloads: frozenset[str] | None = None
+    benchmarks: frozenset[str] | None = None
     texts: frozenset[str] = frozenset()
     pictures: frozenset[tuple[str, str]] = frozenset()
     partial_outputs: tuple[Path, ...] = ()
@@ -76,13 +99,22 @@ class Kept:
         return Message(f"storage.kept.{self.kind}", level="info")
 
 
-def in_use_of(runs: Iterable[Run], jobs: Sequence[Job], pictures: Iterable[tuple[str, str]]) -> InUse:
-    """What must stay, from all runs, all jobs, and the pictures in conversations as (visitor, file)."""
+def in_use_of(
+    runs: Iterable[Run],
+    jobs: Sequence[Job],
+    pictures: Iterable[tuple[str, str]],
+    downloads: Iterable[str],
+    benchmarks: Iterable[str],
+) -> InUse:
+    """What must stay, from all runs, all jobs, the pictures in conversations as (visitor, file), and the ids of the
+    downloads and benchmarks on their lists."""
     unfinished = [job for job in jobs if job.state in UNFINISHED]
     writing = {job.partial for job in unfinished}
     return InUse(
         runs=frozenset(run.id for run in runs if not run.ended),
         jobs={job.id: job.state not in UNFINISHED for job in jobs},
+        downloads=frozenset(downloads),
+        benchmarks=frozenset(benchmarks),
         texts=frozenset(job.config.text for job in unfinished),
         pictures=shown_pictures(pictures),
         partial_outputs=tuple(Path(job.partial) for job in jobs if job.partial not in writing),
@@ -100,8 +132,7 @@ def look(state_dir: Path, in_use: InUse, now: float) -> Mapping[str, tuple[Entry
     for path, size_bytes, changed_at in _files(state_dir):
         place = path.relative_to(state_dir).parts
         kind, clearable = _kind(place, in_use, fresh=now - changed_at < FRESH_S)
-        if kind:
-            found[kind].append(Entry(path, size_bytes, clearable))
+        found[kind].append(Entry(path, size_bytes, clearable))
     for folder in dict.fromkeys(in_use.partial_outputs):
         if folder.is_dir() and not folder.is_symlink():
             found["partial"].append(Entry(folder, sum(size for _, size, _ in _files(folder)), clearable=True))
@@ -148,15 +179,17 @@ def clear(entries: Mapping[str, Sequence[Entry]], kind: str) -> int:
 
 
 def _kind(place: tuple[str, ...], in_use: InUse, fresh: bool) -> tuple[str, bool]:
-    """The kind of a file at that place in the state folder, and whether it can be cleared; "" for what isn't listed."""
+    """The kind of a file at that place in the state folder, and whether it can be cleared."""
     top, name = place[0], place[-1]
     if top.startswith(f"{FILE_NAME}.corrupt-"):
         return "databases", True
+    if top.startswith(FILE_NAME):
+        return "database", False
     if top == "runs" and len(place) == 3:
         ended = place[1] not in in_use.runs
         if name == runner.LOG:
             return "logs", ended
-        return ("partial", ended and not fresh) if name.endswith(".part") else ("", False)
+        return ("partial", ended and not fresh) if name.endswith(".part") else ("rest", False)
     if name.endswith(".part") or any(part.startswith(".") and part.endswith(".part") for part in place):
         return "partial", not fresh
     if top == "jobs" and len(place) >= 2:
@@ -170,17 +203,24 @@ def _kind(place: tuple[str, ...], in_use: InUse, fresh: bool) -> tuple[str, bool
         return "uploads", not fresh
     if top == "calibration" and len(place) >= 2:
         return "texts", not fresh and place[1] not in in_use.texts
-    return "", False
+    if top == "downloads" and len(place) >= 2:
+        if place[1].startswith(_LOOK):
+            return "partial", not fresh
+        return "downloads", not fresh and in_use.downloads is not None and place[1] not in in_use.downloads
+    if top == "benchmarks" and len(place) >= 2:
+        return "benchmarks", not fresh and in_use.benchmarks is not None and place[1] not in in_use.benchmarks
+    return ("lessons" if top == "lessons" else "rest"), False
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, int, float]]:
-    """Every file below the folder with its size and time; links count as themselves and are never followed."""
+    """Every file below the folder with the bytes that it takes on the disk (a hollow one takes few) and its time; links
+    count as themselves and are never followed."""
     for parent, _, names in os.walk(folder):
         for name in names:
             path = Path(parent) / name
             with suppress(OSError):
                 status = path.lstat()
-                yield path, status.st_size, status.st_mtime
+                yield path, min(status.st_size, status.st_blocks * 512), status.st_mtime
 
 
 def _remove(path: Path, *, only_empty: bool) -> None:

@@ -19,7 +19,7 @@ FILES = {
     # place: (bytes, kind, cleared)
     "runs/ended/log.txt": (1000, "logs", True),
     "runs/running/log.txt": (500, "logs", False),
-    "runs/ended/spec.json": (7, "", False),
+    "runs/ended/spec.json": (7, "rest", False),
     "runs/ended/stop.json.part": (40, "partial", True),
     "runs/running/status.json.part": (41, "partial", False),
     "jobs/over/plan.json": (10, "jobs", False),
@@ -34,11 +34,20 @@ FILES = {
     "calibration/unused/wikitext/train.txt": (601, "texts", True),
     "calibration/.half.part/wikitext/train.txt": (602, "partial", True),
     "console.json.part": (5, "partial", True),
-    "console.sqlite3": (9000, "", False),
+    "downloads/listed/plan.json": (21, "downloads", False),
+    "downloads/unknown/plan.json": (22, "downloads", True),
+    "downloads/look-1/model.safetensors": (23, "partial", True),
+    "benchmarks/listed/0/plan.json": (24, "benchmarks", False),
+    "benchmarks/unknown/0/measured.json": (25, "benchmarks", True),
+    "lessons/own.md": (26, "lessons", False),
+    "cache/environment.json": (27, "rest", False),
+    "console.log": (28, "rest", False),
+    "console.sqlite3-wal": (29, "database", False),
+    "console.sqlite3": (9000, "database", False),
     "console.sqlite3.corrupt-20260101-000000": (8000, "databases", True),
     "console.sqlite3.corrupt-20260101-000000-wal": (80, "databases", True),
-    "token": (32, "", False),
-    "keys/a.key": (48, "", False),
+    "token": (32, "rest", False),
+    "keys/a.key": (48, "rest", False),
 }  # fmt: skip
 
 
@@ -55,7 +64,7 @@ def state(tmp_path: Path) -> Path:
 def in_use(**changes: object) -> InUse:
     values: dict[str, object] = {
         "runs": frozenset({"running"}), "jobs": {"over": True, "open": False}, "texts": frozenset({"used"}),
-        "pictures": shown_pictures(PICTURES),
+        "pictures": shown_pictures(PICTURES), "downloads": frozenset({"listed"}), "benchmarks": frozenset({"listed"}),
     }  # fmt: skip
     return InUse(**(values | changes))  # type: ignore[arg-type]
 
@@ -80,7 +89,7 @@ def test_clear_removes_that_kind_alone_and_nothing_in_use(state: Path, kind: str
         else:
             assert path.stat().st_size == size, place
     assert clear(look(state, in_use(), time.time()), kind) == 0
-    for folder in ("runs", "jobs", "pictures", "uploads", "calibration"):
+    for folder in ("runs", "jobs", "pictures", "uploads", "calibration", "downloads", "benchmarks"):
         assert (state / folder).is_dir()
 
 
@@ -109,6 +118,14 @@ def test_half_written_results_beside_the_models(state: Path, tmp_path: Path) -> 
     assert not partial.exists()
     assert target.is_dir()
     assert link.is_symlink()
+
+
+def test_a_hollow_file_counts_what_it_takes_on_the_disk(state: Path) -> None:
+    hollow = state / "downloads" / "look-1" / "weights.safetensors"
+    with hollow.open("wb") as file:
+        file.truncate(8 << 30)
+    found = next(entry for entry in look(state, in_use(), time.time())["partial"] if entry.path == hollow)
+    assert found.size_bytes < 1 << 20
 
 
 def test_links_are_never_followed(state: Path, tmp_path: Path) -> None:
