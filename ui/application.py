@@ -15,7 +15,7 @@ from ui.i18n import page_i18n
 from ui.page.storage_panel import storage_routes
 from ui.tabs import TABS
 from ui.web.asset_cache import AssetCache
-from ui.web.asset_files import asset_files, asset_route, gradio_styles_route
+from ui.web.asset_files import asset_files, asset_route, asset_url, gradio_styles_route
 from ui.web.gateway import GatewayRoutes
 from ui.web.going_on import GoesOn
 from ui.web.guard import Guard
@@ -44,6 +44,7 @@ def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
         routes += tab.routes(services)
     files = asset_files(tab.name for tab in TABS)
     page = create_blocks(services)  # before page_i18n, which has the texts that the page was built with
+    page.known_by(asset_url(name, path) for name, path in files.items())
     first = first_files(page.kinds())
     app.mount("/console", Mount("/", routes=[*routes, gradio_styles_route(first), asset_route(files)]))
     shelf = Shelf(services.settings.uploads_dir)

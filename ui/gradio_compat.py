@@ -5,8 +5,10 @@ tests/unit/ui/test_gradio_compat.py that fails where an upgrade breaks it; test_
 module of ui/ touches what Gradio doesn't document.
 """
 
+import hashlib
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,15 @@ class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's types are not followed
         # Gradio looks for new events every millisecond, which takes an idle console 6% of a core.
         self._queue.sleep_when_free = QUEUE_LOOK_S
         return self
+
+    def known_by(self, scripts: Iterable[str]) -> None:
+        """Give the page the number by which one that is open knows, after the console was started again, whether it
+        can go on (Gradio would draw lots): that of its components, its events, and its ``scripts`` with their digests.
+        """
+        kinds = [(number, block.get_block_name(), block.elem_id) for number, block in sorted(self.blocks.items())]
+        made_of = [SEEN_IN, gr.__version__, kinds, self.get_config_file()["dependencies"], sorted(scripts)]
+        digest = hashlib.sha256(json.dumps(made_of, sort_keys=True, default=str).encode())
+        self.app_id = int(digest.hexdigest()[:13], 16)  # JavaScript's numbers hold 53 bits
 
     def kinds(self) -> frozenset[str]:
         """The types of its components, by which ui/first_files.py finds their files in Gradio's build."""
@@ -179,8 +190,8 @@ def encodable(data: Any) -> Any:
 
 # When a request of an event fails, Gradio's page handles no event any more, says so, and asks until it gets an answer;
 # then it loads itself anew, and what a person had typed and chosen is gone. Here it goes on instead, takes its words
-# back, and tells the page's scripts. Where another process answers it still loads itself: its numbers mean something
-# else there.
+# back, and tells the page's scripts. Where another page answers (another version's: see Page.known_by) it still loads
+# itself: its numbers mean something else there.
 _RELOADS = re.compile(
     r"(?P<says>function \w+\(\)\{(?P<unsay>\w+\(\w+,\w+\(\w+\)\.filter\(\w+=>\w+\.type!==`error`\),!0\)),"
     r"[^{}]*\{[^{}]*\}\),\w+=setInterval\(async\(\)=>\{try\{let \w+=await [\w.]+\.reconnect\(\);)"

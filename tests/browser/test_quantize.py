@@ -27,8 +27,7 @@ NewPage = Callable[..., Page]
 class KillableConsole(Console):
     """A console that can be killed and started again at the same address."""
 
-    def kill_and_start_again(self) -> None:
-        self.end(signal.SIGKILL)
+    def start_again(self) -> None:
         Console.__init__(self, self.state_dir, *self.arguments, port=self.port)
         self.ready()
 
@@ -171,17 +170,23 @@ def test_three_models_through_a_queue_and_a_killed_console(
     open_tab(other)
     for job_id in (qwen2, internlm2, internvl):
         expect(card(other, job_id)).to_be_visible()
-    before = page.evaluate("window.seen")
-    console.kill_and_start_again()
+    fill(page, "quantize-samples", "5")
+    console.end(signal.SIGKILL)
+    fill(page, "quantize-seqlen", "32")  # nobody hears it
+    expect(page.locator("#console-offline")).to_be_visible()
+    console.start_again()
+    expect(page.locator("#console-offline")).to_be_hidden(timeout=STEP_MS)
     for job_id in (qwen2, internlm2, internvl):
         expect(card(page, job_id)).to_have_attribute("data-state", "succeeded", timeout=JOB_MS)
     card(page, qwen2).locator("button").first.click()
     expect(page.locator("#quantize-result")).to_have_attribute("data-errors", "done", timeout=STEP_MS)
 
-    # Gradio's page may have loaded itself anew when the console came back: then it has seen nothing before that.
-    for records in (before, page.evaluate("window.seen") or []):
-        seen = [percent for job, percent in records if job == qwen2]
-        assert seen == sorted(seen)
+    # It is the same page still: what it has seen, and what a person had typed, is there.
+    seen = [percent for job, percent in page.evaluate("window.seen") if job == qwen2]
+    assert seen == sorted(seen)
+    expect(page.locator("#quantize-samples input")).to_have_value("5")
+    fill(page, "quantize-samples", "6")
+    expect(command(page)).to_have_value(re.compile("--calib-samples 6 --calib-seqlen 32 "))
 
     check_qwen2(page, models)
     check_internvl(models)

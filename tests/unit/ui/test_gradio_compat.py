@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,34 @@ def test_the_page_script_goes_on_after_a_failed_connection() -> None:
     assert "window.location.reload()" in another
     assert "Could not parse server response" not in found["index"]
     assert going_on("nothing of it") is None
+
+
+def test_a_page_knows_its_own_kind_again() -> None:
+    """The page of a console that was started again, in another process, answers with the same number as before."""
+    script = """
+import gradio as gr
+from ui.gradio_compat import Page
+page = Page(None, None, analytics_enabled=False)
+with page:
+    box = gr.Textbox()
+for scripts in (["page.js?v=1", "style.css?v=0"], ["style.css?v=0", "page.js?v=1"], ["page.js?v=2", "style.css?v=0"]):
+    page.known_by(scripts)
+    print(page.app_id)
+with page:
+    box.change(print, box, api_name="told")
+page.known_by(["page.js?v=1", "style.css?v=0"])
+print(page.app_id)
+"""
+    root = Path(__file__).parents[3]
+    argv = [sys.executable, "-c", script]
+    first, second = (
+        subprocess.run(argv, check=True, capture_output=True, text=True, timeout=120, cwd=root).stdout.split()
+        for _ in range(2)
+    )
+    assert first == second
+    number, in_any_order, other_script, other_event = map(int, first)
+    assert number == in_any_order < 1 << 53
+    assert len({number, other_script, other_event}) == 3
 
 
 def test_the_version_that_all_this_was_seen_in() -> None:
