@@ -47,6 +47,22 @@ export function size(bytes) {
 }
 
 /**
+ * How sizes that stand together are told: in the unit of the largest, MiB or GiB.
+ *
+ * @param {number} largest bytes
+ * @returns {(bytes: number) => string}
+ */
+export function sizesUpTo(largest) {
+  const [unit, name] = largest < GIB ? [MIB, "MiB"] : [GIB, "GiB"];
+  return (bytes) => {
+    const value = bytes / unit;
+    const least = 0.001;
+    if (bytes > 0 && value < least) return `< ${decimals(least, 3)} ${name}`;
+    return `${decimals(value, value < 0.1 ? 3 : 2)} ${name}`;
+  };
+}
+
+/**
  * Seconds → "45 s", "3 min 20 s", "2 h 5 min", "3 d 4 h".
  *
  * @param {number | null | undefined} seconds

@@ -21,13 +21,8 @@ import { t } from "../../page/texts.js";
  * @property {(event: string, job: Job) => void} tell
  */
 
-const MIB = 2 ** 20;
-
 /** @param {Job} job */
 export const isLive = ({ state }) => state === "queued" || state === "running";
-
-/** Sizes of small models would all be 0.00 GiB. @param {number} bytes */
-export const size = (bytes) => (bytes < 100 * MIB ? `${number(bytes / MIB, 2)} MiB` : gib(bytes));
 
 /** @param {number} fraction */
 export const percent = (fraction) => number(fraction * 100, 1);

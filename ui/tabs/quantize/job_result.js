@@ -3,9 +3,9 @@
 
 import { problemLine } from "../../page/cards.js";
 import { el, fill } from "../../page/dom.js";
-import { duration, gib, number } from "../../page/format.js";
+import { duration, gib, number, sizesUpTo } from "../../page/format.js";
 import { t } from "../../page/texts.js";
-import { percent, size } from "./job_facts.js";
+import { percent } from "./job_facts.js";
 
 /** @import { Job, JobResult, LayerError, Part } from "../../page/types.d.ts" */
 /** @import { Tab } from "./job_facts.js" */
@@ -68,6 +68,7 @@ function content(job, result, tab) {
 /** @param {JobResult} result */
 function sizesChart({ before, after }) {
   const widest = Math.max(total(before), total(after), 1);
+  const size = sizesUpTo(widest);
   /** @param {string} label @param {JobResult["before"]} sizes */
   const bar = (label, sizes) => {
     const shares = PARTS.map((part) => {
@@ -96,6 +97,7 @@ function sizesChart({ before, after }) {
 /** @param {JobResult} result */
 function sizesTable(result) {
   const { before, after } = result;
+  const size = sizesUpTo(Math.max(total(before), total(after)));
   /** @param {string} name @param {number} was @param {number} is @param {Part | null} [part] */
   const row = (name, was, is, part = null) =>
     el(

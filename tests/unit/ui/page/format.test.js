@@ -3,7 +3,7 @@ import "../../../support/page.js";
 import assert from "node:assert/strict";
 import test from "node:test";
 
-const { duration, gib, number, shortGib, size } = await import("../../../../ui/page/format.js");
+const { duration, gib, number, shortGib, size, sizesUpTo } = await import("../../../../ui/page/format.js");
 
 test("bytes as GiB", () => {
   for (const [bytes, text] of [
@@ -32,6 +32,18 @@ test("sizes of files", () => {
   ]) {
     assert.equal(size(bytes), text);
   }
+});
+
+test("sizes that stand together have one unit", () => {
+  const small = sizesUpTo(1.5 * 2 ** 20);
+  assert.equal(small(1.5 * 2 ** 20), "1.5 MiB");
+  assert.equal(small(2 ** 20 / 32), "0.031 MiB");
+  assert.equal(small(0), "0 MiB");
+  assert.equal(small(12), "< 0.001 MiB");
+  const large = sizesUpTo(14.4 * 2 ** 30);
+  assert.equal(large(14.4 * 2 ** 30), "14.4 GiB");
+  assert.equal(large(5.25 * 2 ** 30), "5.25 GiB");
+  assert.equal(large(30 * 2 ** 20), "0.029 GiB");
 });
 
 test("seconds as two units at most", () => {

@@ -3,10 +3,9 @@ import "../../../../support/page.js";
 import assert from "node:assert/strict";
 import test from "node:test";
 
-const { isLive, percent, size, stageText, timing } = await import("../../../../../ui/tabs/quantize/job_facts.js");
+const { isLive, percent, stageText, timing } = await import("../../../../../ui/tabs/quantize/job_facts.js");
 const { worstLayers } = await import("../../../../../ui/tabs/quantize/job_result.js");
 
-const MIB = 2 ** 20;
 const job = (state, more = {}) => ({
   id: "1",
   name: "tiny",
@@ -17,9 +16,7 @@ const job = (state, more = {}) => ({
   ...more,
 });
 
-test("small sizes are told in MiB", () => {
-  assert.equal(size(1.5 * MIB), "1.5 MiB");
-  assert.equal(size(100 * MIB), "0.1 GiB");
+test("shares are told in percent", () => {
   assert.equal(percent(0.1234), "12.3");
 });
 
