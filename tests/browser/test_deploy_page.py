@@ -181,6 +181,12 @@ def test_no_two_controls_cover_one_another(new_page: NewPage, locale: str, dark:
         for width, height in (SIZES["wide"], SIZES["phone"]):
             page.set_viewport_size({"width": width, "height": height})
             check_layout(page, f"#{tab}-tab", f"{tab} at {width}, everything open")
+    for tab, filled in (("chat", "#chat-stats[data-state]"), ("vram", "#vram-chart .vram-plot"), ("lab", ".lab-tools")):
+        page.locator(f"#{tab}-tab-button").click()
+        expect(page.locator(filled).first).to_be_visible(timeout=SETTLED_MS)
+        for width, height in (*SIZES.values(),):
+            page.set_viewport_size({"width": width, "height": height})
+            check_layout(page, f"#{tab}-tab", f"{tab} at {width}")
 
 
 def check_layout(page: Page, tab: str, what: str) -> None:
