@@ -19,6 +19,7 @@ from backend.lab.lab import Lab, build_lab
 from backend.lab.metrics_page import metrics_page
 from backend.machine.environments import EnvironmentFinder
 from backend.machine.fit import model_capabilities
+from backend.machine.installation import Installer
 from backend.machine.machine import Gpu
 from backend.machine.nvml import Nvml
 from backend.memory.live_source import JobProcess, LiveSource
@@ -47,6 +48,7 @@ class Services:
     supervisor: Supervisor
     nvml: Nvml
     finder: EnvironmentFinder
+    installer: Installer
     catalog: Catalog
     servers: ServerManager
     sampler: Sampler
@@ -116,6 +118,7 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
     supervisor = Supervisor(settings, store)
     nvml = Nvml()
     finder = find_environments(settings, nvml)
+    installer = Installer(supervisor, finder.refresh)
     catalog = Catalog(default_roots(settings), lambda: model_capabilities(finder.machine(0.0)))
     servers = ServerManager(settings, store, supervisor, catalog, finder.machine)
 
@@ -176,6 +179,7 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         supervisor=supervisor,
         nvml=nvml,
         finder=finder,
+        installer=installer,
         catalog=catalog,
         servers=servers,
         sampler=sampler,

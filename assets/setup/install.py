@@ -1,6 +1,7 @@
 """Runs an installer, shows how far it is, and says what failed with its remedy. What came is kept for the next time.
 
-usage: install.py [--needs GB] -- COMMAND…
+usage: install.py [--needs GB] [--plain] -- COMMAND…
+--plain: who shows the output explains a failure
 
 Standard library only: it runs before anything is installed.
 """
@@ -19,39 +20,50 @@ TAIL = 40000
 TELL_S = 15.0
 GOES_ON = "What has come is kept: the same command goes on from there."
 MIRROR = "https://pypi.tuna.tsinghua.edu.cn/simple"
-# What an installer writes, and what to do about it. The first that matches counts.
+# What an installer writes, and what to do about it: a name, a pattern, a sentence. The first that matches counts. The
+# page says the same in its own words (ui/locales/installation.json has one for each name).
 REMEDIES = (
-    (r"no space left on device|os error 28|disk quota exceeded",
+    ("disk",
+     r"no space left on device|os error 28|disk quota exceeded",
      "The disk is full. Make room (df -h shows where), or move uv's cache: export UV_CACHE_DIR=/big/disk/uv"),
-    (r"407 proxy|proxy authentication",
+    ("proxy-name",
+     r"407 proxy|proxy authentication",
      "The proxy wants a name and a password: export https_proxy=http://NAME:PASSWORD@HOST:PORT"),
-    (r"invalid peer certificate|unknownissuer|certificate_verify_failed|self.signed certificate",
+    ("certificate",
+     r"invalid peer certificate|unknownissuer|certificate_verify_failed|self.signed certificate",
      "This network has a certificate of its own: export SSL_CERT_FILE=/path/to/its.pem"),
-    (r"requires-python|requires python|python_requires|only python .* (?:is|are) supported",
+    ("python",
+     r"requires-python|requires python|python_requires|only python .* (?:is|are) supported",
      "This Python doesn't fit. Give another: make run PYTHON=/path/to/python3.11 (after: make clean)"),
-    (r"no solution found|no wheels with a matching|no matching distribution|isn't supported on this platform"
+    ("platform",
+     r"no solution found|no wheels with a matching|no matching distribution|isn't supported on this platform"
      r"|not a supported wheel",
      "LMDeploy has packages for x86-64 Linux alone. Without them, for servers elsewhere: make run ENGINES=none"),
-    (r"command '?\S*(?:gcc|g\+\+|c\+\+|cc)'? failed|unable to execute '?\S*(?:gcc|cc)|linker `?cc`? not found"
+    ("compiler",
+     r"command '?\S*(?:gcc|g\+\+|c\+\+|cc)'? failed|unable to execute '?\S*(?:gcc|cc)|linker `?cc`? not found"
      r"|failed to build|no such file or directory: '?(?:gcc|cc)|python\.h: no such file",
      "A package must be compiled. Install a compiler: sudo apt-get install build-essential python3-dev"),
-    (r"failed to fetch|error sending request|dns error|temporary failure in name resolution|connection (?:refused|reset"
+    ("network",
+     r"failed to fetch|error sending request|dns error|temporary failure in name resolution|connection (?:refused|reset"
      r"|timed out)|operation timed out|newconnectionerror|network is unreachable|could not connect|tunnel error"
      r"|request failed after|failed to download|read timed out|incompleteread",
      "The package server can't be reached. Check the connection; behind a proxy: export https_proxy=http://HOST:PORT; "
      "or take a mirror: export UV_DEFAULT_INDEX=" + MIRROR + " PIP_INDEX_URL=" + MIRROR),
-    (r"permission denied|os error 13|read-only file system",
+    ("permission",
+     r"permission denied|os error 13|read-only file system",
      "A folder can't be written to: it belongs to another user, or its disk is read-only. The last lines name it."),
 )  # fmt: skip
 
 
 def remedy(output: str) -> str:
     """What to do about what an installer has written; "" where that isn't known."""
+    return next((said for known, _, said in REMEDIES if known == cause(output)), "")
+
+
+def cause(output: str) -> str:
+    """The name of what went wrong in what an installer has written; "" where that isn't known."""
     text = without_colours(output).lower()
-    for pattern, said in REMEDIES:
-        if re.search(pattern, text):
-            return said
-    return ""
+    return next((name for name, pattern, _ in REMEDIES if re.search(pattern, text)), "")
 
 
 def without_colours(text: str) -> str:
@@ -71,7 +83,7 @@ def lacking(needs_gb: float, folder: str = ".") -> str:
     )
 
 
-def run(command: list[str]) -> int:
+def run(command: list[str], plain: bool = False) -> int:
     """Run it; its exit status, 130 where a person broke it off. Its output goes on as it comes, with its bars where
     this is a terminal, else with a line now and then."""
     output = bytearray()
@@ -111,7 +123,7 @@ def run(command: list[str]) -> int:
         return 130
     finally:
         over.set()
-    if code != 0:
+    if code != 0 and not plain:
         found = remedy(output.decode("utf-8", "replace"))
         print("\nThe installation failed. " + (found or "The lines above say why.") + "\n" + GOES_ON, flush=True)
     return code
@@ -178,7 +190,7 @@ def main(arguments: list[str]) -> int:
     if options[:1] == ["--needs"] and (said := lacking(float(options[1]))):
         print(said, file=sys.stderr)
         return 1
-    return run(command)
+    return run(command, plain="--plain" in options)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,8 @@ class Transformers:
             environment = choose_environment(config, model, machine)
             if environment.problem is not None:
                 messages.append(environment.problem)
+            elif not _good(environment) and (none := self.unavailable(machine)) is not None:
+                messages.append(none)
             elif not _good(environment):
                 params = {"environment": environment.label, "version": environment.transformers or "–"}
                 messages.append(Message("environments.old-transformers", params, "environment"))

@@ -66,6 +66,8 @@ class EnvironmentFinder:
         self._environments: tuple[Environment, ...] = ()
         self._looked = threading.Event()
         self._wanted = threading.Event()  # another look, or the end
+        self._begun = self._finished = 0  # looks
+        self._done = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
         self._gpus = no_gpus()
@@ -83,9 +85,12 @@ class EnvironmentFinder:
         with self._lock:
             return Machine(gpus, driver, driver_cuda, self._environments)
 
-    def refresh(self) -> None:
-        """Looks again, in the background."""
+    def refresh(self, wait_s: float = 0.0) -> None:
+        """Looks again, in the background; the look's end is waited for so many seconds."""
+        wanted = self._begun + 1
         self._start(again=True)
+        with self._done:
+            self._done.wait_for(lambda: self._finished >= wanted or self._closed, wait_s)
 
     def close(self, wait_s: float = 5.0) -> None:
         """Looks no more."""
@@ -129,6 +134,7 @@ class EnvironmentFinder:
     def _look(self) -> dict[str, float]:
         """Finds and probes; asks the parsers of versions that the snapshot doesn't speak for. Gives those to ask later,
         by id, with LMDeploy's mtime."""
+        self._begun += 1
         candidates = tuple(find_pythons(self._settings))
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix="probe") as pool:
             probed = [found for found in pool.map(probe, candidates) if found is not None]
@@ -137,6 +143,9 @@ class EnvironmentFinder:
             earlier = {environment.id: environment for environment in self._environments}
             self._environments = tuple(_with_known(environment, earlier) for environment in environments)
         self._looked.set()
+        with self._done:
+            self._finished = self._begun
+            self._done.notify_all()
         modified = dict(zip([e.id for e in environments], [mtime for _, mtime in probed], strict=True))
         hurry = {e.id: modified[e.id] for e in environments if e.lmdeploy not in {"", SNAPSHOT_LMDEPLOY}}
         self._ask_parsers(hurry)

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from backend.models.catalog import DEMO_MODEL
+from tests.support.console import Console
 from tests.support.controls import choose
 from tests.support.layout import cut_off, misaligned, overlaps, too_wide
 from tests.support.sparse_checkpoints import INTERNLM2_5_1_8B, llama
@@ -147,6 +148,23 @@ def test_a_command_reads_like_a_tutorials(new_page: NewPage) -> None:
         "[...document.querySelectorAll('#deploy-command pre')].map((e) => getComputedStyle(e).backgroundColor)"
     )
     assert len(set(colours)) == 1
+
+
+def test_engines_are_installed_from_the_page(page: Page, console: Console) -> None:
+    """Here they are there already: the real installer finds nothing to do, and the page says that it is done."""
+    for _ in range(2):  # a finished one is gone after Close, and can be begun anew
+        status = page.evaluate(
+            """async () => (await fetch("console/installation/start", { method: "POST", body: "{}",
+                headers: { "Content-Type": "application/json" } })).status"""
+        )
+        assert status == 200
+        card = page.locator("#deploy-installation [data-state]")
+        expect(card).to_have_attribute("data-state", "succeeded", timeout=SETTLED_MS)
+        expect(card).to_contain_text("The engines are there.")
+        expect(card.locator("pre")).to_contain_text(re.compile("(Audited|Checked) [0-9]+ packages"))
+        card.locator('[data-action="forget"]').click()
+        expect(card).to_be_hidden()
+    expect(page.locator("#deploy-start")).to_be_enabled()
 
 
 def test_what_matters_is_on_one_screen_and_nothing_sticks(page: Page) -> None:

@@ -50,6 +50,7 @@ class ManyViews:
             servers=type("Servers", (), {**part, "snapshot": lambda _: tuple(self._servers)})(),
             jobs=type("Jobs", (), {**part, "snapshot": lambda _: tuple(self._jobs)})(),
             downloads=SimpleNamespace(version=1, snapshot=lambda: ()),
+            installer=SimpleNamespace(newest=lambda: None),
             sampler=SimpleNamespace(latest=lambda: None),
             chat=SimpleNamespace(library=SimpleNamespace(revision=lambda visitor: "0")),
             store=SimpleNamespace(problem=None),

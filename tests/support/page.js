@@ -13,7 +13,12 @@ function texts(...files) {
 
 globalThis.gradio_config = {
   i18n_translations: {
-    en: texts("ui/locales/common.json", "ui/locales/life.json", ...TABS.map((tab) => `ui/tabs/${tab}/texts.json`)),
+    en: texts(
+      "ui/locales/common.json",
+      "ui/locales/life.json",
+      "ui/locales/installation.json",
+      ...TABS.map((tab) => `ui/tabs/${tab}/texts.json`),
+    ),
   },
 };
 globalThis.document = {

@@ -48,12 +48,12 @@ export function openDialog({ id, title, look = "", tools = null, closed = () => 
 }
 
 /**
- * Asks, and resolves with whether it was confirmed.
+ * Asks, and resolves with whether it was confirmed. `calm`: nothing is lost by it.
  *
- * @param {{id: string, title: string, text: string, confirm: string}} question
+ * @param {{id: string, title: string, text: string, confirm: string, calm?: boolean}} question
  * @returns {Promise<boolean>}
  */
-export function ask({ id, title, text, confirm }) {
+export function ask({ id, title, text, confirm, calm = false }) {
   return new Promise((resolve) => {
     let confirmed = false;
     const answer = (/** @type {boolean} */ value) => () => {
@@ -65,7 +65,8 @@ export function ask({ id, title, text, confirm }) {
       { class: "button", type: "button", autofocus: true, onclick: answer(false) },
       t("common.cancel"),
     );
-    const yes = el("button", { class: "button danger", type: "button", onclick: answer(true) }, confirm);
+    const look = calm ? "primary" : "danger";
+    const yes = el("button", { class: `button ${look}`, type: "button", onclick: answer(true) }, confirm);
     const dialog = openDialog({ id, title, look: "small", closed: () => resolve(confirmed) }, el("p", {}, text));
     dialog.append(el("footer", {}, no, yes));
     no.focus();

@@ -11,6 +11,7 @@
  * @property {boolean} [forget]
  * @property {boolean} [start]
  * @property {string} [quantize]
+ * @property {boolean} [install] what the engines need
  * @property {{pid: number, start: number, what: string}} [end] a process that an earlier server left behind
  */
 

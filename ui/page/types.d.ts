@@ -166,6 +166,13 @@ export interface Download {
 }
 
 /** What every page polls (ui/web/snapshot.py). */
+export interface Installation {
+  id: string;
+  state: "running" | "succeeded" | "failed" | "cancelled" | "interrupted";
+  started_at: number;
+  ended_at: number;
+}
+
 export interface Snapshot {
   version: string;
   role: Role;
@@ -174,6 +181,8 @@ export interface Snapshot {
   jobs: Job[];
   /** The operator alone has these. */
   downloads?: Download[];
+  /** The newest installation of the engines; null where there was none. */
+  installation?: Installation | null;
   header: HeaderFigures;
   notices: string[];
 }

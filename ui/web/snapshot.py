@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from backend.downloads.download import DownloadView
@@ -46,7 +46,8 @@ class Snapshots:
 
     def get(self, role: Role, language: Language) -> Snapshot:
         """``version``, ``role``, ``language``, ``servers``, ``jobs`` and ``downloads`` in their order, ``header``,
-        ``notices``; in the operator's header also how many of the class are here, and how many answers are under way.
+        ``notices``; the operator's has ``installation``, the newest one of the engines, and in the header how many of
+        the class are here, and how many answers are under way.
         """
         header = header_view(self._services)
         if role is Role.OPERATOR:
@@ -55,7 +56,9 @@ class Snapshots:
                 "answering": self._services.answering(),
             }
         notices = [say(notice, language) for notice in self._services.notices(role is Role.OPERATOR)]
-        version = self._version(header, notices, role, language)
+        newest = self._services.installer.newest() if role is Role.OPERATOR else None
+        installation = None if newest is None else asdict(newest)
+        version = self._version(header, notices, installation, role, language)
         with self._lock:
             known = self._made.get((role, language))
         if known is not None and known.version == version:
@@ -68,6 +71,7 @@ class Snapshots:
             "servers": self._list("servers", servers, role, language),
             "jobs": self._list("jobs", self._services.jobs.snapshot(), role, language),
             "downloads": self._list("downloads", self._downloads(role), role, language),
+            "installation": encode(installation),
             "header": encode(header),
             "notices": encode(notices),
         }
@@ -93,12 +97,12 @@ class Snapshots:
         """The operator's alone: a class gets none."""
         return self._services.downloads.snapshot() if role is Role.OPERATOR else ()
 
-    def _version(self, header: Any, notices: list[str], role: Role, language: Language) -> str:
+    def _version(self, header: Any, notices: list[str], installation: Any, role: Role, language: Language) -> str:
         """Taken before the views are read: a change in between only makes the next poll fetch once more."""
         services = self._services
         views = [services.servers.version, services.jobs.version]
         views += [services.downloads.version] if role is Role.OPERATOR else []
-        parts = [*views, role.value, language, services.started_at, header, notices]
+        parts = [*views, role.value, language, services.started_at, header, notices, installation]
         return hashlib.sha256(encode(parts)).hexdigest()[:16]
 
 

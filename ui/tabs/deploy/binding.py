@@ -82,6 +82,10 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
     tab.recheck.click(
         handlers.recheck, outputs=[tab.gpus, tab.environment, tab.environments], api_name="deploy_recheck"
     )
+    installed = tab.bridge.installed(
+        handlers.installed, outputs=[tab.gpus, tab.environment, tab.environments], api_name="deploy_installed", **quick
+    )
+    installed.then(fn=None, js=hear("deploy", "looked"), api_visibility="private")
 
     # The bridge's value is the chosen server: the new one after a start.
     starting: dict[str, Any] = quick | {"trigger_mode": "once", "inputs": inputs, "outputs": [tab.message, tab.bridge]}

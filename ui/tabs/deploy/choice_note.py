@@ -58,9 +58,10 @@ def demo_model(services: Services) -> ModelInfo | None:
         return None
 
 
-def choice_html(choice: Choice, language: Language) -> str:
-    """ "" where the choice can run."""
-    return message_html(choice.messages, language, CONTROLS, buttons_for(choice.case, language), calm=True)
+def choice_html(choice: Choice, language: Language, installs: bool = False) -> str:
+    """ "" where the choice can run. ``installs``: the console can install an engine."""
+    buttons = buttons_for(choice.case, language, installs)
+    return message_html(choice.messages, language, CONTROLS, buttons, calm=True)
 
 
 def with_holder(messages: Iterable[Message], views: Iterable[ServerView]) -> list[Message]:

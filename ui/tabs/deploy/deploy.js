@@ -18,6 +18,7 @@ import { t } from "../../page/texts.js";
 import { serverCard } from "./server_card.js";
 import { storagePanel } from "../../page/storage_panel.js";
 import { getModel } from "./get_model.js";
+import { installationCard, installEngines } from "./installation.js";
 import { downloadRows } from "./get_model_rows.js";
 import { keysPanel } from "./keys.js";
 import { presetFiles } from "./preset_files.js";
@@ -136,7 +137,11 @@ const STOP_MS = 60_000;
 let settings = {};
 
 /** @param {Remedy} remedy */
-async function applyRemedy({ settings: changes, stop, forget, start, quantize, end }) {
+async function applyRemedy({ settings: changes, stop, forget, start, quantize, end, install }) {
+  if (install) {
+    await installEngines();
+    return;
+  }
   if (end) {
     if (await endLeftover(end)) changed();
     return;
@@ -205,6 +210,11 @@ export const events = {
   /** Another engine or environment: other fields and choices. */
   engineChanged,
   fit,
+  /** The machine was looked at again, for there is another engine. */
+  looked: () => {
+    engineChanged();
+    changed();
+  },
   /** A remedy's button was pressed: the form as it is to be. @param {...unknown} values */
   withRemedy: (...values) => withSettings(told.controls, values, settings),
   /** Stop was pressed. */
@@ -261,6 +271,10 @@ export const parts = {
 
   downloads(element) {
     downloadRows(element, got);
+  },
+
+  installation(element) {
+    installationCard(element, () => bridge.tell("installed"));
   },
 
   storage: storagePanel,

@@ -125,6 +125,7 @@ def _model(parts: dict[str, Any], first: str) -> None:
                 L("downloads.get"), size="sm", scale=1, min_width=110, interactive=True, elem_id="deploy-download"
             )
         parts["downloads"] = part("deploy", "downloads")
+        part("deploy", "installation")
         parts["details"] = gr.HTML(elem_id="deploy-model-details", padding=True)
         parts["choice"] = gr.HTML(elem_id="deploy-choice", padding=True)
         parts["engine"] = gr.Dropdown(
@@ -215,11 +216,11 @@ def _servers(parts: dict[str, Any], first: str) -> None:
     for name in ("status", "servers", "log"):
         parts[name] = part("deploy", name)
     # Its value is the chosen server's id. The script tells of the cards' two buttons, of a remedy, a start and a model
-    # to be quantized that one of those asks for, and of what follows a change of the servers, of the form, of the model
-    # and of the engine.
+    # to be quantized that one of those asks for, and of what follows a change of the servers, of the form, of the
+    # model, of the engine, and of what is installed.
     parts["bridge"] = bridge(
         "deploy", "edit", "stop", "chat", "remedy", "begin", "quantize", "look_again", "plan", "preview", "describe",
-        "engine", "nodes", "got", "presets",
+        "engine", "nodes", "got", "installed", "presets",
         options={"hiding": {name: hiding(name) for name in ENGINES}, "first": first, "controls": list(CONTROLS)},
     )  # fmt: skip
 

@@ -48,6 +48,7 @@ Updates = tuple[Any, ...]
 CHOSEN = ("quant_policy", "model_format", "dtype")
 NODE_PORT = 24333  # from here on a free port is looked for that ssh may bring a far node to
 FIRST_LOOK_S = 60.0  # so long a console that was just started is waited for: it looks at the machine's Pythons
+INSTALLED_LOOK_S = 60.0
 
 
 class Handlers:
@@ -82,6 +83,12 @@ class Handlers:
         """Look at the machine again: gpus, environment, environments."""
         require_operator(request)
         self.services.finder.refresh()
+        return self._machine(language_of(request))
+
+    def installed(self, request: gr.Request) -> Updates:
+        """An engine was installed: gpus, environment, environments, once the machine was looked at again."""
+        require_operator(request)
+        self.services.finder.refresh(INSTALLED_LOOK_S)
         return self._machine(language_of(request))
 
     def refresh_models(self, request: gr.Request) -> Any:
@@ -154,9 +161,8 @@ class Handlers:
             if preview.environment is not None and not preview.errors:
                 label = {"label": preview.environment.label}
                 shown.append(Message("deploy.environment.chosen", label, level="info"))
-            buttons = buttons_for(
-                Case(config, preview.model, self.services.finder.machine(), demo_model(self.services)), language
-            )
+            case = Case(config, preview.model, self.services.finder.machine(), demo_model(self.services))
+            buttons = buttons_for(case, language, self.services.installer.offered)
             html = message_html(shown, language, CONTROLS, buttons)
             html += preflight_html(self._preflight(config, preview), language, buttons)
             return command, html, gr.update(interactive=not preview.errors)

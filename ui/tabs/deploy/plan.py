@@ -136,7 +136,7 @@ class Handlers:
         except ConsoleError as error:
             return empty_html(error.messages, language), "", "", ""
         seen = look_at_choice(self._services, config)
-        choice = choice_html(seen, language)
+        choice = choice_html(seen, language, self._services.installer.offered)
         try:
             planned = self._plan(values)
         except ConsoleError as error:

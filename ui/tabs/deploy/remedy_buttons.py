@@ -9,15 +9,19 @@ from backend.errors import Message
 from ui.i18n import Language, t
 from ui.page.remedies import remedy_button, remedy_row, remedy_text
 
+NOT_INSTALLED = frozenset({"environments.no-lmdeploy", "environments.no-transformers"})
 
-def buttons_for(case: Case, language: Language) -> Callable[[Message], str]:
-    """What makes a message's buttons, for these settings."""
+
+def buttons_for(case: Case, language: Language, installs: bool = False) -> Callable[[Message], str]:
+    """What makes a message's buttons, for these settings. ``installs``: the console can install an engine."""
 
     def buttons(message: Message) -> str:
         made = [_button(remedy, language) for remedy in remedies(message, case)]
         if message.key == "servers.port-own":
             label = t("remedy.replace", language, {"name": message.params["name"]})
             made.insert(0, remedy_button(label, {"stop": message.params["id"], "forget": True, "start": True}))
+        if installs and message.key in NOT_INSTALLED:
+            made.insert(0, remedy_button(t("installation.offer", language), {"install": True}))
         if message.key == "preflight.leftover":
             one = {name: message.params[name] for name in ("pid", "start", "what")}
             made.append(remedy_button(t("remedy.end", language), {"end": one}))

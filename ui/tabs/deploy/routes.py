@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
 from backend.engines.remedies import restarts
-from backend.errors import InvalidInput, Message
+from backend.errors import InvalidInput, Message, NotFound
 from backend.servers.server import Life
 from backend.services import Services
+from ui.i18n import say
 from ui.ssh import load_login
 from ui.tabs.deploy.api_page import api_routes
 from ui.tabs.deploy.code_lines import code_lines
@@ -18,12 +19,13 @@ from ui.tabs.deploy.keys import key_routes
 from ui.tabs.deploy.presets import preset_routes
 from ui.web.report import server_report
 from ui.web.routes import json_route
-from ui.web.visitor import require_operator
+from ui.web.visitor import language_of, require_operator
 
 
 def routes(services: Services) -> Sequence[BaseRoute]:
     """``POST servers/{id}/stop``, ``restart`` {remedy}, ``forget``, ``life``, ``wake``; ``GET servers/{id}/code``,
-    ``report``; ``POST leftovers/end``; the API page; keys; downloads; presets."""
+    ``report``; ``POST leftovers/end``; the engines' installation: ``GET installation``, ``POST installation/{start,
+    cancel,forget}``; the API page; keys; downloads; presets."""
     servers = services.servers
 
     def restart(server_id: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -77,6 +79,21 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         services.end_leftover(pid, start)
         return {}
 
+    def installation(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        require_operator(request)
+        told = services.installer.progress()
+        problem = told["problem"]
+        return {"lines": told["lines"], "problem": None if problem is None else say(problem, language_of(request))}
+
+    def install(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        require_operator(request)
+        acts = {name: getattr(services.installer, name) for name in ("start", "cancel", "forget")}
+        act = acts.get(request.path_params["act"])
+        if act is None:
+            raise NotFound(Message("common.bad_request"))
+        act()
+        return {}
+
     return [
         _route("stop", stop, "POST"),
         _route("restart", restart, "POST"),
@@ -86,6 +103,8 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         _route("code", code, "GET"),
         _route("report", report, "GET"),
         Route("/leftovers/end", json_route(end_leftover), methods=["POST"]),
+        Route("/installation", json_route(installation), methods=["GET"]),
+        Route("/installation/{act}", json_route(install), methods=["POST"]),
         *api_routes(services),
         *key_routes(services),
         *download_routes(services),

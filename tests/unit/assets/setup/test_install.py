@@ -1,6 +1,7 @@
 """The first install: what failed is said with its remedy; how far it is; broken off, it goes on."""
 
 import importlib.util
+import json
 import os
 import pty
 import signal
@@ -49,6 +50,15 @@ def test_what_to_do(install: ModuleType, written: str, remedy: str) -> None:
     said = install.remedy(written)
     assert remedy in said
     assert bool(said) is bool(remedy)
+
+
+def test_the_page_has_words_for_each_cause(install: ModuleType) -> None:
+    names = [name for name, _, _ in install.REMEDIES]
+    assert len(set(names)) == len(names)
+    told = json.loads((FILE.parents[2] / "ui" / "locales" / "installation.json").read_text(encoding="utf-8"))
+    failures = {key.removeprefix("installation.failed.") for key in told if key.startswith("installation.failed.")}
+    assert failures == {*names, "unknown"}
+    assert install.cause("error: Failed to fetch: `x`") == "network"
 
 
 def test_room(install: ModuleType, tmp_path: Path) -> None:

@@ -185,7 +185,10 @@ def test_the_cpu_engine_needs_transformers_5() -> None:
     machine = replace(LAPTOP, environments=(old,))
     unavailable = ENGINES["transformers"].unavailable(machine)
     assert unavailable is not None
-    assert errors(config("transformers"), model(), machine) == ["environments.old-transformers"]
+    assert errors(config("transformers"), model(), machine) == ["environments.no-transformers"]
+    both = replace(machine, environments=(CONSOLE, old))
+    assert errors(config("transformers", environment="/old"), model(), both) == ["environments.old-transformers"]
+    assert errors(config("transformers"), model(), both) == []
 
 
 def test_an_old_lmdeploy_is_checked_against_its_own_parser() -> None:
