@@ -9,6 +9,29 @@ from backend.servers.server import ServerView
 # By engine. transformers serve answers 422 to a field that it doesn't know, and leaves others out without a word.
 UNABLE: Mapping[str, frozenset[str]] = {"transformers": frozenset({"top_k", "answer_form"})}
 
+LOGPROBS_MODE = "--logprobs-mode"  # without it LMDeploy's PyTorch engine refuses to tell
+
+
+def no_logprobs(server: ServerView) -> Message | None:
+    """Why that server gives no log-probabilities; None where it does, or where only asking it can tell."""
+    engine, mode = server.config.engine, logprobs_mode(server.config.extra)
+    if engine == "pytorch" and mode != "raw_logprobs":
+        told = {"name": server.name, "flag": f"{LOGPROBS_MODE} raw_logprobs"}
+        return Message("chat.logprobs.mode", told, level="info")
+    if engine == "transformers":
+        return Message("chat.logprobs.engine", {"name": server.name, "engine": engine}, level="info")
+    return None
+
+
+def logprobs_mode(extra: Sequence[str]) -> str:
+    """The mode that LMDeploy was started with, "" = none."""
+    mode = ""
+    for place, word in enumerate(extra):
+        name, joined, value = word.partition("=")
+        if name == LOGPROBS_MODE:
+            mode = value if joined else " ".join(extra[place + 1 : place + 2])
+    return mode
+
 
 def unable(server: ServerView) -> frozenset[str]:
     """The settings' fields that mean nothing to that server."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.chat.client import Client
-from backend.chat.completion import End
+from backend.chat.completion import End, Weighed
 from backend.chat.conversation import Answer, AnswerState, Round, ToolUse
+from backend.chat.logprobs import TokenReader
 from backend.chat.stats import AnswerStats, Meter
 from backend.chat.text_calls import calls_in
 from backend.chat.thinking import Tag, ThoughtReader
@@ -18,12 +19,14 @@ from backend.chat.tools import MAX_CALLS, MAX_ROUNDS
 from backend.chat.toolset import Toolset
 from backend.errors import ConsoleError, Message, Unavailable
 
+LATELY = 2000  # characters in which a token that has just come stands
 MAX_CHARACTERS = 4_000_000  # a server that never ends is ended
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to ask and whom. ``request`` makes the body from the answer so far, which holds the tools' results.
+    """What to ask and whom. ``request`` makes the body from the answer so far, which holds the tools' results and
+    whether the server gives log-probabilities.
     ``tags``: what else the model's template takes for thought. ``begun``: the text that the answer goes on from.
     ``person`` gives the result of a person's own tool, which may take minutes; its round and place tell calls apart.
     """
@@ -41,6 +44,7 @@ async def write_answer(client: Client, task: Task, answer: Answer, meter: Meter)
     """Yield the answer as it grows; the last one is DONE. Raises what Client.stream raises."""
     begun = task.begun
     unparsed = False  # the server has no parser for calls: they come as text
+    weighing = answer.tokens is not None and answer.no_logprobs is None  # log-probabilities were asked for
     while True:
         request = await task.request(answer)
         if unparsed:
@@ -51,6 +55,7 @@ async def write_answer(client: Client, task: Task, answer: Answer, meter: Meter)
         calls: dict[int, ToolUse] = {}
         thoughts = ThoughtReader(task.tags)
         thinking = answer.thinking
+        reader, lately = TokenReader(answer.tokens or ()), ""
         async with aclosing(client.stream(task.base_url, task.api_key, request)) as events:
             try:
                 async for event in events:
@@ -60,11 +65,17 @@ async def write_answer(client: Client, task: Task, answer: Answer, meter: Meter)
                         meter.ended(event.prompt_tokens, event.answer_tokens)
                         end = event
                         break
+                    if isinstance(event, Weighed):
+                        if weighing:
+                            reader.add(event.entries, lately)
+                            answer = replace(answer, tokens=reader.tokens)
+                        continue
                     meter.token(now)
                     if isinstance(event, CallDelta):
                         calls[event.index] = _grown(calls.get(event.index), event)
                         continue
                     thinking += event.thinking
+                    lately = (lately + event.thinking + event.text)[-LATELY:]
                     if event.text:
                         thoughts.read(event.text)
                     answer = _timed(_written(answer, thinking, thoughts, begun, meter.stats(now)), now - sent_at)
@@ -74,6 +85,11 @@ async def write_answer(client: Client, task: Task, answer: Answer, meter: Meter)
             except ConsoleError as error:
                 if not heard and not unparsed and wants_parser(error):
                     unparsed = True
+                    continue
+                if not heard and weighing and "logprob" in _detail(error):
+                    weighing = False
+                    told = Message("chat.logprobs.refused", dict(error.messages[0].params), level="info")
+                    answer = replace(answer, no_logprobs=told)
                     continue
                 thoughts.end()
                 yield _written(answer, thinking, thoughts, begun, meter.stats(time.monotonic()))
@@ -87,6 +103,8 @@ async def write_answer(client: Client, task: Task, answer: Answer, meter: Meter)
                 answer = replace(answer, text=rest)
                 found = [ToolUse("", call.name, call.arguments) for call in written]
         if not found:
+            if weighing and not answer.tokens and answer.no_logprobs is None:
+                answer = replace(answer, no_logprobs=Message("chat.logprobs.none", level="info"))
             yield replace(answer, state=AnswerState.DONE, end=_reason(end, answer))
             return
         if len(answer.rounds) >= MAX_ROUNDS:
@@ -124,8 +142,12 @@ def _grown(use: ToolUse | None, delta: CallDelta) -> ToolUse:
 
 def wants_parser(error: ConsoleError) -> bool:
     """Whether a server refused tools since it was started without a parser for calls."""
-    detail = str(error.messages[0].params.get("detail", "")).lower()
+    detail = _detail(error)
     return "tool-call-parser" in detail or "tool_call_parser" in detail
+
+
+def _detail(error: ConsoleError) -> str:
+    return str(error.messages[0].params.get("detail", "")).lower()
 
 
 async def _results(answer: Answer, task: Task) -> AsyncGenerator[Answer, None]:

@@ -23,6 +23,7 @@ from backend.chat.completion_values import (
     whole_number,
     words,
 )
+from backend.chat.logprobs import Entry, entries_of
 from backend.chat.tool_calls import CallDelta, CallReader
 
 DONE = "[DONE]"  # the API's own word for the end
@@ -49,7 +50,14 @@ class End:
     left: str = ""
 
 
-Event = Delta | CallDelta | End
+@dataclass(frozen=True)
+class Weighed:
+    """Tokens of the answer with their log-probabilities; their text comes as a Delta, sooner or later."""
+
+    entries: tuple[Entry, ...]
+
+
+Event = Delta | CallDelta | Weighed | End
 
 
 class CompletionReader:
@@ -68,6 +76,7 @@ class CompletionReader:
         self._calls = CallReader()
         self._choices = _Choices()
         self._written = _Written()
+        self._weighed = 0  # tokens that came with their log-probabilities
 
     @property
     def left(self) -> str:
@@ -153,9 +162,18 @@ class CompletionReader:
                     self._written.add(*more, is_whole)
                     yield Delta(*more)
             yield from self._calls.read(piece)
+            yield from self._weigh(choice.get("logprobs"), is_whole)
             self._reason = reason_of(choice) or reason_of(piece) or self._reason
             if is_whole and whole.get("object") == "chat.completion":
                 self.finished = True
+
+    def _weigh(self, logprobs: object, is_whole: bool) -> Iterator[Event]:
+        entries = entries_of(logprobs)
+        if is_whole and self._written.in_pieces:  # they came with the pieces
+            entries = entries[self._weighed :]
+        self._weighed += len(entries)
+        if entries:
+            yield Weighed(entries)
 
     def _usage(self, value: Mapping[str, Any]) -> None:
         for usage in (value.get("usage"), value.get("x_groq"), value):

@@ -6,6 +6,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from backend.chat.logprobs import Token
 from backend.chat.stats import AnswerStats
 from backend.errors import InvalidInput, Message, Value
 
@@ -109,6 +110,8 @@ class Answer:
 
     ``left_out``: so many of the oldest questions weren't sent with it, since the model's context had no room for them.
     ``form`` is what was asked for. ``thinking_s``: how long it thought, None while it does or where it didn't.
+    ``tokens``: all that it wrote, thought and calls too, with log-probabilities; None where these weren't asked for,
+    and ``no_logprobs`` says why none came.
     """
 
     server_id: str
@@ -123,6 +126,8 @@ class Answer:
     left_out: int = 0
     thinking_s: float | None = None
     form: AnswerForm | None = None
+    tokens: tuple[Token, ...] | None = None
+    no_logprobs: Message | None = None
 
     @property
     def cut_off(self) -> bool:
@@ -177,7 +182,7 @@ class Sampling:
     """How answers are made. None leaves a value to the server. InvalidInput where one can't be.
 
     ``stop``: words before which an answer ends. ``thinking``: whether to think first, where the model's template lets
-    one choose.
+    one choose. ``logprobs``: whether to ask how sure the model is of each token.
     """
 
     system: str = ""
@@ -192,6 +197,7 @@ class Sampling:
     own_tools: tuple[OwnTool, ...] = ()
     thinking: bool | None = None
     answer_form: AnswerForm | None = None
+    logprobs: bool = False
 
     def __post_init__(self) -> None:
         wrong = []

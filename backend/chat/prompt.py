@@ -8,6 +8,7 @@ from typing import Any
 from backend.chat.answer_form import response_format
 from backend.chat.conversation import Answer, Conversation, Picture, Question, Sampling, split_thinking
 from backend.chat.documents import document_text
+from backend.chat.logprobs import ALTERNATIVES
 from backend.chat.toolset import tool_schemas
 
 NO_RESULT = "error: nobody gave a result"
@@ -76,6 +77,8 @@ def sampling_fields(sampling: Sampling, engine: str = "") -> dict[str, Any]:
         fields["stop"] = list(sampling.stop)
     if sampling.answer_form is not None:
         fields["response_format"] = response_format(sampling.answer_form)
+    if sampling.logprobs:
+        fields |= {"logprobs": True, "top_logprobs": ALTERNATIVES + 1}  # the one that was written is among them
     if tools := tool_schemas(sampling):
         fields["tools"] = tools
     return fields

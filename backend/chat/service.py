@@ -292,6 +292,7 @@ class Chat:
             model_id=server.model_id,
             state=AnswerState.WAITING,
             end=None,
+            tokens=() if sampling.logprobs and old.tokens is None else old.tokens,
         )
         room.conversation = replace(room.conversation.with_answer(0, new), sampling=sampling)
         self._run(visitor, room, (server,), words)
@@ -412,7 +413,10 @@ class Chat:
     def _begin(
         self, visitor: str, room: Room, question: Question, sampling: Sampling, servers: Sequence[ServerView]
     ) -> None:
-        answers = tuple(Answer(view.id, view.name, view.model_id, form=sampling.answer_form) for view in servers)
+        tokens = () if sampling.logprobs else None
+        answers = tuple(
+            Answer(view.id, view.name, view.model_id, form=sampling.answer_form, tokens=tokens) for view in servers
+        )
         room.conversation = room.conversation.asked(question, answers, sampling)
         self._run(visitor, room, servers)
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from backend.chat.abilities import no_logprobs
 from backend.chat.answer_loop import Task, write_answer
 from backend.chat.checks import at_once
 from backend.chat.client import Client
@@ -84,6 +85,9 @@ class Writer:
             log_mark = await asyncio.to_thread(refusal.mark, server.log_path)
             await self._client.prepare(task.base_url, task.api_key)
             answer = room.answer(lane)
+            if answer.tokens is not None and (why := no_logprobs(server)) is not None:
+                answer = replace(answer, no_logprobs=why)
+                room.show(lane, answer)
             if left_out := await self._left_out(room, lane, server, task):
                 answer = replace(answer, left_out=left_out)
                 room.show(lane, answer)
@@ -157,6 +161,8 @@ class Writer:
 
         async def request(answer: Answer) -> Mapping[str, Any]:
             conversation = room.conversation.with_answer(lane, answer)
+            if answer.no_logprobs is not None:
+                conversation = replace(conversation, sampling=replace(conversation.sampling, logprobs=False))
             return await asyncio.to_thread(
                 chat_request,
                 conversation,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from backend.chat.abilities import no_logprobs
 from backend.chat.conversation import Conversation, Exchange, Question, Sampling
 from backend.chat.prompt import chat_request
 from backend.chat.snippets import Target, client_settings, curl_code, picture_reference, python_code
@@ -37,6 +38,8 @@ def code_view(
         return {**NO_CODE, "unlent": "yes"}
     key = gateway.keys.page_key(who.role.value, who.id)
     target = Target(ADDRESS, key=key)
+    if no_logprobs(server) is not None:
+        sampling = replace(sampling, logprobs=False)
 
     def request(asked: Conversation) -> dict[str, Any]:
         return chat_request(

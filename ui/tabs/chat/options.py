@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from backend.chat.abilities import unable
+from backend.chat.abilities import no_logprobs, unable
 from backend.chat.answer_form import read_form
 from backend.chat.conversation import AnswerForm, Sampling
 from backend.chat.own_tools import read_tools
@@ -29,6 +29,7 @@ def read_options(told: Mapping[str, Any]) -> dict[str, Any]:
         "stop": _words(told.get("stop")),
         "answer_form": read_form(str(told.get("form_kind") or ""), str(told.get("form_text") or "")),
         "thinking": {"on": True, "off": False}.get(str(told.get("thinking"))),
+        "logprobs": told.get("logprobs") is True,
         "own_tools": read_tools(str(told.get("own_tools") or "")),
     }
 
@@ -41,6 +42,7 @@ def options_of(sampling: Sampling) -> dict[str, Any]:
         "seed": sampling.seed,
         "form_kind": "" if sampling.answer_form is None else sampling.answer_form.kind,
         "form_text": "" if sampling.answer_form is None else _readable(sampling.answer_form),
+        "logprobs": sampling.logprobs,
         "thinking": "" if sampling.thinking is None else "on" if sampling.thinking else "off",
         "own_tools": json.dumps([own_schema(tool) for tool in sampling.own_tools], ensure_ascii=False, indent=2)
         if sampling.own_tools
@@ -102,4 +104,5 @@ def able(server: ServerView | None) -> dict[str, Any]:
     ``unable``, the fields that mean nothing to it. It reads the model's folder."""
     if server is None:
         return {"thinking": False, "unable": []}
-    return {"thinking": bool(switch_of(Path(server.model_path))), "unable": sorted(unable(server))}
+    fields = unable(server) | (frozenset({"logprobs"}) if no_logprobs(server) is not None else frozenset())
+    return {"thinking": bool(switch_of(Path(server.model_path))), "unable": sorted(fields)}
