@@ -6,7 +6,6 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
-from backend.chat.logprobs import Token
 from backend.chat.stats import AnswerStats
 from backend.errors import InvalidInput, Message, Value
 
@@ -110,8 +109,8 @@ class Answer:
 
     ``left_out``: so many of the oldest questions weren't sent with it, since the model's context had no room for them.
     ``form`` is what was asked for. ``thinking_s``: how long it thought, None while it does or where it didn't.
-    ``tokens``: all that it wrote, thought and calls too, with log-probabilities; None where these weren't asked for,
-    and ``no_logprobs`` says why none came.
+    ``tokens``: all that it wrote, thought and calls too, with log-probabilities (``logprobs.unpacked``); None where
+    these weren't asked for, and ``no_logprobs`` says why none came.
     """
 
     server_id: str
@@ -126,7 +125,7 @@ class Answer:
     left_out: int = 0
     thinking_s: float | None = None
     form: AnswerForm | None = None
-    tokens: tuple[Token, ...] | None = None
+    tokens: tuple[str, ...] | None = None
     no_logprobs: Message | None = None
 
     @property

@@ -30,6 +30,7 @@ from backend.chat.conversation import (
     from_json,
 )
 from backend.chat.export import FORMAT, VERSION
+from backend.chat.logprobs import MOST_TOKENS
 from backend.errors import InvalidInput, Message, Value
 
 MOST_BYTES = 64 << 20
@@ -215,6 +216,9 @@ def _check(conversation: Conversation) -> None:
         raise ValueError("a branch leaves from nowhere")
     if conversation.characters > CONVERSATION_LIMIT or len(ids) > EXCHANGES_LIMIT:
         raise ValueError("too long")
+    answers = (answer for exchange in conversation.everything for answer in exchange.answers)
+    if any(len(answer.tokens or ()) > MOST_TOKENS for answer in answers):
+        raise ValueError("too many tokens")
 
 
 # -- OpenAI messages ---------------------------------------------------------------------------------------------------

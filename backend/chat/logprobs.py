@@ -4,6 +4,7 @@ Servers spell tokens differently: as the text that they stand for, or as their t
 ``<0xE6>``), which is what LMDeploy sends, with the bytes of that spelling. The answer's own text tells which it is.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -114,17 +115,44 @@ def _logprob(value: object) -> float | None:
     return round(min(max(float(value), IMPOSSIBLE), 0.0), 4) if value > IMPOSSIBLE else IMPOSSIBLE
 
 
-class TokenReader:
-    """Adds up one answer's tokens. ``before``: those that it has already."""
+def packed(token: Token) -> str:
+    """As a conversation keeps it: a text, since thousands of nested values would take long to store and to read."""
+    value: list[Any] = [
+        token.text,
+        token.logprob,
+        [list(other) if other.raw else other[:2] for other in token.alternatives],
+    ]
+    return json.dumps([*value, token.raw] if token.raw else value, separators=(",", ":"))
 
-    def __init__(self, before: Sequence[Token] = ()) -> None:
+
+def unpacked(text: str) -> Token:
+    """What ``packed`` wrote; a token of which nothing is known where it is something else, which an import may hold."""
+    try:
+        said, logprob, others, *raw = json.loads(text)
+        alternatives = tuple(Alternative(str(other[0]), _sure(other[1]), *map(str, other[2:3])) for other in others)
+        return Token(str(said), None if logprob is None else _sure(logprob), alternatives, *map(str, raw[:1]))
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return Token("", None)
+
+
+def _sure(value: Any) -> float:
+    found = _logprob(value)
+    if found is None:
+        raise ValueError
+    return found
+
+
+class TokenReader:
+    """Adds up one answer's tokens, packed. ``before``: those that it has already."""
+
+    def __init__(self, before: Sequence[str] = ()) -> None:
         self._before = tuple(before)
         self._entries: list[Entry] = []
-        self._tokens: list[Token] = []
+        self._tokens: list[str] = []
         self._spelling = ""  # "" = not known yet: both would be read alike so far
 
     @property
-    def tokens(self) -> tuple[Token, ...]:
+    def tokens(self) -> tuple[str, ...]:
         """All of them, MOST_TOKENS at most."""
         return (*self._before, *self._tokens)
 
@@ -135,7 +163,7 @@ class TokenReader:
         self._entries += new
         if not self._spelling and (spelling := _spelling_of(new, text)):
             self._spelling, new, self._tokens = spelling, self._entries, []
-        self._tokens += [_token(entry, self._spelling) for entry in new]
+        self._tokens += [packed(_token(entry, self._spelling)) for entry in new]
 
 
 def _spelling_of(entries: Iterable[Entry], text: str) -> str:

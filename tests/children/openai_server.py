@@ -4,15 +4,16 @@
 port 0 takes a free one, which it prints as ``port N``; ``--key @FILE`` reads the key from FILE. What it does can be
 changed while it
 runs: ``POST /script`` with any of ``{"text", "tokens", "rate", "fault", "first_s", "key", "calls", "finish",
-"usage", "encode"}``; ``GET /script`` gives it and what happened: ``requests`` (bodies, with times of arrival, first
-token and end, and how they ended).
+"usage", "encode", "logprobs"}``; ``GET /script`` gives it and what happened: ``requests`` (bodies, with times of
+arrival, first token and end, and how they ended).
 
 ``rate`` is tokens per second (0 = as fast as it goes), ``first_s`` the wait before the first. ``calls`` are the tool
 calls of the next answers, one list for each. Faults: ``refuse`` (500), ``key`` (401), ``redirect``, ``context`` (400),
 ``missing`` (404), ``html`` (a web page), ``garbage`` (bad JSON in the stream), ``half`` (half a line, then the end),
 ``die`` (the process ends mid-answer), ``cut`` (the connection is cut mid-answer), ``stall`` (silence mid-answer),
 ``silent`` (never a first token), ``error`` (an error object in the stream), ``empty`` (no text), ``unended`` (no
-finish_reason). With ``encode``, ``/v1/encode`` counts words, and five around a prompt.
+finish_reason), ``logprobs`` (400 to a question that wants them). With ``encode``, ``/v1/encode`` counts words, and
+five around a prompt. ``logprobs``: what stands with each token under that name, from the first again at their end.
 """
 
 import argparse
@@ -37,7 +38,7 @@ class Script:
                 options.key = stream.read().strip()
         self.settings: dict[str, Any] = {
             "text": "", "tokens": options.tokens, "rate": options.rate, "fault": options.fault, "first_s": 0.0,
-            "key": options.key, "calls": [], "finish": "stop", "usage": True, "encode": False,
+            "key": options.key, "calls": [], "finish": "stop", "usage": True, "encode": False, "logprobs": [],
         }  # fmt: skip
         self.model = options.model
         self.entry: dict[str, Any] = {"id": options.model, "object": "model"}
@@ -111,6 +112,9 @@ class Connection:
             "context": (400, "Input length (9000) must be smaller than the model context length (4096)."),
             "missing": (404, "The model does not exist."),
         }
+        if fault == "logprobs" and request["body"].get("logprobs"):
+            text = "Logprobs(True)/top_logprobs(6) requested but not enabled logprobs_mode in engine configuration"
+            return await self.json(400, {"error": {"message": text, "code": 400}})
         if fault in refusals:
             status, text = refusals[fault]
             return await self.json(status, {"error": {"message": text, "code": status}})
@@ -173,7 +177,8 @@ class Connection:
                 return False
             if settings["rate"]:
                 await asyncio.sleep(max(0.0, began + number / settings["rate"] - time.perf_counter()))
-            await self.event({"content": piece})
+            told = settings["logprobs"] if request["body"].get("logprobs") else []
+            await self.event({"content": piece}, more={"logprobs": told[number % len(told)]} if told else {})
             request["sent"] = number + 1
         if fault != "unended":
             await self.event({}, finish="tool_calls" if calls else settings["finish"], tokens=len(pieces))
@@ -195,10 +200,12 @@ class Connection:
             return True
         return False
 
-    async def event(self, delta: dict[str, Any], finish: str | None = None, tokens: int | None = None) -> None:
+    async def event(
+        self, delta: dict[str, Any], finish: str | None = None, tokens: int | None = None, more: Any = None
+    ) -> None:
         data: dict[str, Any] = {
             "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": self.script.model,
-            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish, **(more or {})}],
         }  # fmt: skip
         if tokens is not None and self.script.settings["usage"]:
             data["usage"] = {"prompt_tokens": 11, "completion_tokens": tokens, "total_tokens": 11 + tokens}

@@ -1,6 +1,7 @@
 """The chat against a scriptable model server: answers, every way to fail, turns, and what stays."""
 
 import asyncio
+import json
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,6 +14,7 @@ from PIL import Image
 from backend.chat.attachments import Upload
 from backend.chat.client import Deadlines
 from backend.chat.conversation import Answer, AnswerState, Sampling
+from backend.chat.logprobs import Alternative, Token, unpacked
 from backend.chat.service import Chat
 from backend.chat.session import View
 from backend.engines.base import ServeConfig
@@ -124,6 +126,45 @@ async def test_an_answer_streams_with_its_figures(start: Start, services: Servic
     ]
     assert (body["temperature"], body["top_p"], body["max_tokens"], body["model"]) == (0.8, 0.8, 50, "scripted")
     assert body["stream"] is True
+
+
+FOX = {"content": [{"token": "Ġfox", "bytes": list("Ġfox".encode()), "logprob": -0.5, "top_logprobs": [
+    {"token": "Ġdog", "bytes": list("Ġdog".encode()), "logprob": -2.0}, {"token": "Ġ", "logprob": None}
+]}]}  # fmt: skip
+
+
+async def test_log_probabilities_stream_and_are_kept(start: Start, services: Services, child: Scripted) -> None:
+    chat, server, asked = start(), known(services, child), Sampling(logprobs=True)
+    child.script(tokens=30, rate=200, logprobs=[FOX, None, {"content": []}])
+    await chat.ask(ME, "Why?", (), asked, (server,))
+    counts = [len(answer_of(view).tokens or ()) async for view in chat.watch(ME)]
+    assert counts == sorted(counts)
+    assert len(set(counts)) > 2  # they come with the text
+    answer = answer_of(await chat.view(ME))
+    assert [unpacked(token) for token in answer.tokens or ()] == [
+        Token(" fox", -0.5, (Alternative(" dog", -2.0),))
+    ] * 10
+    assert answer.stats.answer_tokens == 30
+    again = start()  # a console that is started anew has them, and so has an export
+    assert answer_of(await again.view(ME)).tokens == answer.tokens
+    conversation = (await again.view(ME)).id
+    kept = json.loads((await again.library.export(ME, conversation, "json")).data)
+    [taken], _ = await again.library.take(OTHER, json.dumps(kept).encode(), "kept.json")
+    assert answer_of(await again.view(OTHER, taken)).tokens == answer.tokens
+
+
+async def test_servers_without_log_probabilities_answer_all_the_same(
+    start: Start, services: Services, child: Scripted
+) -> None:
+    chat, server = start(), known(services, child)
+    for fault, key in (("logprobs", "chat.logprobs.refused"), ("", "chat.logprobs.none")):
+        child.script(tokens=3, fault=fault)
+        await chat.ask(ME, "Why?", (), Sampling(logprobs=True), (server,))
+        answer = answer_of(await until_ended(chat))
+        assert (answer.state, answer.end) == (AnswerState.DONE, None)
+        assert answer.no_logprobs is not None
+        assert answer.no_logprobs.key == key
+        assert "logprobs" not in child.requests()[-1]["body"] or not fault
 
 
 async def test_several_turns_with_pictures(start: Start, services: Services, child: Scripted, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ globalThis.gradio_config = {
       "ui/locales/common.json",
       "ui/locales/life.json",
       "ui/locales/installation.json",
+      "ui/locales/tokens.json",
       ...TABS.map((tab) => `ui/tabs/${tab}/texts.json`),
     ),
   },

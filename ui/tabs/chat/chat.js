@@ -8,6 +8,7 @@ import { sentences } from "../../page/request.js";
 import { onCommand } from "../../page/shortcuts.js";
 import { onSnapshot } from "../../page/snapshot.js";
 import { allowActions, listenToActions } from "./actions.js";
+import { answerTokens } from "./answer_tokens.js";
 import { guardAnswers, nameCode } from "./answers.js";
 import { codeView } from "./code_view.js";
 import { Conversation, isUnderWay } from "./conversation.js";
@@ -27,8 +28,9 @@ import { fillWindow, sideSwitch } from "./view.js";
 const bridge = new Bridge();
 
 const conversation = new Conversation({
-  grew({ two, id }) {
+  grew({ two, id }, tokens) {
     gone = false;
+    why.take(tokens);
     byId("chat-boxes")?.toggleAttribute("data-two", two);
     bridge.tell("grew");
     if (id !== drawn) list?.draw();
@@ -41,6 +43,8 @@ const conversation = new Conversation({
     allowButtons();
   },
 });
+
+const why = answerTokens(() => conversation.id);
 
 /** @type {ReturnType<typeof conversationList> | null} */
 let list = null;
@@ -156,6 +160,7 @@ export const parts = {
     const tidy = () => {
       nameControls(tab);
       guard(tab);
+      why.mount(tab);
       nameCode(tab);
       allowButtons();
       written.look();

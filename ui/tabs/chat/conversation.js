@@ -6,7 +6,8 @@ import { readLines, RequestError } from "../../page/request.js";
 /** @typedef {{content: {text: string}[]}} Message as Gradio's Chatbot takes it; more stands in it */
 /** @typedef {{keep: number, more: Message[]} | {keep: number, grow: string}} Change */
 /** @typedef {{state: string}} Stats what chat-stats shows; more stands in it */
-/** @typedef {{boxes: Change[], two: boolean, stats: Stats, problem: boolean, id: string, version: number}} Line */
+/** @typedef {{place: string, keep: number, more: string[]}} NewTokens of the answer at that place (exchange and lane) */
+/** @typedef {{boxes: Change[], two: boolean, stats: Stats, problem: boolean, id: string, version: number, tokens?: NewTokens[]}} Line */
 /** @typedef {[Message[][], Stats]} Now the boxes and the figures */
 
 const SILENCE_MS = 5000; // the console says something every second, if only that it lives
@@ -50,7 +51,7 @@ export class Conversation {
   /**
    * `problem`: it ended, with something to say. `gone`: the console knows no such conversation of this browser.
    *
-   * @param {{grew: (line: Line) => void, problem: () => void, gone: (problem: unknown) => void}} listeners
+   * @param {{grew: (line: Line, tokens: NewTokens[]) => void, problem: () => void, gone: (problem: unknown) => void}} listeners
    */
   constructor(listeners) {
     this.#listeners = listeners;
@@ -123,7 +124,10 @@ export class Conversation {
       this.#stats = last.stats;
       this.#id = last.id;
       this.#version = last.version;
-      this.#listeners.grew(last);
+      this.#listeners.grew(
+        last,
+        lines.flatMap(({ tokens = [] }) => tokens),
+      );
       came();
     };
     const headers = shownHeader(this.#id);

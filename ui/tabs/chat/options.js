@@ -58,6 +58,18 @@ export function options(element, tell) {
     return field("thinking", choice);
   }
 
+  function logprobs() {
+    const input = el("input", {
+      id: "chat-logprobs",
+      type: "checkbox",
+      checked: values.logprobs === true,
+      onchange: () => set("logprobs", input.checked),
+    });
+    const label = field("logprobs", input);
+    if (able.unable.includes("logprobs")) label.append(el("small", {}, t("chat.logprobs.unable")));
+    return label;
+  }
+
   function answerForm() {
     const kind = String(values.form_kind ?? "");
     const text = el("textarea", {
@@ -122,7 +134,7 @@ export function options(element, tell) {
       stopWords(),
       ownTools(),
     );
-    fill(element, thinking(), answerForm(), more);
+    fill(element, thinking(), logprobs(), answerForm(), more);
   }
 
   return {

@@ -134,6 +134,8 @@ def answer_messages(
         waiting_calls = [(n, use) for n, use in enumerate(step.calls) if use.waiting and not ended]
         shown += [your_turn(use, call_key(place.lane, number, n), language) for n, use in waiting_calls]
     parts: list[Any] = [text_part(answer_markup(text, ended=ended))] if text else []
+    if (text or ended) and (answer.tokens or (answer.tokens == () and answer.no_logprobs is None and not ended)):
+        parts.append(html_part(f'<div class="chat-tokens" data-chat-tokens="{place.exchange}/{place.lane}"></div>'))
     if ended and text and answer.form is not None:
         parts.append(html_part(form_html(answer.form, text, language)))
     if ended:
@@ -198,12 +200,18 @@ def footer(answer: Answer, place: Place, language: Language, role: Role, turning
     if answer.left_out:
         left = t("chat.left_out" if answer.left_out > 1 else "chat.left_out.one", language, {"count": answer.left_out})
         why = f'<div class="chat-end" data-level="warning" data-end="chat.left_out">{escape(left)}</div>'
+    if answer.no_logprobs is not None:
+        why += _note_below(answer.no_logprobs, language, role)
     if answer.end is not None:
-        why += (
-            f'<div class="chat-end" data-level="{answer.end.level}" data-end="{escape(answer.end.key)}">'
-            f"{escape(say(without_detail(answer.end, role), language, audience=role))}</div>"
-        )
+        why += _note_below(answer.end, language, role)
     return f'<div class="chat-figures" data-state="{answer.state}">{"".join(parts)}</div>{why}'
+
+
+def _note_below(message: Message, language: Language, role: Role) -> str:
+    return (
+        f'<div class="chat-end" data-level="{message.level}" data-end="{escape(message.key)}">'
+        f"{escape(say(without_detail(message, role), language, audience=role))}</div>"
+    )
 
 
 def action(icon: str, event: str, value: str, name: str, more: str = "") -> str:

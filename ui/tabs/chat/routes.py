@@ -52,6 +52,14 @@ def routes(services: Services) -> Sequence[BaseRoute]:
                 return {"name": found.name, "text": found.text}
         raise NotFound(Message("chat.error.document_missing"))
 
+    async def tokens(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        view = await services.chat.view(visitor_of(request), shown_on(request))
+        exchange, lane = request.path_params["exchange"], request.path_params["lane"]
+        for one in view.conversation.exchanges:
+            if one.id == exchange and lane < len(one.answers):
+                return {"tokens": one.answers[lane].tokens or ()}
+        raise NotFound(Message("chat.error.nothing_asked"))
+
     async def give(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         call, result = word(body, "call"), word(body, "result")
         await services.chat.give(visitor_of(request), call, result, shown_on(request))
@@ -71,5 +79,6 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         Route("/chat/picture/{id}", json_route(picture), methods=["GET"]),
         Route("/chat/document/{exchange:int}/{number:int}", json_route(document), methods=["GET"]),
         Route("/chat/sample/{name}", json_route(sample), methods=["GET"]),
+        Route("/chat/tokens/{exchange:int}/{lane:int}", json_route(tokens), methods=["GET"]),
         Route("/chat/answer/{number:int}/{lane:int}", json_route(answer), methods=["GET"]),
     )

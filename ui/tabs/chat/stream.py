@@ -3,10 +3,11 @@
 It is no Gradio event: at each message of one, Gradio's page walks every component that any event ever named.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from backend.chat.session import View
 from backend.services import Services
 from ui.tabs.chat import render
 from ui.tabs.chat.render import Shown
@@ -25,10 +26,11 @@ async def lines(services: Services, who: Visitor, conversation: str = "") -> Asy
 
     ``boxes``: each lane's changes; ``two``: whether the second is shown; ``stats``: for ``chat-stats``;
     ``problem``: whether there is something to say of it (why it isn't kept across a restart); ``id`` and ``version``
-    of the conversation.
+    of the conversation; ``tokens``: what came of the answers' log-probabilities while they are under way.
     """
     before: list[Shown] = [[] for _ in range(LANES)]
     last: dict[str, Any] = {}
+    told: list[Sequence[str]] | None = None  # each lane's tokens, so far
     _, second = await picks(services, who)  # the page asks anew when that changes
     async with aclosing(services.chat.watch(who.id, conversation)) as views:
         async for view in views:
@@ -45,6 +47,12 @@ async def lines(services: Services, who: Visitor, conversation: str = "") -> Asy
                 "id": view.id,
                 "version": view.version,
             }
+            tokens = [answer.tokens or () for answer in view.answers]
+            if told is None and not view.active:
+                told = list(tokens)  # of an answer that has ended they are asked for when somebody wants to see them
+            if new := new_tokens(told or [], tokens, view):
+                line["tokens"] = new
+            told = list(tokens)
             others = {name: value for name, value in line.items() if name != "boxes"}
             if now == before and others == last:
                 yield HEARTBEAT
@@ -52,6 +60,18 @@ async def lines(services: Services, who: Visitor, conversation: str = "") -> Asy
                 # ASCII: a model may write half a surrogate pair, and the other half with the next line
                 yield encode(line, ascii_only=True) + b"\n"
             before, last = now, others
+
+
+def new_tokens(before: Sequence[Sequence[str]], now: Sequence[Sequence[str]], view: View) -> list[Mapping[str, Any]]:
+    """``more`` tokens of the last question's answers, by lane, after the first ``keep`` of those told before."""
+    new: list[Mapping[str, Any]] = []
+    for lane, tokens in enumerate(now):
+        old = before[lane] if lane < len(before) else ()
+        keep = len(old) if tokens[: len(old)] == old else 0  # they were read anew
+        if len(tokens) > keep:
+            place = f"{view.conversation.exchanges[-1].id}/{lane}"
+            new.append({"place": place, "keep": keep, "more": tokens[keep:]})
+    return new
 
 
 def changes(before: Shown, now: Shown) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from backend.chat.logprobs import (
     Token,
     TokenReader,
     entries_of,
+    packed,
+    unpacked,
 )
 from backend.chat.prompt import sampling_fields
 from backend.chat.stats import Meter
@@ -37,11 +40,15 @@ def entry(token: str, logprob: Any = -0.5, tops: Any = (), data: Any = "own") ->
     return told if data == "none" else {**told, "bytes": data}
 
 
+def unpack(tokens: Sequence[str] | None) -> tuple[Token, ...]:
+    return tuple(map(unpacked, tokens or ()))
+
+
 def read(text: str, *entries: Any) -> tuple[Token, ...]:
     reader = TokenReader()
     for one in entries:  # one a chunk
         reader.add(entries_of({"content": [one]}), text)
-    return reader.tokens
+    return unpack(reader.tokens)
 
 
 def test_tokens_in_the_spelling_of_a_byte_level_tokenizer() -> None:
@@ -93,7 +100,15 @@ def test_what_is_no_logarithm_of_a_probability_isnt_known(logprob: Any, found: f
 
 
 def test_alternatives_are_the_likeliest_others() -> None:
-    tops = [("a", -0.1), ("d", -4.0), ("b", -2.0), ("n", None), ("i", -math.inf), ("b", -2.0), *((f"x{n}", -9.0) for n in range(9))]
+    tops = [
+        ("a", -0.1),
+        ("d", -4.0),
+        ("b", -2.0),
+        ("n", None),
+        ("i", -math.inf),
+        ("b", -2.0),
+        *((f"x{n}", -9.0) for n in range(9)),
+    ]
     (token,) = read("a", entry("a", -0.1, tops))
     assert [other.text for other in token.alternatives] == ["b", "d", "x0", "x1", "x2"]
     assert len(token.alternatives) == ALTERNATIVES
@@ -118,15 +133,15 @@ def test_the_form_of_the_older_completions() -> None:
     found = entries_of({"tokens": ["a", " b"], "token_logprobs": [None], "top_logprobs": [None, {"c": -1.0}]})
     reader = TokenReader()
     reader.add(found, "a b")
-    assert reader.tokens == (Token("a", None), Token(" b", None, (Alternative("c", -1.0),)))
+    assert unpack(reader.tokens) == (Token("a", None), Token(" b", None, (Alternative("c", -1.0),)))
 
 
 def test_thousands_of_tokens_are_kept_and_no_more() -> None:
-    reader = TokenReader((Token("before", -1.0),))
+    reader = TokenReader((packed(Token("before", -1.0)),))
     for _ in range(MOST_TOKENS + 5):
         reader.add(entries_of({"content": [entry("Ġfox", -0.1, [("Ġdog", -1.0)])]}), " fox")
     assert len(reader.tokens) == MOST_TOKENS
-    assert reader.tokens[-1] == Token(" fox", -0.1, (Alternative(" dog", -1.0),))
+    assert unpacked(reader.tokens[-1]) == Token(" fox", -0.1, (Alternative(" dog", -1.0),))
 
 
 def chunk(delta: str, *entries: Any, **more: Any) -> str:
@@ -166,7 +181,7 @@ async def last_of(answers: list[Any], asked: Answer = ASKED) -> tuple[Answer, To
 
 async def test_an_answer_has_the_tokens_that_came() -> None:
     last, _ = await last_of([[Delta("The fox"), WEIGHED, STOP]])
-    assert (last.tokens, last.no_logprobs) == ((Token(" fox", -0.5),), None)
+    assert (unpack(last.tokens), last.no_logprobs) == ((Token(" fox", -0.5),), None)
     assert last.stats.answer_tokens == 2  # tokens aren't counted as text
 
 
@@ -202,10 +217,17 @@ def test_the_request_asks_for_one_more_than_is_kept() -> None:
 
 def test_a_stored_answer_has_its_tokens() -> None:
     tokens = (Token(" fox", -0.5, (Alternative(" dog", -1.5), Alternative("\\xe4", -3.0, "e4"))), Token("", None))
-    told = Answer("s", "S", "m", text="x", tokens=tokens, no_logprobs=Message("chat.logprobs.none", level="info"))
+    told = Answer(
+        "s",
+        "S",
+        "m",
+        text="x",
+        tokens=tuple(map(packed, tokens)),
+        no_logprobs=Message("chat.logprobs.none", level="info"),
+    )
     whole = Conversation((Exchange(Question("Hi"), (told,)),), Sampling(logprobs=True))
     stored = json.loads(json.dumps(to_json(whole)))
-    assert from_json(stored).exchanges[0].answers[0].tokens == tokens
+    assert unpack(from_json(stored).exchanges[0].answers[0].tokens) == tokens
     assert from_json(stored).sampling.logprobs
 
 
@@ -237,3 +259,10 @@ def test_events_are_what_they_were_without_log_probabilities() -> None:
     body = chunk("a") + chunk("", finish_reason="stop") + "data: [DONE]\n\n"
     events: list[Event] = list(read_all(body.encode()))
     assert events == [Delta("a"), End("stop", None, None)]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "5", "[]", '["a"]', '["a", 5, []]', '["a", -1, [5]]', '["a", NaN, []]', "[" * 9999]
+)
+def test_what_was_packed_elsewhere_is_a_token_of_which_nothing_is_known(text: str) -> None:
+    assert unpacked(text) == Token("", None)

@@ -1,5 +1,6 @@
 """What a page's script gets of a conversation: the boxes' messages, and what changed in them."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 
 from backend.chat.conversation import Answer, AnswerState, Conversation, Exchange, Picture, Question, Round, ToolUse
 from backend.chat.session import View
+from backend.errors import Message
 from tests.support.node import ask_script
 from ui.tabs.chat.render import Shown, messages
-from ui.tabs.chat.stream import changes
+from ui.tabs.chat.stream import changes, new_tokens
 from ui.web.visitor import Role
 
 ANSWER = Answer("id", "tiny", "tiny")
@@ -77,3 +79,31 @@ def test_a_growing_answer_costs_what_it_grew_by(more: str) -> None:
     assert len(change["grow"]) <= len(more) + 40
     assert ask_script("ui/tabs/chat/conversation.js", "changed", [[before, change]]) == [now]
     assert changes(now, now) == {"keep": len(now), "more": []}
+
+
+def test_tokens_are_told_once_and_anew_where_they_were_read_anew() -> None:
+    now = view(answer("a"))
+    two = replace(now.conversation.exchanges[-1], answers=(answer("a"), answer("b")))
+    now = replace(now, conversation=replace(now.conversation, exchanges=(two,)))
+    assert new_tokens([], [("a", "b"), ()], now) == [{"place": "1/0", "keep": 0, "more": ("a", "b")}]
+    assert new_tokens([("a", "b")], [("a", "b", "c"), ("x",)], now) == [
+        {"place": "1/0", "keep": 2, "more": ("c",)}, {"place": "1/1", "keep": 0, "more": ("x",)}
+    ]  # fmt: skip
+    assert new_tokens([("a", "b")], [("A", "b", "c")], now) == [{"place": "1/0", "keep": 0, "more": ("A", "b", "c")}]
+    assert new_tokens([("a", "b"), ()], [("a", "b"), ()], now) == []
+
+
+def test_an_answer_shows_its_tokens_or_why_there_are_none() -> None:
+    def html(**others: Any) -> str:
+        return str(boxed(answer("A fox", AnswerState.DONE, **others))[-1]["content"])
+
+    place = 'data-chat-tokens="1/0"'
+    assert place in html(tokens=('["A",-1,[]]',))
+    assert place not in html()
+    none = html(tokens=(), no_logprobs=Message("chat.logprobs.none", level="info"))
+    assert place not in none
+    assert 'data-level="info" data-end="chat.logprobs.none"' in none
+    assert place in str(boxed(answer("A", tokens=()))[-1]["content"])  # they may still come
+    told = Message("chat.logprobs.refused", {"detail": "/home/me"}, level="info")
+    seen = messages(view(answer("A", AnswerState.DONE, tokens=(), no_logprobs=told)), 0, "en", Role.CLASS)
+    assert "/home/me" not in str(seen)
