@@ -8,6 +8,7 @@ takes about two minutes. The figures of the thirty conversations are printed at 
 import html
 import io
 import json
+import math
 import os
 import statistics
 import time
@@ -21,6 +22,7 @@ from PIL import Image
 
 from assets.demo_model.train import explain
 from backend.chat.answer_form import problems, read_form
+from backend.chat.logprobs import Token, unpacked
 from backend.engines.base import ServeConfig
 from backend.models.catalog import DEMO_MODEL
 from tests.support.console import Console
@@ -121,6 +123,73 @@ def test_an_answer_has_the_form_that_was_asked_for(room: Class, engine: str, kin
         form = read_form(kind, FORMS[kind])
         assert form is not None
         assert problems(form, answer["text"]) == [], answer
+    room.stop(server)
+
+
+def tokens_of(visitor: Visitor, exchange: int) -> list[Token]:
+    """What the page is told when "Why this word" is opened."""
+    told = visitor.client.get(f"/console/chat/tokens/{exchange}/0").raise_for_status().json()
+    return [unpacked(token) for token in told["tokens"]]
+
+
+@pytest.mark.parametrize(
+    ("engine", "extra"),
+    [("turbomind", ()), ("pytorch", ("--logprobs-mode", "raw_logprobs"))],
+    ids=["turbomind", "pytorch"],
+)
+def test_log_probabilities_come_token_by_token(room: Class, engine: str, extra: tuple[str, ...]) -> None:
+    server = room.server(engine, extra)
+    with Visitor(room.console) as visitor:
+        visitor.tell("chat_set_options", {"values": {"logprobs": True, "top_k": 40, "seed": 1}}, server["id"])
+        lines = list(
+            visitor.ask(server["id"], "Tell me a story about a fox.", temperature=1.0, top_p=1.0, max_tokens=64)
+        )
+        assert lines[-1]["stats"]["state"] == "done", lines[-1]
+        told = [change for line in lines for change in line.get("tokens", ())]
+        assert len(told) > 3, "they come with the text"
+        answer, tokens = visitor.answer(), tokens_of(visitor, 1)
+        assert sum(len(change["more"]) for change in told) >= len(tokens)
+        # Whatever the tokenizer's spelling is: the tokens are the text, but for what marks its end.
+        text = b"".join(bytes.fromhex(token.raw) if token.raw else token.text.encode() for token in tokens).decode()
+        assert text.strip().startswith(answer["text"].strip()), (text, answer["text"])
+        assert len(tokens) - (answer["stats"]["answer_tokens"] or 0) in (-1, 0, 1), (len(tokens), answer["stats"])
+        assert all(token.logprob is not None and token.logprob <= 0 for token in tokens), tokens
+        assert any(token.alternatives for token in tokens), "temperature 1 leaves something to choose from"
+        for token in tokens:
+            chances = [math.exp(token.logprob or 0.0), *(math.exp(other.logprob) for other in token.alternatives)]
+            assert sum(chances) <= 1.01, token
+        # At temperature 0 TurboMind leaves nothing else to choose from; the PyTorch engine's are the model's own.
+        ask(visitor, server["id"], "Hello!", temperature=0.0, max_tokens=16, number=1)
+        certain = tokens_of(visitor, 2)
+        if engine == "turbomind":
+            assert all(token.logprob == 0.0 and not token.alternatives for token in certain), certain
+        print(
+            {
+                "engine": engine,
+                "tokens": len(tokens),
+                "unsure": sum((token.logprob or 0) < math.log(0.5) for token in tokens),
+            }
+        )
+    room.stop(server)
+
+
+def test_an_engine_that_doesnt_tell_answers_and_says_why(room: Class) -> None:
+    server = room.server("pytorch")
+    with Visitor(room.console) as visitor:
+        visitor.tell("chat_set_options", {"values": {"logprobs": True}}, server["id"])
+        *_, last = visitor.ask(server["id"], "Hello!", temperature=0.0)
+        assert last["stats"]["state"] == "done", last
+        assert tokens_of(visitor, 1) == []
+        assert "chat.logprobs.mode" in json.dumps(last)
+        assert visitor.answer()["text"].startswith("Hello!")
+    # Asked by its address, as a server that the console knows nothing of, it refuses, and answers without.
+    config = ServeConfig("external", "", address=server["address"])
+    stranger = room.operator.ready(room.operator.start(config), READY_S)
+    with Visitor(room.console) as visitor:
+        visitor.tell("chat_set_options", {"values": {"logprobs": True}}, stranger["id"])
+        *_, last = visitor.ask(stranger["id"], "Hello!", temperature=0.0)
+        assert "chat.logprobs.refused" in json.dumps(last), last
+        assert visitor.answer()["text"].startswith("Hello!")
     room.stop(server)
 
 
