@@ -4,15 +4,17 @@ import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from backend.chat.gpu_reading import gpu_text
 from backend.chat.service import Chat
+from backend.chat.setup import setup_of
 from backend.classroom.people import OPERATOR, People
 from backend.classroom.visitors import Visitors
 from backend.console import storage
 from backend.downloads.manager import DownloadManager
-from backend.errors import Message, NotFound
+from backend.errors import ConsoleError, Message, NotFound
 from backend.gateway.keys import KeyRing
 from backend.gateway.service import Gateway
 from backend.lab.lab import Lab, build_lab
@@ -28,12 +30,14 @@ from backend.memory.sampler import Sampler
 from backend.memory_plan.planner import Planner
 from backend.memory_plan.reconcile import Measurements, Reconciler
 from backend.models.catalog import Catalog, default_roots
+from backend.models.checkpoint import ModelInfo
 from backend.processes.supervisor import Supervisor
 from backend.quantization.base import GpuUser
 from backend.quantization.manager import JobManager
 from backend.servers import leftovers
 from backend.servers.keeper import Keeper
 from backend.servers.manager import ServerManager
+from backend.servers.server import ServerView
 from backend.settings import Settings
 from backend.store import Store
 
@@ -169,6 +173,7 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         on_answer=lab.answered,
         is_here=visitors.is_here,
     )
+    chat.setup_of = lambda view: setup_of(view.config, model_of(catalog, view), held(sampler.latest(), view.id))
     chat.tool_sources["gpu_memory"] = lambda given: gpu_text(sampler.latest())
     gateway = Gateway(servers, store, KeyRing(store, tokens), chat.pictures)
     keeper = Keeper(servers, lambda server_id: chat.answering(server_id) + gateway.answering(server_id))
@@ -215,6 +220,18 @@ def users_of(sampler: Sampler, gpu: str) -> tuple[GpuUser, ...]:
                 if owner is not None and owner.kind == "server":
                     found.append(GpuUser(owner.name, used_bytes))
     return tuple(found)
+
+
+def model_of(catalog: Catalog, view: ServerView) -> ModelInfo | None:
+    """The checkpoint that a server serves; None where it isn't on this machine, or can't be read any more."""
+    with suppress(ConsoleError):
+        return catalog.find(view.model_path)
+    return None
+
+
+def held(sample: Sample | None, owner: str) -> int:
+    """Bytes of GPU memory that the server or job holds; 0 where none was seen."""
+    return held_by_owner(sample).get(owner, 0) if sample is not None else 0
 
 
 def held_by_owner(sample: Sample) -> dict[str, int]:

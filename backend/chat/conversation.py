@@ -6,6 +6,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from backend.chat.setup import Setup
 from backend.chat.stats import AnswerStats
 from backend.errors import InvalidInput, Message, Value
 
@@ -17,6 +18,7 @@ MAX_TOKENS_LIMIT = 1_000_000
 TOP_K_LIMIT = 1024  # TurboMind's
 SEED_LIMIT = 2**53 - 1  # what a browser's numbers hold
 STOPS_LIMIT = 8
+LANES = 4  # servers that can be compared
 STOP_LENGTH = 100  # characters
 
 
@@ -110,7 +112,7 @@ class Answer:
     ``left_out``: so many of the oldest questions weren't sent with it, since the model's context had no room for them.
     ``form`` is what was asked for. ``thinking_s``: how long it thought, None while it does or where it didn't.
     ``tokens``: all that it wrote, thought and calls too, with log-probabilities (``logprobs.unpacked``); None where
-    these weren't asked for, and ``no_logprobs`` says why none came.
+    these weren't asked for, and ``no_logprobs`` says why none came. ``setup``: what the server ran with.
     """
 
     server_id: str
@@ -127,6 +129,7 @@ class Answer:
     form: AnswerForm | None = None
     tokens: tuple[str, ...] | None = None
     no_logprobs: Message | None = None
+    setup: Setup | None = None
 
     @property
     def cut_off(self) -> bool:
@@ -144,14 +147,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A question and its answers, one a lane: the first server's, and the second's when two are compared.
+    """A question and its answers, one a lane: the first server's, and the others' where some are compared.
 
-    ``id`` counts a conversation's exchanges from 1 on, in the order in which they were asked.
+    ``id`` counts a conversation's exchanges from 1 on, in the order in which they were asked. ``better``: the lane
+    whose answer a person found better, None = nobody said.
     """
 
     question: Question
     answers: tuple[Answer, ...] = ()
     id: int = 0
+    better: int | None = None
 
     @property
     def characters(self) -> int:
@@ -253,6 +258,12 @@ class Conversation:
         last = self.exchanges[-1]
         answers = (*last.answers[:lane], answer, *last.answers[lane + 1 :])
         return replace(self, exchanges=(*self.exchanges[:-1], replace(last, answers=answers)))
+
+    def with_vote(self, number: int, lane: int | None) -> "Conversation":
+        """With that lane's answer to the question at that place the better one; None = nobody says any more."""
+        exchanges = list(self.exchanges)
+        exchanges[number] = replace(exchanges[number], better=lane)
+        return replace(self, exchanges=tuple(exchanges))
 
     def with_picture(self, picture_id: str, new: Picture | None) -> "Conversation":
         """With another picture in the place of that one, or none."""

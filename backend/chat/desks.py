@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from backend.chat.conversation import Sampling, sampling_from_json
+from backend.chat.conversation import LANES, Sampling, sampling_from_json
 from backend.errors import InvalidInput
 
 AREA = "chat_desk"
@@ -24,10 +24,11 @@ class Documents(Protocol):
 
 @dataclass
 class Desk:
-    """``open`` may be the id of a conversation that hasn't begun. ``opened``: what was chosen from the list, too."""
+    """``open`` may be the id of a conversation that hasn't begun. ``picked``: servers by lane, "" = none.
+    ``opened``: what was chosen from the list, too."""
 
     open: str = field(default_factory=lambda: secrets.token_hex(8))
-    picked: tuple[str, str] = ("", "")
+    picked: tuple[str, ...] = ("",) * LANES
     sampling: Sampling = field(default_factory=Sampling)
     opened: dict[str, None] = field(default_factory=dict)
 

@@ -11,7 +11,9 @@ from typing import Any
 from backend.chat.archive import Entry
 from backend.chat.conversation import Answer, Conversation, Exchange, Picture, from_json
 from backend.chat.prompt import answer_messages, question_message
+from backend.chat.setup import Setup
 from backend.errors import ConsoleError, InvalidInput, Message
+from backend.units import GIB
 
 FORMAT = "lmdeploy-console-conversations"  # what this console's JSON says of itself
 VERSION = 1
@@ -55,8 +57,9 @@ def markdown(entry: Entry, conversation: Conversation) -> str:
         parts.append(_quoted(conversation.sampling.system))
     for exchange in conversation.exchanges:
         parts.append(f"## Q: \n\n{_question(exchange)}".replace("## Q: \n", "## ❯\n"))
-        for answer in exchange.answers:
-            parts.append(f"### {answer.server_name or answer.model_id or '—'}")
+        for lane, answer in enumerate(exchange.answers):
+            better = " ★" if exchange.better == lane else ""
+            parts.append(f"### {answer.server_name or answer.model_id or '—'}{better}")
             if answer.thinking.strip():
                 parts.append(f"<details><summary>…</summary>\n\n{_quoted(answer.thinking)}\n\n</details>")
             for step in answer.rounds:
@@ -78,7 +81,13 @@ def _quoted(text: str) -> str:
 
 
 def _figures(answer: Answer) -> str:
-    stats, parts = answer.stats, list[str]()
+    stats, setup, parts = answer.stats, answer.setup or Setup(), list[str]()
+    if setup.bits is not None:
+        parts.append(f"{setup.bits} bits")
+    if setup.kv_bits is not None:
+        parts.append(f"KV {setup.kv_bits} bits")
+    if setup.gpu_bytes is not None:
+        parts.append(f"GPU {setup.gpu_bytes / GIB:.2f} GiB")
     if stats.answer_tokens is not None:
         parts.append(f"{stats.answer_tokens} tokens")
     if stats.tokens_per_s is not None:
@@ -109,7 +118,7 @@ def _picture_ids(stored: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _messages(entry: Entry, stored: Mapping[str, Any], picture_url: PictureUrl) -> list[dict[str, Any]]:
-    """The branch that is shown; of several servers the first one's answers."""
+    """The branch that is shown; of several servers the better one's answers, the first one's where nobody said."""
     conversation = _read(stored)
     messages: list[dict[str, Any]] = []
     if conversation.sampling.system.strip():
@@ -121,7 +130,8 @@ def _messages(entry: Entry, stored: Mapping[str, Any], picture_url: PictureUrl) 
     for exchange in conversation.exchanges:
         messages.append(question_message(exchange.question, True, url))
         if exchange.answers:
-            messages += answer_messages(exchange.answers[0])
+            better = exchange.better if exchange.better in range(len(exchange.answers)) else 0
+            messages += answer_messages(exchange.answers[better or 0])
     return messages
 
 

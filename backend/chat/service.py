@@ -36,6 +36,7 @@ from backend.chat.presets import Presets
 from backend.chat.questions import Questions, Servers, question_with
 from backend.chat.rooms import Rooms
 from backend.chat.session import Room, View
+from backend.chat.setup import Setup
 from backend.chat.token_counter import TokenCounter
 from backend.chat.writer import Writer
 from backend.classroom.people import People
@@ -98,6 +99,7 @@ class Chat:
             self._save,
             lambda visitor: self.library.changed(visitor),
             on_answer,
+            lambda view: self.setup_of(view),
         )
         self._rooms = Rooms(
             self.archive,
@@ -106,6 +108,8 @@ class Chat:
             lambda found, owner, said: Room(found, owner, said, ABANDONED_S, self._abandoned),
         )
         self.tool_sources = self._writer.sources
+        # What a server runs with; called in a thread, as an answer ends.
+        self.setup_of: Callable[[ServerView], Setup | None] = lambda view: None
         self.library = Library(self.archive, self._rooms, self.people, self.pictures, Keeping(store), self._stopped)
         self._background: set[asyncio.Task[None]] = set()  # tasks that nobody waits for
 
@@ -160,14 +164,14 @@ class Chat:
             return
         await self._client.prepare(endpoint.base_url, endpoint.api_key)
 
-    async def picked(self, visitor: str) -> tuple[str, str]:
+    async def picked(self, visitor: str) -> tuple[str, ...]:
         """The servers that the visitor picked by hand, by lane; "" where none was."""
         return self._desks.of(visitor).picked
 
     async def pick(self, visitor: str, server_id: str, lane: int = 0) -> None:
         """Remember the server that the visitor picked by hand."""
         desk = self._desks.of(visitor)
-        desk.picked = (server_id, desk.picked[1]) if lane == 0 else (desk.picked[0], server_id)
+        desk.picked = (*desk.picked[:lane], server_id, *desk.picked[lane + 1 :])
 
     async def watch(self, visitor: str, conversation: str = "") -> AsyncGenerator[View, None]:
         """The conversation now and at each change until the answers have ended; at least once a second, and at most
@@ -196,7 +200,8 @@ class Chat:
         instead_of: int = 0,
         conversation: str = "",
     ) -> tuple[Message, ...]:
-        """Ask one server, or two to compare them; the answers come by ``watch``. Returns what to know of the files.
+        """Ask one server, or up to four to compare them; the answers come by ``watch``. Returns what to know of
+        the files.
 
         ``instead_of``: the id of the exchange that this one takes the place of, ``replace_last``: of the last one. Its
         pictures and files go with the new one, and it stays as a branch. Raises a ConsoleError, and the conversation is
@@ -308,6 +313,17 @@ class Chat:
         if wanted is None or wanted.done():
             raise NotFound(Message("chat.error.call_gone"))
         wanted.set_result(result)
+
+    async def vote(self, visitor: str, exchange: int, lane: int | None, conversation: str = "") -> None:
+        """That lane's answer is the better one of those to that exchange's question; None takes it back."""
+        room = await self._room(visitor, conversation)
+        number = place(room.conversation, exchange)
+        count = len(room.conversation.exchanges[number].answers)
+        if count < 2 or (lane is not None and not 0 <= lane < count):
+            raise NotFound(Message("chat.error.nothing_asked"))
+        room.conversation = room.conversation.with_vote(number, lane)
+        room.bump()
+        await self._save(room)
 
     async def turn_to(self, visitor: str, exchange: int, conversation: str = "") -> None:
         """Show the branch of the exchange with that id."""

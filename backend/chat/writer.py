@@ -19,6 +19,7 @@ from backend.chat.pictures import Pictures
 from backend.chat.prompt import chat_request
 from backend.chat.queue import Seat, Turns
 from backend.chat.session import Room
+from backend.chat.setup import Setup
 from backend.chat.stats import Meter
 from backend.chat.thinking import template_tags, thinking_switch
 from backend.chat.token_counter import TokenCounter
@@ -45,7 +46,7 @@ def call_key(lane: int, number: int, place: int) -> str:
 
 class Writer:
     """For one event loop. ``endpoint`` is the server manager's; ``save`` stores a conversation; ``changed`` is told of
-    the visitor whose conversation has a whole answer; ``on_answer``: see ``Chat``."""
+    the visitor whose conversation has a whole answer; ``on_answer``, ``setup_of``: see ``Chat``."""
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class Writer:
         save: Callable[[Room], Awaitable[None]],
         changed: Callable[[str], None],
         on_answer: Callable[[str, str, Answer, Question], None],
+        setup_of: Callable[[ServerView], Setup | None],
     ) -> None:
         self._client = client
         self._counter = counter
@@ -64,6 +66,7 @@ class Writer:
         self._save = save
         self._changed = changed
         self._on_answer = on_answer
+        self._setup_of = setup_of
         self._turns = Turns()
         self.sources: dict[str, Run] = {}  # what this console has for tools that ask it
 
@@ -93,6 +96,8 @@ class Writer:
                 room.show(lane, answer)
             async with aclosing(write_answer(self._client, task, answer, meter)) as versions:
                 async for answer in versions:
+                    if answer.state is AnswerState.DONE and len(room.conversation.exchanges[-1].answers) > 1:
+                        answer = replace(answer, setup=await asyncio.to_thread(self._setup_of, server))
                     room.show(lane, answer)
                     if room.save_due:
                         await self._save(room)

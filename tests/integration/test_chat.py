@@ -17,8 +17,9 @@ from backend.chat.conversation import Answer, AnswerState, Sampling
 from backend.chat.logprobs import Alternative, Token, unpacked
 from backend.chat.service import Chat
 from backend.chat.session import View
+from backend.chat.setup import Setup
 from backend.engines.base import ServeConfig
-from backend.errors import Conflict, ConsoleError, InvalidInput, Unavailable
+from backend.errors import Conflict, ConsoleError, InvalidInput, NotFound, Unavailable
 from backend.servers.server import ServerState
 from backend.services import Services, build_services
 from backend.settings import Settings
@@ -165,6 +166,37 @@ async def test_servers_without_log_probabilities_answer_all_the_same(
         assert answer.no_logprobs is not None
         assert answer.no_logprobs.key == key
         assert "logprobs" not in child.requests()[-1]["body"] or not fault
+
+
+async def test_four_servers_side_by_side_and_who_was_better(start: Start, services: Services, child: Scripted) -> None:
+    chat = start()
+    chat.setup_of = lambda view: Setup(16, 8, 5)
+    others = [Scripted() for _ in range(3)]
+    try:
+        servers = [known(services, one) for one in (child, *others)]
+        for number, one in enumerate((child, *others)):
+            one.script(text=f"from {number}")
+        await chat.ask(ME, "Who?", (), Sampling(), servers)
+        view = await until_ended(chat)
+        assert [answer.text for answer in view.answers] == [f"from {number}" for number in range(4)]
+        assert {answer.setup for answer in view.answers} == {Setup(16, 8, 5)}
+        exchange = view.conversation.exchanges[0].id
+        await chat.vote(ME, exchange, 2)
+        for wrong in (-1, 4):
+            with pytest.raises(NotFound):
+                await chat.vote(ME, exchange, wrong)
+        assert (await start().view(ME)).conversation.exchanges[0].better == 2
+        await chat.vote(ME, exchange, None)
+        assert (await start().view(ME)).conversation.exchanges[0].better is None
+        # A question to one alone has no better answer.
+        await chat.ask(ME, "And?", (), Sampling(), servers[:1])
+        last = (await until_ended(chat)).conversation.exchanges[1]
+        assert last.answers[0].setup is None
+        with pytest.raises(NotFound):
+            await chat.vote(ME, last.id, 0)
+    finally:
+        for one in others:
+            one.close()
 
 
 async def test_several_turns_with_pictures(start: Start, services: Services, child: Scripted, tmp_path: Path) -> None:

@@ -6,16 +6,26 @@ import { get, post, sentences } from "../../page/request.js";
 import { openDocument } from "./document.js";
 import { shownHeader } from "./conversation.js";
 
-const ASKED_ANEW = "[data-chat-again], [data-chat-edit], [data-chat-goon], [data-chat-branch]";
+const ASKED_ANEW = "[data-chat-again], [data-chat-edit], [data-chat-goon], [data-chat-branch], [data-chat-better]";
 
 /**
  * Listens to the icons of all messages, those to come too.
  *
  * @param {(event: "again" | "edit" | "goon", data: {exchange: number}) => void} tell
  * @param {() => string} shown the conversation
- * @param {() => void} turned to another branch
+ * @param {() => void} turned to another branch, or otherwise changed
  */
 export function listenToActions(tell, shown, turned) {
+  /** @param {"branch" | "better"} what @param {object} data @param {HTMLElement} button */
+  async function change(what, data, button) {
+    try {
+      await post(`chat/list/${what}`, { id: shown(), ...data });
+    } catch (problem) {
+      say(button, sentences(problem).join(" "));
+    }
+    turned();
+  }
+
   document.addEventListener("click", async ({ target }) => {
     const chip = target instanceof Element ? target.closest("#chat-boxes .chat-document") : null;
     if (chip instanceof HTMLElement) await openDocument(chip, shownHeader(shown()));
@@ -23,17 +33,15 @@ export function listenToActions(tell, shown, turned) {
     if (given instanceof HTMLElement) await give(given, shownHeader(shown()));
     const button = target instanceof Element ? target.closest("#chat-boxes .chat-action") : null;
     if (!(button instanceof HTMLElement)) return;
-    const { chatCopy, chatAgain, chatEdit, chatGoon, chatBranch, chatCopyQuestion } = button.dataset;
+    const { chatCopy, chatAgain, chatEdit, chatGoon, chatBranch, chatCopyQuestion, chatBetter } = button.dataset;
     if (chatAgain !== undefined) tell("again", { exchange: Number(chatAgain) });
     if (chatEdit !== undefined) tell("edit", { exchange: Number(chatEdit) });
     if (chatGoon !== undefined) tell("goon", { exchange: Number(chatGoon) });
-    if (chatBranch !== undefined) {
-      try {
-        await post("chat/list/branch", { id: shown(), exchange: Number(chatBranch) });
-      } catch (problem) {
-        say(button, sentences(problem).join(" "));
-      }
-      turned();
+    if (chatBranch !== undefined) await change("branch", { exchange: Number(chatBranch) }, button);
+    if (chatBetter !== undefined) {
+      const [exchange, lane] = chatBetter.split("/").map(Number);
+      const pressed = button.getAttribute("aria-pressed") === "true";
+      await change("better", { exchange, lane: pressed ? null : lane }, button);
     }
     if (chatCopyQuestion !== undefined) {
       const question = button.closest(".message")?.querySelector(".chat-question");

@@ -31,7 +31,16 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     # Each event names what it changes. The box that somebody types in is named where it must be: a component that an
     # event names is drawn anew, and what is typed meanwhile can be lost.
     asked = [tab.message, tab.instead, tab.starter, tab.code]
-    offered = [tab.message, tab.server, tab.other_server, tab.input, tab.options, tab.starter, tab.code]
+    offered = [
+        tab.message,
+        tab.server,
+        tab.other_server,
+        tab.more_servers,
+        tab.input,
+        tab.options,
+        tab.starter,
+        tab.code,
+    ]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
 
     def on(event: Any, handler: Handler, inputs: Any, outputs: Any, **options: Any) -> Any:
@@ -65,6 +74,7 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
         on(tab.bridge.show, handlers.show, None, [tab.instead, *offered, *settings, *beside], **latest),
         on(tab.server.input, handlers.picked, [tab.server, tab.other_server], offered, **latest),
         on(tab.other_server.input, handlers.picked, [tab.server, tab.other_server], offered, **latest),
+        on(tab.bridge.more, handlers.picked_more, None, offered, **latest),
         on(tab.server.change, handlers.set_elsewhere, [tab.server], offered),
         on(tab.bridge.servers, handlers.servers_changed, None, offered, **latest),
     ]
@@ -77,7 +87,7 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     on(tab.bridge.forget, settings_handlers.forget, None, [tab.presets, tab.message])
     on(tab.bridge.weigh, handlers.weigh, [tab.input, tab.instead, *form], tab.meter, **latest)
     on(tab.bridge.at, handlers.at, None, tab.message, **latest)
-    in_page(tab.bridge.grew, hear("chat", "shown"), [tab.box, tab.other_box, tab.stats])
+    in_page(tab.bridge.grew, hear("chat", "shown"), [tab.box, tab.other_box, *tab.more_boxes, tab.stats])
     on(tab.bridge.ended, handlers.ended, None, tab.message, **latest)
     edited = on(tab.bridge.edit, handlers.edit, None, [tab.input, tab.instead, tab.message])
     in_page(edited.then, hear("chat", "write"))

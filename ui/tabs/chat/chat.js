@@ -16,6 +16,7 @@ import { drawerSwitch } from "./drawer.js";
 import { nameControls, refuseUnfitFiles, sayProblem } from "./input.js";
 import { conversationList } from "./list.js";
 import { inTurn } from "./in_turn.js";
+import { moreServers } from "./more_servers.js";
 import { options } from "./options.js";
 import { presets } from "./presets.js";
 import { meter, watchInput } from "./meter.js";
@@ -28,10 +29,11 @@ import { fillWindow, sideSwitch } from "./view.js";
 const bridge = new Bridge();
 
 const conversation = new Conversation({
-  grew({ two, id }, tokens) {
+  grew({ two, lanes, id }, tokens) {
     gone = false;
     why.take(tokens);
     byId("chat-boxes")?.toggleAttribute("data-two", two);
+    byId("chat-boxes")?.setAttribute("data-lanes", String(lanes));
     bridge.tell("grew");
     if (id !== drawn) list?.draw();
     drawn = id;
@@ -126,7 +128,7 @@ export const events = {
   begun: () => conversation.turnTo(""),
   /** Somebody is about to write. */
   write,
-  /** What the two boxes and the figures show now. */
+  /** What the boxes and the figures show now. */
   shown: () => conversation.shown,
 };
 
@@ -191,6 +193,13 @@ export const parts = {
 
   presets(element, gradio) {
     follow(gradio, presets(element, tellNext));
+  },
+
+  more(element, gradio) {
+    follow(
+      gradio,
+      moreServers(element, (servers) => bridge.tell("more", { servers })),
+    );
   },
 
   view: sideSwitch,

@@ -7,9 +7,14 @@ import { readLines, RequestError } from "../../page/request.js";
 /** @typedef {{keep: number, more: Message[]} | {keep: number, grow: string}} Change */
 /** @typedef {{state: string}} Stats what chat-stats shows; more stands in it */
 /** @typedef {{place: string, keep: number, more: string[]}} NewTokens of the answer at that place (exchange and lane) */
-/** @typedef {{boxes: Change[], two: boolean, stats: Stats, problem: boolean, id: string, version: number, tokens?: NewTokens[]}} Line */
+/** @typedef {{boxes: Change[], two: boolean, lanes: number, stats: Stats, problem: boolean, id: string, version: number, tokens?: NewTokens[]}} Line */
 /** @typedef {[Message[][], Stats]} Now the boxes and the figures */
 
+const LANES = 4;
+/** @type {Change} */
+const NOTHING = { keep: 0, more: [] };
+/** @returns {Message[][]} */
+const empty = () => Array.from({ length: LANES }, () => []);
 const SILENCE_MS = 5000; // the console says something every second, if only that it lives
 const RETRY_MS = [500, 1000, 2000, 5000];
 
@@ -39,7 +44,7 @@ export const shownHeader = (id) => (id ? { "console-conversation": id } : {});
 
 export class Conversation {
   /** @type {Message[][]} */
-  #boxes = [[], []];
+  #boxes = empty();
   /** @type {Stats} */
   #stats = { state: "idle" };
   /** @type {AbortController | null} */
@@ -57,7 +62,7 @@ export class Conversation {
     this.#listeners = listeners;
   }
 
-  /** What the two boxes and the figures show now, in the order of the event's outputs. */
+  /** What the boxes and the figures show now, in the order of the event's outputs. */
   get shown() {
     return [...this.#boxes, this.#stats];
   }
@@ -112,13 +117,13 @@ export class Conversation {
    */
   async #read(signal, came) {
     /** @type {Message[][]} */
-    let boxes = [[], []];
+    let boxes = empty();
     /** @type {Line | undefined} */
     let last;
     /** @param {Line[]} lines */
     const take = (lines) => {
       if (signal.aborted) return;
-      for (const line of lines) boxes = boxes.map((messages, lane) => changed(messages, line.boxes[lane]));
+      for (const line of lines) boxes = boxes.map((messages, lane) => changed(messages, line.boxes[lane] ?? NOTHING));
       last = /** @type {Line} */ (lines.at(-1));
       this.#boxes = boxes;
       this.#stats = last.stats;

@@ -5,7 +5,7 @@ from typing import Literal
 
 import gradio as gr
 
-from backend.chat.conversation import Sampling
+from backend.chat.conversation import LANES, Sampling
 from backend.chat.toolset import NAMES
 from backend.services import Services
 from ui.i18n import L
@@ -22,9 +22,11 @@ class ChatTab:
 
     server: gr.Dropdown
     other_server: gr.Dropdown
+    more_servers: gr.HTML
     message: gr.HTML
     box: gr.Chatbot
     other_box: gr.Chatbot
+    more_boxes: tuple[gr.Chatbot, ...]
     starter: gr.HTML
     stats: gr.HTML
     meter: gr.HTML
@@ -53,13 +55,15 @@ def build(services: Services) -> ChatTab:
                 part("chat", "drawer")
                 server = _servers("chat-server", "chat.server.label")
                 other_server = _servers("chat-server-2", "chat.server_2.label", visible="hidden")
+                more_servers = part("chat", "more", html_template="")
                 stats = part("chat", "stats", value={"state": "idle"}, html_template="")
                 clear = _button("clear")
                 part("chat", "view")
             with gr.Column(elem_id="chat-stage"):
                 with gr.Row(elem_id="chat-boxes", equal_height=True):
                     box = _box("chat-box")
-                    other_box = _box("chat-box-2")  # the page's script shows it
+                    other_box = _box("chat-box-2")  # the page's script shows it, and the others
+                    more_boxes = tuple(_box(f"chat-box-{lane}") for lane in range(3, LANES + 1))
                 starter = part("chat", "starter", html_template="")
             message = gr.HTML(elem_id="chat-message")
             instead = gr.Checkbox(
@@ -77,9 +81,11 @@ def build(services: Services) -> ChatTab:
     return ChatTab(
         server=server,
         other_server=other_server,
+        more_servers=more_servers,
         message=message,
         box=box,
         other_box=other_box,
+        more_boxes=more_boxes,
         starter=starter,
         stats=stats,
         meter=meter,
@@ -100,6 +106,7 @@ def build(services: Services) -> ChatTab:
             "chat",
             "opened",
             "servers",
+            "more",
             "grew",
             "ended",
             "sample",

@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 
 from backend.chat.attachments import Upload
 from backend.chat.branches import place
-from backend.chat.conversation import Conversation, Sampling
+from backend.chat.conversation import LANES, Conversation, Sampling
 from backend.chat.service import Chat
 from backend.chat.session import View
 from backend.errors import ConsoleError, Message, NotFound
@@ -24,7 +24,7 @@ from ui.tabs.chat.meter import meter_value
 from ui.tabs.chat.options import able, options_of
 from ui.tabs.chat.pages import Pages, written
 from ui.tabs.chat.samples import samples
-from ui.tabs.chat.selection import known, known_visitor, picks
+from ui.tabs.chat.selection import all_picks, known, known_visitor, picks
 from ui.tabs.chat.setting_handlers import SettingHandlers
 from ui.tabs.chat.values import CONTROLS, Form
 from ui.web.snapshot_json import public_name
@@ -108,7 +108,20 @@ class Handlers:
         who = visitor(request)
         await self._chat.pick(who.id, str(server or ""), 0)
         await self._chat.pick(who.id, str(other or ""), 1)
+        if not other:  # nothing is compared any more
+            await self._pick_more(who, ())
         return await self._server_updates(request, who, await self._view(request))
+
+    async def picked_more(self, request: gr.Request, event: gr.EventData) -> Updates:
+        """Further servers to compare with were chosen."""
+        who = visitor(request)
+        given = getattr(event, "servers", None)
+        await self._pick_more(who, [one for one in given if isinstance(one, str)] if isinstance(given, list) else ())
+        return await self._server_updates(request, who, await self._view(request))
+
+    async def _pick_more(self, who: Visitor, servers: Sequence[str]) -> None:
+        for lane in range(2, LANES):
+            await self._chat.pick(who.id, servers[lane - 2] if len(servers) > lane - 2 else "", lane)
 
     async def set_elsewhere(self, request: gr.Request, server: Any) -> Updates:
         """The list changed, by hand or not: another tab sent the visitor here to talk to that server."""
@@ -265,12 +278,13 @@ class Handlers:
         self, request: gr.Request, who: Visitor, view: View, *, with_options: bool = False
     ) -> Updates:
         """The servers that can be asked, and what the chosen one takes; a question to it may come soon."""
-        chosen, second = await picks(self._services, who)
+        chosen, *others = await all_picks(self._services, who)
+        second = others[0] if others else ""
         choices = render.server_choices(self._services.servers.snapshot(), who.language, who.role)
         server = self._running(chosen)
         if server is not None:
             self._chat.prepare(chosen)
-        pictures = server is None or (server.takes_images and (not second or self._takes_images(second)))
+        pictures = server is None or (server.takes_images and all(map(self._takes_images, others)))
         placeholder = "chat.input.placeholder" if pictures else "chat.input.placeholder_text"
         none = (t("chat.server_2.none", who.language), "")
         form = Form(chosen, second, *self._settings(view))
@@ -284,6 +298,10 @@ class Handlers:
                 value=second,
                 visible=True if len(choices) > 1 else "hidden",
             ),
+            self._tab.more_servers: {
+                "choices": [choice for choice in choices if choice[1] not in (chosen, second)] if second else [],
+                "chosen": others[1:],
+            },
             self._tab.input: gr.update(placeholder=t(placeholder, who.language)),
             self._tab.options: options,
             self._tab.starter: self._starter(who, view, server),
@@ -317,11 +335,12 @@ class Handlers:
             return NO_CODE
 
     async def _servers(self, who: Visitor, form: Form) -> tuple[str, ...]:
-        """The ids of the server, and of the other one to compare it with; a page that has just been opened may not
-        have its list yet."""
-        chosen, _ = await picks(self._services, who)
+        """The ids of the server, and of those to compare it with; a page that has just been opened may not have its
+        list yet."""
+        chosen, *others = await all_picks(self._services, who)
         server = str(form.server or "") or chosen
-        return (server, str(form.other)) if form.other and form.other != server else (server,)
+        more = (str(form.other), *others[1:]) if form.other else ()
+        return (server, *(other for other in dict.fromkeys(more) if other != server))
 
     def _settings(self, view: View) -> tuple[Any, ...]:
         sampling = view.conversation.sampling

@@ -1,7 +1,7 @@
 """The routes of the list of conversations: what the page's script (list.js) asks and tells.
 
 chat/list                GET a part of the list, or of what is found by ``q``
-chat/list/{what}         POST rename, pin, delete, delete-all, branch
+chat/list/{what}         POST rename, pin, delete, delete-all, branch, better
 chat/kept                POST for how many days a class's are kept; the operator's alone
 """
 
@@ -66,6 +66,13 @@ def list_routes(services: Services) -> Sequence[BaseRoute]:
         await chat.turn_to(visitor_of(request), exchange, word(body, "id"))
         return {}
 
+    async def better(request: Request, body: Body) -> Body:
+        exchange, lane = body.get("exchange"), body.get("lane")
+        if type(exchange) is not int or (lane is not None and type(lane) is not int):
+            raise InvalidInput(Message("common.bad_request"))
+        await chat.vote(visitor_of(request), exchange, lane, word(body, "id"))
+        return {}
+
     async def kept(request: Request, body: Body) -> Body:
         require_operator(request)
         library.keeping.set_days(body.get("days"))
@@ -78,6 +85,7 @@ def list_routes(services: Services) -> Sequence[BaseRoute]:
         Route("/chat/list/delete", json_route(delete), methods=["POST"]),
         Route("/chat/list/delete-all", json_route(delete_all), methods=["POST"]),
         Route("/chat/list/branch", json_route(branch), methods=["POST"]),
+        Route("/chat/list/better", json_route(better), methods=["POST"]),
         Route("/chat/kept", json_route(kept), methods=["POST"]),
     )
 

@@ -7,10 +7,12 @@ from typing import Any
 from backend.chat.branches import siblings
 from backend.chat.conversation import ENDED, Answer, AnswerState, Document, Exchange, ToolUse, split_thinking
 from backend.chat.session import View
+from backend.chat.setup import Setup
 from backend.chat.writer import call_key
 from backend.errors import Message, Value
 from backend.servers.server import ServerState, ServerView
 from ui.i18n import Language, say, t
+from ui.page.units import gib
 from ui.tabs.chat.answer_markup import answer_markup, escape, plain
 from ui.tabs.chat.answer_tree import form_html
 from ui.web.snapshot_json import public_name
@@ -38,20 +40,23 @@ def messages(view: View, lane: int, language: Language, role: Role) -> Shown:
             column = min(lane, len(exchange.answers) - 1)  # asked before a second server was there to compare
             answer = exchange.answers[column]
             waiting = waiting_text(view, column, language) if answer.state is AnswerState.WAITING else ""
-            place = Place(exchange.id, number, column, number == len(exchanges) - 1, len(exchange.answers) == 1)
+            alone, better = len(exchange.answers) == 1, exchange.better == column
+            place = Place(exchange.id, number, column, number == len(exchanges) - 1, alone, better)
             shown.extend(answer_messages(answer, place, waiting, language, role, "" if edited else turning))
     return shown
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an answer stands. ``last``: its question is; ``alone``: nobody else answered."""
+    """Where an answer stands. ``last``: its question is; ``alone``: nobody else answered; ``better``: a person said
+    so."""
 
     exchange: int
     number: int
     lane: int
     last: bool = True
     alone: bool = True
+    better: bool = False
 
 
 def turner(exchange: Exchange, others: Sequence[Exchange], language: Language) -> str:
@@ -186,12 +191,19 @@ def shortened(text: str) -> str:
 def footer(answer: Answer, place: Place, language: Language, role: Role, turning: str = "") -> str:
     """Under an answer: who wrote it, how fast, and why it ended early."""
     parts = [f'<span class="chat-who">{escape(answer.server_name)}</span>']
-    parts += [f"<span>{escape(figure)}</span>" for figure in figure_texts(answer, language)]
+    texts = [*setup_texts(answer.setup, language), *figure_texts(answer, language)]
+    parts += [f"<span>{escape(figure)}</span>" for figure in texts]
+    if place.better:
+        parts.insert(1, f'<span class="chat-better">{escape(t("chat.better.said", language))}</span>')
     again = t("chat.regenerate.label" if place.last else "chat.regenerate.earlier", language)
     actions = action("again", "chat-again", str(place.exchange), again)
     if answer.text:
         copied = f"{place.number}/{place.lane}"
         actions = action("copy", "chat-copy", copied, t("chat.copy.label", language)) + actions
+    if not place.alone:
+        name, pressed = t("chat.better", language), "true" if place.better else "false"
+        value = f"{place.exchange}/{place.lane}"
+        actions = action("better", "chat-better", value, name, f' aria-pressed="{pressed}"') + actions
     if place.last and place.alone and answer.cut_off:
         actions = action("goon", "chat-goon", str(place.exchange), t("chat.continue.label", language)) + actions
     actions = turning + actions
@@ -220,6 +232,18 @@ def action(icon: str, event: str, value: str, name: str, more: str = "") -> str:
     return (
         f'<button type="button" class="chat-action" data-icon="{icon}" data-{event}="{value}" {named}{more}></button>'
     )
+
+
+def setup_texts(setup: Setup | None, language: Language) -> list[str]:
+    """What a compared server ran with; what isn't known is left out."""
+    texts = []
+    if setup is not None and setup.bits is not None:
+        texts.append(t("chat.figure.bits", language, {"bits": setup.bits}))
+    if setup is not None and setup.kv_bits is not None:
+        texts.append(t("chat.figure.kv_bits", language, {"bits": setup.kv_bits}))
+    if setup is not None and setup.gpu_bytes is not None:
+        texts.append(t("chat.figure.gpu", language, {"size": gib(setup.gpu_bytes)}))
+    return texts
 
 
 def figure_texts(answer: Answer, language: Language) -> list[str]:

@@ -18,10 +18,17 @@ def known_visitor(services: Services, request: Any) -> Visitor:
 
 async def picks(services: Services, who: Visitor) -> tuple[str, str]:
     """The ids of the server to talk to and of the one to compare it with; "" for none."""
-    picked, other = await services.chat.picked(who.id)
+    chosen, *others = await all_picks(services, who)
+    return chosen, others[0] if others else ""
+
+
+async def all_picks(services: Services, who: Visitor) -> tuple[str, ...]:
+    """The ids of the server to talk to ("" = none) and of those to compare it with."""
+    picked, *others = await services.chat.picked(who.id)
     views = services.servers.snapshot()
     chosen = render.choose_server(views, picked)
-    return chosen, render.choose_second(views, chosen, other)
+    found = {other: None for other in others if render.choose_second(views, chosen, other)}
+    return (chosen, *found)
 
 
 def known(services: Services, server_id: str) -> ServerView | None:

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from backend.chat.conversation import LANES
 from backend.chat.session import View
 from backend.services import Services
 from ui.tabs.chat import render
 from ui.tabs.chat.render import Shown
-from ui.tabs.chat.selection import known, picks
+from ui.tabs.chat.selection import all_picks, known
 from ui.web.json_answer import encode
 from ui.web.visitor import Visitor
 
-LANES = 2
 HEARTBEAT = b"\n"
 
 
@@ -24,24 +24,23 @@ async def lines(services: Services, who: Visitor, conversation: str = "") -> Asy
 
     There is one at least every second, so that a page knows a connection that died without a word.
 
-    ``boxes``: each lane's changes; ``two``: whether the second is shown; ``stats``: for ``chat-stats``;
-    ``problem``: whether there is something to say of it (why it isn't kept across a restart); ``id`` and ``version``
-    of the conversation; ``tokens``: what came of the answers' log-probabilities while they are under way.
+    ``boxes``: each lane's changes; ``lanes``: how many are shown, ``two``: whether the second is; ``stats``: for
+    ``chat-stats``; ``problem``: whether there is something to say of it (why it isn't kept across a restart); ``id``
+    and ``version`` of the conversation; ``tokens``: what came of the answers' log-probabilities meanwhile.
     """
     before: list[Shown] = [[] for _ in range(LANES)]
     last: dict[str, Any] = {}
     told: list[Sequence[str]] | None = None  # each lane's tokens, so far
-    _, second = await picks(services, who)  # the page asks anew when that changes
+    picked = len(await all_picks(services, who))  # the page asks anew when that changes
     async with aclosing(services.chat.watch(who.id, conversation)) as views:
         async for view in views:
-            two = len(view.answers) > 1 or bool(second)
+            lanes = min(LANES, max(len(view.answers), picked, 1))
             server = known(services, view.answers[0].server_id) if view.answers else None
-            now = [
-                render.messages(view, lane, who.language, who.role) if lane == 0 or two else [] for lane in range(LANES)
-            ]
+            now = [render.messages(view, lane, who.language, who.role) if lane < lanes else [] for lane in range(LANES)]
             line = {
                 "boxes": [changes(old, new) for old, new in zip(before, now, strict=True)],
-                "two": two,
+                "two": lanes > 1,
+                "lanes": lanes,
                 "stats": render.stats(view, who.language, server.context_length if server else 0),
                 "problem": view.problem is not None,
                 "id": view.id,

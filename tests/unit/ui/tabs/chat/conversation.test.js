@@ -62,7 +62,28 @@ test("a stream that is cut is read anew from the beginning", async (t) => {
   );
   await until(() => seen.includes("problem"), 15_000);
   assert.deepEqual(seen.slice(-2), ["A fox.", "problem"]);
-  assert.deepEqual(conversation.shown, [[message("A fox.")], [], { state: "done" }]);
+  assert.deepEqual(conversation.shown, [[message("A fox.")], [], [], [], { state: "done" }]);
+});
+
+test("tokens of lines that came together are all told", async (t) => {
+  const one = (tokens, state) =>
+    `${JSON.stringify({ boxes: [], two: false, stats: { state }, problem: false, tokens })}\n`;
+  const news = [0, 1, 2].map((keep) => ({ place: "1/0", keep, more: [`["${keep}",-1,[]]`] }));
+  const seen = [];
+  const server = createServer((_, response) => {
+    response.writeHead(200);
+    response.end(one([news[0]], "streaming") + one([news[1]], "streaming") + one([news[2]], "done"));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  document.baseURI = `http://127.0.0.1:${server.address().port}/`;
+  new Conversation({ grew: (_, tokens) => seen.push(...tokens), problem() {}, gone() {} }).follow();
+  await until(() => seen.length === 3);
+  assert.deepEqual(seen, news);
+  const { grown } = await import("../../../../../ui/tabs/chat/answer_tokens.js");
+  const texts = (tokens) => tokens.map(({ text }) => text).join("");
+  assert.equal(texts(news.reduce(grown, [])), "012");
+  assert.equal(texts(grown(news.reduce(grown, []), { place: "1/0", keep: 1, more: ['["x",-1,[]]'] })), "0x");
 });
 
 test("a stream that falls silent is asked for anew", async (t) => {
