@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from backend.chat.gpu_reading import gpu_text
 from backend.chat.service import Chat
 from backend.chat.setup import setup_of
+from backend.chat.startable import settings_of
 from backend.classroom.people import OPERATOR, People
 from backend.classroom.visitors import Visitors
 from backend.console import storage
@@ -174,6 +175,7 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         is_here=visitors.is_here,
     )
     chat.setup_of = lambda view: setup_of(view.config, model_of(catalog, view), held(sampler.latest(), view.id))
+    chat.settings_of = lambda run: settings_of(lab.runs, run)
     chat.tool_sources["gpu_memory"] = lambda given: gpu_text(sampler.latest())
     gateway = Gateway(servers, store, KeyRing(store, tokens), chat.pictures)
     keeper = Keeper(servers, lambda server_id: chat.answering(server_id) + gateway.answering(server_id))

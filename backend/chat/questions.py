@@ -11,6 +11,7 @@ from backend.chat.context import Weight, parts_of, rough_tokens
 from backend.chat.conversation import Conversation, Document, Picture, Question, Sampling
 from backend.chat.session import Room
 from backend.chat.token_counter import TokenCounter
+from backend.engines.base import ServeConfig
 from backend.errors import InvalidInput, Message, NotFound, Unavailable
 from backend.servers.server import ServerState, ServerView
 
@@ -26,6 +27,12 @@ class Servers(Protocol):
 
     def wake(self, server_id: str, /) -> None:
         """Before a question: it is woken where it sleeps. May block; NotFound, Unavailable."""
+
+    def start(self, config: ServeConfig, /) -> str:
+        """Start one; its id. May block; raises a ConsoleError."""
+
+    def stop(self, server_id: str, /) -> None:
+        """Begin to stop it. May block; raises a ConsoleError."""
 
     def endpoint(self, server_id: str, /) -> Any:
         """base_url, api_key, model_id, takes_images, context_length."""

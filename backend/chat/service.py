@@ -29,6 +29,7 @@ from backend.chat.conversation import (
     Sampling,
 )
 from backend.chat.desks import Desk, Desks
+from backend.chat.in_turn import InTurn, Settings, check_plan, not_startable
 from backend.chat.keeping import Keeping
 from backend.chat.library import Library
 from backend.chat.pictures import Pictures
@@ -108,6 +109,9 @@ class Chat:
             lambda found, owner, said: Room(found, owner, said, ABANDONED_S, self._abandoned),
         )
         self.tool_sources = self._writer.sources
+        self.turns = InTurn(servers, self._writer, self._save)
+        # The settings of a start that Lab keeps; called in a thread. Raises NotFound, InvalidInput.
+        self.settings_of: Callable[[str], Settings] = not_startable
         # What a server runs with; called in a thread, as an answer ends.
         self.setup_of: Callable[[ServerView], Setup | None] = lambda view: None
         self.library = Library(self.archive, self._rooms, self.people, self.pictures, Keeping(store), self._stopped)
@@ -227,6 +231,39 @@ class Chat:
         if instead_of:
             room.conversation = set_aside(room.conversation, place(room.conversation, instead_of))
         self._begin(visitor, room, question, sampling, servers)
+        await self._save(room)
+        return taken.notices
+
+    async def ask_in_turn(
+        self,
+        visitor: str,
+        text: str,
+        uploads: Sequence[Upload],
+        sampling: Sampling,
+        runs: Sequence[str],
+        *,
+        instead_of: int = 0,
+        conversation: str = "",
+    ) -> tuple[Message, ...]:
+        """As ``ask``, of servers that don't run: of the settings of these starts, which Lab keeps, one after another.
+        For an operator alone."""
+        room = await self._room(visitor, conversation)
+        self._check_free(room)
+        if not text.strip() and not uploads and not instead_of:
+            raise InvalidInput(Message("chat.error.empty", field="question"))
+        plan = [await asyncio.to_thread(self.settings_of, run) for run in runs]
+        check_plan(plan)
+        with room.holding():
+            counts = await self._attachments.count(uploads)
+            self._questions.check_counts(question_with(room, instead_of, text, (), ()), *counts, ())
+            taken = await self._attachments.take(room.visitor, uploads)
+        self._check_free(room)
+        question = question_with(room, instead_of, text, taken.pictures, taken.documents)
+        self._questions.check_taken(room, question, ())
+        self.turns.begin()
+        if instead_of:
+            room.conversation = set_aside(room.conversation, place(room.conversation, instead_of))
+        self._begin(visitor, room, question, sampling, (), plan)
         await self._save(room)
         return taken.notices
 
@@ -427,17 +464,29 @@ class Chat:
             raise Conflict(Message("chat.error.busy_elsewhere", {"count": busy}))
 
     def _begin(
-        self, visitor: str, room: Room, question: Question, sampling: Sampling, servers: Sequence[ServerView]
+        self,
+        visitor: str,
+        room: Room,
+        question: Question,
+        sampling: Sampling,
+        servers: Sequence[ServerView],
+        plan: Sequence[Settings] = (),
     ) -> None:
         tokens = () if sampling.logprobs else None
-        answers = tuple(
-            Answer(view.id, view.name, view.model_id, form=sampling.answer_form, tokens=tokens) for view in servers
-        )
+        named = [("", one.name, "") for one in plan] or [(view.id, view.name, view.model_id) for view in servers]
+        answers = tuple(Answer(*names, form=sampling.answer_form, tokens=tokens) for names in named)
         room.conversation = room.conversation.asked(question, answers, sampling)
-        self._run(visitor, room, servers)
+        self._run(visitor, room, servers, plan=plan)
 
-    def _run(self, visitor: str, room: Room, servers: Sequence[ServerView], go_on: str = "") -> None:
-        """Have the last question's answers written; with ``go_on``, from where they are."""
+    def _run(
+        self,
+        visitor: str,
+        room: Room,
+        servers: Sequence[ServerView],
+        go_on: str = "",
+        plan: Sequence[Settings] = (),
+    ) -> None:
+        """Have the last question's answers written; with ``go_on``, from where they are; with a ``plan``, in turn."""
         desk = self._desks.of(visitor)
         desk.open, desk.sampling = room.id, room.conversation.sampling
         self._desks.keep(visitor)
@@ -447,9 +496,12 @@ class Chat:
         if room.conversation.exchanges[-1].question.pictures:
             for view in servers:
                 self._on_picture(view.id)
-        room.tasks = tuple(
-            asyncio.create_task(self._writer.write(room, lane, view, go_on)) for lane, view in enumerate(servers)
-        )
+        work = [self._writer.write(room, lane, view, go_on) for lane, view in enumerate(servers)]
+        if plan:
+            work = [self.turns.write(room, plan)]
+        room.tasks = tuple(map(asyncio.create_task, work))
+        if plan:
+            room.tasks[0].add_done_callback(self.turns.ended)
         room.expect_watcher()
         room.bump()
         self.library.changed(room.visitor)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -21,7 +21,7 @@ class View:
 
     ``active``: answers are under way. ``places``: (place, length of the line) by lane, where one waits for its turn.
     ``waited_s``: since the question was asked. ``problem``: why it isn't kept across a restart. ``id``: the
-    conversation's, ``version`` grows whenever it changes.
+    conversation's, ``version`` grows whenever it changes. ``doing``: by lane, what is done before it can be asked.
     """
 
     conversation: Conversation
@@ -31,6 +31,7 @@ class View:
     problem: Message | None = None
     id: str = ""
     version: int = 0
+    doing: Mapping[int, Message] = field(default_factory=dict)
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -57,6 +58,7 @@ class Room:
     asked_at: float = 0.0
     tasks: tuple[asyncio.Task[None], ...] = ()
     places: dict[int, tuple[int, int]] = field(default_factory=dict)
+    doing: dict[int, Message] = field(default_factory=dict)
     watchers: int = 0
     why_ended: Message | None = None
     problem: Message | None = None
@@ -89,7 +91,8 @@ class Room:
     def view(self) -> View:
         """The conversation now."""
         waited = time.monotonic() - self.asked_at if self.active else 0.0
-        return View(self.conversation, self.active, dict(self.places), waited, self.problem, self.id, self.version)
+        places, doing = dict(self.places), dict(self.doing)
+        return View(self.conversation, self.active, places, waited, self.problem, self.id, self.version, doing)
 
     def answer(self, lane: int) -> Answer:
         """The last question's answer in that lane."""

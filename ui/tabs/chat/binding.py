@@ -75,6 +75,7 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
         on(tab.server.input, handlers.picked, [tab.server, tab.other_server], offered, **latest),
         on(tab.other_server.input, handlers.picked, [tab.server, tab.other_server], offered, **latest),
         on(tab.bridge.more, handlers.picked_more, None, offered, **latest),
+        on(tab.bridge.turn, handlers.turn, None, offered, **latest),
         on(tab.server.change, handlers.set_elsewhere, [tab.server], offered),
         on(tab.bridge.servers, handlers.servers_changed, None, offered, **latest),
     ]

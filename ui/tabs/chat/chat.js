@@ -198,7 +198,7 @@ export const parts = {
   more(element, gradio) {
     follow(
       gradio,
-      moreServers(element, (servers) => bridge.tell("more", { servers })),
+      moreServers(element, (event, data) => bridge.tell(event, data)),
     );
   },
 

@@ -107,6 +107,7 @@ def build(services: Services) -> ChatTab:
             "opened",
             "servers",
             "more",
+            "turn",
             "grew",
             "ended",
             "sample",

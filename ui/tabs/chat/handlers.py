@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -10,6 +11,7 @@ import gradio as gr
 from backend.chat.attachments import Upload
 from backend.chat.branches import place
 from backend.chat.conversation import LANES, Conversation, Sampling
+from backend.chat.in_turn import check_plan
 from backend.chat.service import Chat
 from backend.chat.session import View
 from backend.errors import ConsoleError, Message, NotFound
@@ -28,7 +30,7 @@ from ui.tabs.chat.selection import all_picks, known, known_visitor, picks
 from ui.tabs.chat.setting_handlers import SettingHandlers
 from ui.tabs.chat.values import CONTROLS, Form
 from ui.web.snapshot_json import public_name
-from ui.web.visitor import Role, Visitor, visitor
+from ui.web.visitor import Role, Visitor, require_operator, visitor
 
 Updates = dict[Any, Any]
 Handler = Callable[..., Awaitable[Updates]]
@@ -119,6 +121,17 @@ class Handlers:
         await self._pick_more(who, [one for one in given if isinstance(one, str)] if isinstance(given, list) else ())
         return await self._server_updates(request, who, await self._view(request))
 
+    async def turn(self, request: gr.Request, event: gr.EventData) -> Updates:
+        """Settings were chosen that the next questions go to, one after another; none = to servers again."""
+        who = visitor(request)
+        require_operator(request)
+        given = getattr(event, "runs", None)
+        runs = tuple(one for one in given if isinstance(one, str)) if isinstance(given, list) else ()
+        if runs:
+            check_plan([await asyncio.to_thread(self._chat.settings_of, run) for run in runs])
+        self._pages.of(request).turn = runs
+        return {self._tab.message: "", **await self._server_updates(request, who, await self._view(request))}
+
     async def _pick_more(self, who: Visitor, servers: Sequence[str]) -> None:
         for lane in range(2, LANES):
             await self._chat.pick(who.id, servers[lane - 2] if len(servers) > lane - 2 else "", lane)
@@ -137,17 +150,24 @@ class Handlers:
         """Send what stands in the input; it stays there if it can't be sent."""
         who = visitor(request)
         text, uploads = written(question)
-        filled = Form(*form)
-        notices = await self._chat.ask(
-            who.id,
-            text,
-            uploads,
-            await self.settings.sampling(request, filled),
-            await self._servers(who, filled),
-            replace_last=bool(instead),
-            instead_of=self._pages.of(request).edited if instead else 0,
-            conversation=self._where(request),
-        )
+        filled, page = Form(*form), self._pages.of(request)
+        sampling = await self.settings.sampling(request, filled)
+        where, edited = self._where(request), page.edited if instead else 0
+        if page.turn and who.role is Role.OPERATOR:
+            notices = await self._chat.ask_in_turn(
+                who.id, text, uploads, sampling, page.turn, instead_of=edited, conversation=where
+            )
+        else:
+            notices = await self._chat.ask(
+                who.id,
+                text,
+                uploads,
+                sampling,
+                await self._servers(who, filled),
+                replace_last=bool(instead),
+                instead_of=edited,
+                conversation=where,
+            )
         return {**await self._asked(request, notices), self._tab.input: dict(EMPTY)}
 
     async def weigh(self, request: gr.Request, question: Any, instead: Any, *form: Any) -> Updates:
@@ -301,12 +321,22 @@ class Handlers:
             self._tab.more_servers: {
                 "choices": [choice for choice in choices if choice[1] not in (chosen, second)] if second else [],
                 "chosen": others[1:],
+                "operator": who.role is Role.OPERATOR,
+                "turn": await self._turn(request),
             },
             self._tab.input: gr.update(placeholder=t(placeholder, who.language)),
             self._tab.options: options,
             self._tab.starter: self._starter(who, view, server),
             self._tab.code: await self._code(request, who, view.conversation, form),
         }
+
+    async def _turn(self, request: gr.Request) -> list[dict[str, str]]:
+        """The settings that are asked one after another: those that are still there."""
+        found = []
+        for run in self._pages.of(request).turn:
+            with suppress(ConsoleError):
+                found.append({"id": run, "name": (await asyncio.to_thread(self._chat.settings_of, run)).name})
+        return found
 
     def _starter(self, who: Visitor, view: View, server: ServerView | None) -> Mapping[str, Any]:
         """The empty conversation: what to do next, and samples to begin with."""

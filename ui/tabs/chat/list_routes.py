@@ -2,6 +2,7 @@
 
 chat/list                GET a part of the list, or of what is found by ``q``
 chat/list/{what}         POST rename, pin, delete, delete-all, branch, better
+chat/turn                GET settings of earlier starts, to be asked one after another; the operator's alone
 chat/kept                POST for how many days a class's are kept; the operator's alone
 """
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
 from backend.chat.archive import Entry
+from backend.chat.startable import startable
 from backend.errors import InvalidInput, Message
 from backend.services import Services
 from ui.tabs.chat.selection import known_visitor
@@ -73,6 +75,14 @@ def list_routes(services: Services) -> Sequence[BaseRoute]:
         await chat.vote(visitor_of(request), exchange, lane, word(body, "id"))
         return {}
 
+    def turn(request: Request, body: Body) -> Body:
+        require_operator(request)
+        found = [
+            {"id": row.id, "name": name, "load_s": row.load_s, "bytes": row.measured_bytes}
+            for name, row in startable(services.lab.runs).items()
+        ]
+        return {"settings": found}
+
     async def kept(request: Request, body: Body) -> Body:
         require_operator(request)
         library.keeping.set_days(body.get("days"))
@@ -85,6 +95,7 @@ def list_routes(services: Services) -> Sequence[BaseRoute]:
         Route("/chat/list/delete", json_route(delete), methods=["POST"]),
         Route("/chat/list/delete-all", json_route(delete_all), methods=["POST"]),
         Route("/chat/list/branch", json_route(branch), methods=["POST"]),
+        Route("/chat/turn", json_route(turn), methods=["GET"]),
         Route("/chat/list/better", json_route(better), methods=["POST"]),
         Route("/chat/kept", json_route(kept), methods=["POST"]),
     )

@@ -19,11 +19,13 @@ def session(request: Any) -> str:
 @dataclass
 class Page:
     """``shown``: the conversation that it shows, "" = not told: the one that its browser opened last. ``edited``: the
-    exchange that is edited in it. ``options``: the settings beside the form, None = those of the conversation."""
+    exchange that is edited in it. ``options``: the settings beside the form, None = those of the conversation.
+    ``turn``: the starts whose settings are asked one after another, instead of servers that run."""
 
     shown: str = ""
     edited: int = 0
     options: Mapping[str, Any] | None = None
+    turn: tuple[str, ...] = ()
 
 
 class Pages:

@@ -273,9 +273,10 @@ def stats(view: View, language: Language, context: int = 0) -> dict[str, Any]:
     if not answers:
         return {"state": "idle", "data": {}, "label": t("chat.state.idle", language), "text": "", "aloud": ""}
     state = overall([answer.state for answer in answers])
+    lane = next(number for number, answer in enumerate(answers) if answer.state is state)
     answer = answers[0]
     texts = [] if state is AnswerState.WAITING else figure_texts(answer, language)
-    waiting = waiting_text(view, 0, language) if state is AnswerState.WAITING else ""
+    waiting = waiting_text(view, lane, language) if state is AnswerState.WAITING else ""
     known = answer.stats
     used = ""
     if context and known.prompt_tokens is not None:
@@ -313,6 +314,8 @@ def overall(states: Sequence[AnswerState]) -> AnswerState:
 
 def waiting_text(view: View, lane: int, language: Language) -> str:
     """What is waited for, and since when."""
+    if lane in view.doing:
+        return say(view.doing[lane], language)
     seconds = int(view.waited_s)
     if lane in view.places:
         place, length = view.places[lane]

@@ -1,0 +1,36 @@
+"""What Lab keeps of earlier starts, as settings that a question can go to in turn (in_turn.py)."""
+
+from collections.abc import Mapping
+
+from backend.chat.in_turn import Settings, not_startable
+from backend.engines.proxy import NAME as PROXY
+from backend.lab.row import SERVER, RunRow, serve_config
+from backend.lab.runs import Query, Runs
+from backend.servers import external
+
+ELSEWHERE = frozenset({external.ENGINE, PROXY})  # engines of which there is nothing to start again
+
+
+def title_of(row: RunRow) -> str:
+    """What a person calls the settings: the model, the engine, and what differs from the usual."""
+    return " · ".join(filter(None, (row.model, row.engine, row.settings)))
+
+
+def startable(runs: Runs) -> Mapping[str, RunRow]:
+    """The newest start of each settings by their title, the newest first. Raises Unavailable."""
+    found: dict[str, RunRow] = {}
+    for row in runs.listed(Query(kind=SERVER))[0]:
+        if row.engine not in ELSEWHERE:
+            found.setdefault(title_of(row), row)
+    return found
+
+
+def settings_of(runs: Runs, run_id: str) -> Settings:
+    """What a server was started with, to start one like it. Raises NotFound, InvalidInput."""
+    row = runs.get(run_id)
+    if row.kind != SERVER or row.engine in ELSEWHERE:
+        not_startable(row.name)
+    try:
+        return Settings(title_of(row), serve_config(row))
+    except (KeyError, TypeError, ValueError):  # of another version
+        not_startable(row.name)
