@@ -30,17 +30,17 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Settings:
+class Turn:
     """What a server is started with, and what a person calls that."""
 
     name: str
     config: ServeConfig
 
 
-def check_plan(plan: Sequence[Settings]) -> None:
+def check_turns(turns: Sequence[Turn]) -> None:
     """InvalidInput where they are too few to compare, or too many."""
-    if not 2 <= len(plan) <= LANES:
-        raise InvalidInput(Message("chat.turn.count", {"count": len(plan), "most": LANES}, field="server"))
+    if not 2 <= len(turns) <= LANES:
+        raise InvalidInput(Message("chat.turn.count", {"count": len(turns), "most": LANES}, field="server"))
 
 
 class InTurn:
@@ -63,12 +63,12 @@ class InTurn:
         """The next question may begin."""
         self._busy = False
 
-    async def write(self, room: Room, plan: Sequence[Settings]) -> None:
+    async def write(self, room: Room, turns: Sequence[Turn]) -> None:
         """The answers to the last question, one a lane. One that can't be had doesn't keep the next from its
         turn."""
         try:
-            for lane, settings in enumerate(plan):
-                for later in range(lane + 1, len(plan)):
+            for lane, settings in enumerate(turns):
+                for later in range(lane + 1, len(turns)):
                     ahead: dict[str, Value] = {"count": later - lane, "name": settings.name}
                     self._tell(room, later, Message("chat.turn.later", ahead, level="info"))
                 try:
@@ -95,7 +95,7 @@ class InTurn:
             if answer.state not in ENDED:
                 room.settle(lane, state, why, Meter(time.monotonic()))
 
-    async def _one(self, room: Room, lane: int, settings: Settings) -> None:
+    async def _one(self, room: Room, lane: int, settings: Turn) -> None:
         self._tell(room, lane, Message("chat.turn.starting", {"name": settings.name}, level="info"))
         # Whatever happens meanwhile, its id is needed: it is stopped then.
         starting = asyncio.ensure_future(asyncio.to_thread(self._servers.start, settings.config))

@@ -29,7 +29,7 @@ from backend.chat.conversation import (
     Sampling,
 )
 from backend.chat.desks import Desk, Desks
-from backend.chat.in_turn import InTurn, Settings, check_plan, not_startable
+from backend.chat.in_turn import InTurn, Turn, check_turns, not_startable
 from backend.chat.keeping import Keeping
 from backend.chat.library import Library
 from backend.chat.pictures import Pictures
@@ -109,9 +109,9 @@ class Chat:
             lambda found, owner, said: Room(found, owner, said, ABANDONED_S, self._abandoned),
         )
         self.tool_sources = self._writer.sources
-        self.turns = InTurn(servers, self._writer, self._save)
+        self.in_turn = InTurn(servers, self._writer, self._save)
         # The settings of a start that Lab keeps; called in a thread. Raises NotFound, InvalidInput.
-        self.settings_of: Callable[[str], Settings] = not_startable
+        self.settings_of: Callable[[str], Turn] = not_startable
         # What a server runs with; called in a thread, as an answer ends.
         self.setup_of: Callable[[ServerView], Setup | None] = lambda view: None
         self.library = Library(self.archive, self._rooms, self.people, self.pictures, Keeping(store), self._stopped)
@@ -251,8 +251,8 @@ class Chat:
         self._check_free(room)
         if not text.strip() and not uploads and not instead_of:
             raise InvalidInput(Message("chat.error.empty", field="question"))
-        plan = [await asyncio.to_thread(self.settings_of, run) for run in runs]
-        check_plan(plan)
+        turns = [await asyncio.to_thread(self.settings_of, run) for run in runs]
+        check_turns(turns)
         with room.holding():
             counts = await self._attachments.count(uploads)
             self._questions.check_counts(question_with(room, instead_of, text, (), ()), *counts, ())
@@ -260,10 +260,12 @@ class Chat:
         self._check_free(room)
         question = question_with(room, instead_of, text, taken.pictures, taken.documents)
         self._questions.check_taken(room, question, ())
-        self.turns.begin()
+        earlier = room.conversation
         if instead_of:
-            room.conversation = set_aside(room.conversation, place(room.conversation, instead_of))
-        self._begin(visitor, room, question, sampling, (), plan)
+            earlier = set_aside(earlier, place(earlier, instead_of))
+        self.in_turn.begin()
+        room.conversation = earlier
+        self._begin(visitor, room, question, sampling, (), turns)
         await self._save(room)
         return taken.notices
 
@@ -470,13 +472,13 @@ class Chat:
         question: Question,
         sampling: Sampling,
         servers: Sequence[ServerView],
-        plan: Sequence[Settings] = (),
+        turns: Sequence[Turn] = (),
     ) -> None:
         tokens = () if sampling.logprobs else None
-        named = [("", one.name, "") for one in plan] or [(view.id, view.name, view.model_id) for view in servers]
+        named = [("", one.name, "") for one in turns] or [(view.id, view.name, view.model_id) for view in servers]
         answers = tuple(Answer(*names, form=sampling.answer_form, tokens=tokens) for names in named)
         room.conversation = room.conversation.asked(question, answers, sampling)
-        self._run(visitor, room, servers, plan=plan)
+        self._run(visitor, room, servers, turns=turns)
 
     def _run(
         self,
@@ -484,9 +486,9 @@ class Chat:
         room: Room,
         servers: Sequence[ServerView],
         go_on: str = "",
-        plan: Sequence[Settings] = (),
+        turns: Sequence[Turn] = (),
     ) -> None:
-        """Have the last question's answers written; with ``go_on``, from where they are; with a ``plan``, in turn."""
+        """Have the last question's answers written; with ``go_on``, from where they are; with ``turns``, in turn."""
         desk = self._desks.of(visitor)
         desk.open, desk.sampling = room.id, room.conversation.sampling
         self._desks.keep(visitor)
@@ -497,11 +499,11 @@ class Chat:
             for view in servers:
                 self._on_picture(view.id)
         work = [self._writer.write(room, lane, view, go_on) for lane, view in enumerate(servers)]
-        if plan:
-            work = [self.turns.write(room, plan)]
+        if turns:
+            work = [self.in_turn.write(room, turns)]
         room.tasks = tuple(map(asyncio.create_task, work))
-        if plan:
-            room.tasks[0].add_done_callback(self.turns.ended)
+        if turns:
+            room.tasks[0].add_done_callback(self.in_turn.ended)
         room.expect_watcher()
         room.bump()
         self.library.changed(room.visitor)

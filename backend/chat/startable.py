@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from backend.chat.in_turn import Settings, not_startable
+from backend.chat.in_turn import Turn, not_startable
 from backend.engines.proxy import NAME as PROXY
 from backend.lab.row import SERVER, RunRow, serve_config
 from backend.lab.runs import Query, Runs
@@ -25,12 +25,12 @@ def startable(runs: Runs) -> Mapping[str, RunRow]:
     return found
 
 
-def settings_of(runs: Runs, run_id: str) -> Settings:
+def settings_of(runs: Runs, run_id: str) -> Turn:
     """What a server was started with, to start one like it. Raises NotFound, InvalidInput."""
     row = runs.get(run_id)
     if row.kind != SERVER or row.engine in ELSEWHERE:
         not_startable(row.name)
     try:
-        return Settings(title_of(row), serve_config(row))
+        return Turn(title_of(row), serve_config(row))
     except (KeyError, TypeError, ValueError):  # of another version
         not_startable(row.name)

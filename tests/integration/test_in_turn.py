@@ -50,9 +50,9 @@ class Machine:
     async def watched(self) -> View:
         """To the end of the answers; how many servers there were at most is counted."""
         async with asyncio.timeout(DEADLINE_S):
-            async for view in self.chat.watch(ME):
+            async for _ in self.chat.watch(ME):
                 self.most = max(self.most, self.alive)
-        return view
+        return await self.chat.view(ME)
 
 
 @pytest.fixture

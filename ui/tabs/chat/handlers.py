@@ -11,7 +11,7 @@ import gradio as gr
 from backend.chat.attachments import Upload
 from backend.chat.branches import place
 from backend.chat.conversation import LANES, Conversation, Sampling
-from backend.chat.in_turn import check_plan
+from backend.chat.in_turn import check_turns
 from backend.chat.service import Chat
 from backend.chat.session import View
 from backend.errors import ConsoleError, Message, NotFound
@@ -128,7 +128,7 @@ class Handlers:
         given = getattr(event, "runs", None)
         runs = tuple(one for one in given if isinstance(one, str)) if isinstance(given, list) else ()
         if runs:
-            check_plan([await asyncio.to_thread(self._chat.settings_of, run) for run in runs])
+            check_turns([await asyncio.to_thread(self._chat.settings_of, run) for run in runs])
         self._pages.of(request).turn = runs
         return {self._tab.message: "", **await self._server_updates(request, who, await self._view(request))}
 

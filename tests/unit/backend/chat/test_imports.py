@@ -23,6 +23,7 @@ from backend.chat.conversation import (
 )
 from backend.chat.export import exported
 from backend.chat.imports import Found, read_file
+from backend.chat.logprobs import MOST_TOKENS
 from backend.errors import InvalidInput, Message, NotFound
 
 ENTRY = Entry("x", "v", "KV cache: 显存?", True, False, 1.0, 2.0, 2)
@@ -217,3 +218,15 @@ def test_what_is_too_large_is_refused_by_its_size() -> None:
     with pytest.raises(InvalidInput) as caught:
         found(long)
     assert [message.key for message in caught.value.messages] == ["chat.import.none", "chat.import.left_long"]
+
+
+def test_an_answer_with_more_tokens_than_are_kept_is_none_of_ours() -> None:
+    def kept(count: int) -> Found:
+        answer = Answer("s", "S", "m", AnswerState.DONE, "x", tokens=('["x",-1,[]]',) * count)
+        return found(out("json", conversation=Conversation().asked(Question("Hi"), (answer,), Sampling())))
+
+    [taken] = kept(3).conversations
+    assert len(taken.conversation.exchanges[0].answers[0].tokens or ()) == 3
+    with pytest.raises(InvalidInput) as caught:
+        kept(MOST_TOKENS + 1)
+    assert caught.value.messages[-1].key == "chat.import.left_broken"

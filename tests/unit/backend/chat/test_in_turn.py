@@ -9,7 +9,7 @@ import pytest
 
 from backend.chat import in_turn
 from backend.chat.conversation import Answer, AnswerState, Conversation, Exchange, Picture, Question
-from backend.chat.in_turn import InTurn, Settings, check_plan
+from backend.chat.in_turn import InTurn, Turn, check_turns
 from backend.chat.session import Room
 from backend.engines.base import ServeConfig
 from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound, Unavailable
@@ -17,7 +17,7 @@ from backend.servers.server import ServerState, ServerView
 from tests.support.servers_of import server
 
 DEADLINE_S = 20.0
-PLAN = tuple(Settings(name, ServeConfig("turbomind", f"/m/{name}")) for name in ("one", "two", "three"))
+TURNS = tuple(Turn(name, ServeConfig("turbomind", f"/m/{name}")) for name in ("one", "two", "three"))
 
 
 class Machine:
@@ -81,7 +81,7 @@ WHO = Question("Who?")
 
 
 def room_of(question: Question = WHO) -> Room:
-    answers = tuple(Answer("", settings.name, "") for settings in PLAN)
+    answers = tuple(Answer("", settings.name, "") for settings in TURNS)
     return Room("id", "me", Conversation((Exchange(question, answers),)), 60.0, lambda room: None)
 
 
@@ -111,7 +111,7 @@ async def until(room: Room, so: Callable[[], bool]) -> None:
 
 async def test_each_is_started_asked_and_stopped_before_the_next() -> None:
     machine, room = Machine(), room_of()
-    await turn(machine).write(room, PLAN)
+    await turn(machine).write(room, TURNS)
     did = [what for what in machine.happened if what != "save"]
     assert did == [f"{what} {name}" for name in ("one", "two", "three") for what in ("start", "ask", "stop")]
     assert machine.most == 1  # never two in the memory
@@ -125,7 +125,7 @@ async def test_each_is_started_asked_and_stopped_before_the_next() -> None:
 @pytest.mark.parametrize(("fault", "key"), [("refused", "servers.no-gpu"), ("died", "causes.died")])
 async def test_one_that_doesnt_start_doesnt_keep_the_next_from_its_turn(fault: str, key: str) -> None:
     machine, room = Machine(two=fault), room_of()
-    await turn(machine).write(room, PLAN)
+    await turn(machine).write(room, TURNS)
     assert states(room) == ["done", "failed", "done"]
     end = room.answer(1).end
     assert end is not None
@@ -135,7 +135,7 @@ async def test_one_that_doesnt_start_doesnt_keep_the_next_from_its_turn(fault: s
 
 async def test_a_picture_is_never_left_out_in_silence() -> None:
     machine, room = Machine(), room_of(Question("What?", (Picture("a.png", "a.png", 1, 1),)))
-    await turn(machine).write(room, PLAN)
+    await turn(machine).write(room, TURNS)
     assert states(room) == ["failed"] * 3
     end = room.answer(0).end
     assert end is not None
@@ -145,7 +145,7 @@ async def test_a_picture_is_never_left_out_in_silence() -> None:
 
 async def test_progress_is_told() -> None:
     machine, room, gate = Machine(), room_of(), asyncio.Event()
-    task = asyncio.create_task(turn(machine, one=gate).write(room, PLAN))
+    task = asyncio.create_task(turn(machine, one=gate).write(room, TURNS))
     await until(room, lambda: "ask one" in machine.happened)
     assert {lane: what.key for lane, what in room.view().doing.items()} == {1: "chat.turn.later", 2: "chat.turn.later"}
     assert room.doing[2].params["count"] == 2
@@ -167,7 +167,7 @@ async def test_stop_ends_what_was_started_and_whoever_waits(moment: str) -> None
     asking = turn(machine, **({name: asyncio.Event()} if what == "ask" else {}))
     asking.begin()
     room.why_ended = Message("chat.end.stopped", level="info")
-    task = asyncio.create_task(asking.write(room, PLAN))
+    task = asyncio.create_task(asking.write(room, TURNS))
     task.add_done_callback(asking.ended)
     await until(room, lambda: moment in machine.happened)
     with pytest.raises(Conflict):
@@ -187,9 +187,9 @@ async def test_stop_ends_what_was_started_and_whoever_waits(moment: str) -> None
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_too_few_or_too_many_cant_be_compared(count: int) -> None:
     with pytest.raises(InvalidInput) as caught:
-        check_plan([PLAN[0]] * count)
+        check_turns([TURNS[0]] * count)
     assert caught.value.messages[0].key == "chat.turn.count"
-    check_plan(PLAN)
+    check_turns(TURNS)
 
 
 def test_errors_are_the_consoles() -> None:
