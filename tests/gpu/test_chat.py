@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from backend.engines.base import ServeConfig
 from backend.models.catalog import DEMO_MODEL
 from tests.support.console import Console
 from tests.support.gradio_calls import Visitor
+from tests.support.waiting import wait_for
 
 READY_S = 180.0
 STUDENTS = 30
@@ -126,6 +128,15 @@ def test_an_answer_has_the_form_that_was_asked_for(room: Class, engine: str, kin
     room.stop(server)
 
 
+def servers_of(visitor: Visitor) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = visitor.client.get("/console/snapshot").raise_for_status().json()["servers"]
+    return found
+
+
+def has_stopped(visitor: Visitor, server_id: str) -> bool:
+    return any(server["id"] == server_id and server["state"] == "stopped" for server in servers_of(visitor))
+
+
 def tokens_of(visitor: Visitor, exchange: int) -> list[Token]:
     """What the page is told when "Why this word" is opened."""
     told = visitor.client.get(f"/console/chat/tokens/{exchange}/0").raise_for_status().json()
@@ -209,6 +220,42 @@ def test_the_server_counts_what_a_question_takes(room: Class, engine: str) -> No
         assert abs(meter["total"] - prompt) <= 0.1 * prompt, (meter, prompt)
         print({"engine": engine, "weighed": meter["total"], "prompt_tokens": prompt})
     room.stop(server)
+
+
+def test_settings_are_asked_one_after_another_with_their_figures(room: Class) -> None:
+    operator = room.operator
+    configs = [
+        ServeConfig("turbomind", str(DEMO_MODEL), cache_max_entry_count=0.1, session_len=1024 + number)
+        for number in range(2)
+    ]
+    for config in configs:  # Lab has them afterwards
+        server = operator.ready(operator.start(config), READY_S)
+        room.stop(server)
+        wait_for("its end", partial(has_stopped, operator, server["id"]), READY_S)
+
+    def kept() -> list[dict[str, Any]]:
+        found = operator.client.get("/console/chat/turn").raise_for_status().json()["settings"]
+        return [one for one in found if "session_len 102" in one["name"]]
+
+    runs = wait_for("both starts in Lab", lambda: found if len(found := kept()) == 2 else None, READY_S)
+    *_, chosen = operator.call("chat_turn", [], {"runs": [one["id"] for one in runs]})
+    assert chosen["success"], chosen
+    lines = list(operator.ask("", "Hello!", temperature=0.0))
+    assert lines[-1]["lanes"] == 2
+    shown = operator.client.get(f"/console/chat/export?format=json&id={lines[-1]['id']}").raise_for_status().json()
+    answers = shown["conversations"][0]["conversation"]["exchanges"][-1]["answers"]
+    for answer, run in zip(answers, runs, strict=True):
+        assert answer["state"] == "done", answer
+        assert answer["server_name"] == run["name"]
+        assert answer["text"].startswith("Hello!")
+        setup = answer["setup"]
+        assert (setup["bits"], setup["kv_bits"]) == (16, 16)
+        assert setup["gpu_bytes"] > 200 << 20, setup
+        print({"name": run["name"], **setup, **answer["stats"]})
+    newest = max(servers_of(operator), key=lambda server: server["created_at"])["id"]
+    wait_for("the last one's end", partial(has_stopped, operator, newest), READY_S)
+    *_, ended = operator.call("chat_turn", [], {"runs": []})
+    assert ended["success"], ended
 
 
 def test_thirty_conversations_at_once(room: Class) -> None:

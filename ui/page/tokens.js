@@ -159,8 +159,8 @@ let made = 0;
  * The tokens, coloured and underlined by how sure the model was; below them what one of them is, and its alternatives.
  * One stop of the Tab key: the arrows go from token to token.
  *
- * @returns {{element: HTMLElement, show: (tokens: readonly Token[], keep?: number) => void}} `show`: these, of which
- *   the first `keep` were shown before
+ * @returns {{element: HTMLElement, show: (tokens: readonly Token[], keep?: number) => ReturnType<typeof summary>}}
+ *   `show`: these, of which the first `keep` were shown before
  */
 export function tokenView() {
   const id = `tokens-${(made += 1)}`;
@@ -218,9 +218,10 @@ export function tokenView() {
     while (text.children.length > stay) text.lastElementChild?.remove();
     text.append(...more.map(drawn));
     pieces = [...before, ...more];
-    const { count, known, chosen: others } = summary(pieces);
-    note.hidden = !(count && known && !others);
+    const now = summary(pieces);
+    note.hidden = !(now.known && !now.chosen);
     if (chosen >= stay) choose(Math.min(chosen, pieces.length - 1));
+    return now;
   }
 
   return { element, show };

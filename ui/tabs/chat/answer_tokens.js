@@ -4,7 +4,7 @@
 import { el, fill } from "../../page/dom.js";
 import { get, sentences } from "../../page/request.js";
 import { t } from "../../page/texts.js";
-import { piecesOf, readToken, summary, tokenView } from "../../page/tokens.js";
+import { readToken, tokenView } from "../../page/tokens.js";
 import { shownHeader } from "./conversation.js";
 
 /** @import { Token } from "../../page/tokens.js" */
@@ -60,10 +60,7 @@ export function answerTokens(shown) {
 
   /** @param {string} place @param {Entry} entry */
   async function opened(place, entry) {
-    if (entry.known) {
-      show(entry, 0);
-      return;
-    }
+    if (entry.known) return;
     try {
       const told = /** @type {{tokens: string[]}} */ (
         await get(`chat/tokens/${place}`, { headers: shownHeader(conversation) })
@@ -78,10 +75,9 @@ export function answerTokens(shown) {
   }
 
   /** @param {Entry} entry @param {number} keep */
-  function show({ tokens, details, line, view }, keep) {
-    const { count, unsure } = summary(piecesOf(tokens));
+  function show({ tokens, line, view }, keep) {
+    const { count, unsure } = view.show(tokens, keep);
     line.textContent = t("tokens.count", { count, unsure });
-    if (details.open) view.show(tokens, keep);
   }
 
   return {
