@@ -44,24 +44,24 @@ def check_turns(turns: Sequence[Turn]) -> None:
 
 
 class InTurn:
-    """For one event loop."""
+    """For one event loop. ``busy``: a question has the machine."""
 
     def __init__(self, servers: Servers, writer: Writer, save: Callable[[Room], Awaitable[None]]) -> None:
         self._servers = servers
         self._writer = writer
         self._save = save
-        self._busy = False
+        self.busy = False
 
     def begin(self) -> None:
         """The machine is one question's until ``ended``. Conflict where it is another one's still: two would take the
         memory from each other."""
-        if self._busy:
+        if self.busy:
             raise Conflict(Message("chat.turn.busy"))
-        self._busy = True
+        self.busy = True
 
     def ended(self, task: object = None) -> None:
         """The next question may begin."""
-        self._busy = False
+        self.busy = False
 
     async def write(self, room: Room, turns: Sequence[Turn]) -> None:
         """The answers to the last question, one a lane. One that can't be had doesn't keep the next from its

@@ -446,8 +446,9 @@ class Chat:
             await asyncio.wait(tasks, timeout=STOP_S)
 
     def _abandoned(self, room: Room) -> None:
-        """No page watches any more: the answers are ended, unless the visitor only looks at another conversation."""
-        if any(map(self._is_here, self.people.circle(room.visitor))):
+        """No page watches any more: the answers are ended, unless the visitor only looks at another conversation, or
+        they take long."""
+        if (room.unattended and room.active) or any(map(self._is_here, self.people.circle(room.visitor))):
             room.expect_watcher()
             return
         room.why_ended = Message("chat.end.left", level="warning")
@@ -495,6 +496,7 @@ class Chat:
         room.characters = room.conversation.characters
         room.asked_at = time.monotonic()
         room.places = {}
+        room.unattended = bool(turns)  # it takes minutes: a page that is closed meanwhile finds the answers
         if room.conversation.exchanges[-1].question.pictures:
             for view in servers:
                 self._on_picture(view.id)

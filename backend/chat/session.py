@@ -59,6 +59,7 @@ class Room:
     tasks: tuple[asyncio.Task[None], ...] = ()
     places: dict[int, tuple[int, int]] = field(default_factory=dict)
     doing: dict[int, Message] = field(default_factory=dict)
+    unattended: bool = False  # what is written goes on though nobody looks
     watchers: int = 0
     why_ended: Message | None = None
     problem: Message | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.chat import service
 from backend.chat.conversation import AnswerState, Sampling
 from backend.chat.service import Chat
 from backend.chat.session import View
@@ -99,14 +100,17 @@ async def test_stop_leaves_nothing_running(machine: Machine) -> None:
     assert view.answers[0].text
     await asyncio.to_thread(wait_for, "all to end", lambda: machine.alive == 0, DEADLINE_S)
     # The machine is free again once that is so.
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            try:
-                await chat.ask_in_turn(ME, "Again?", (), Sampling(), [machine.keep(3), machine.keep(4)])
-                break
-            except Conflict:
-                await asyncio.sleep(0.05)
+    await asyncio.to_thread(wait_for, "the machine", lambda: not chat.in_turn.busy, DEADLINE_S)
+    await chat.ask_in_turn(ME, "Again?", (), Sampling(), [machine.keep(3), machine.keep(4)])
     view = await machine.watched()
+    assert [answer.state for answer in view.answers] == [AnswerState.DONE] * 2
+
+
+async def test_it_goes_on_though_nobody_looks(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "ABANDONED_S", 0.05)
+    await machine.chat.ask_in_turn(ME, "Who?", (), Sampling(), [machine.keep(1), machine.keep(2)])
+    await asyncio.to_thread(wait_for, "the end", lambda: not machine.chat.in_turn.busy, DEADLINE_S)
+    view = await machine.chat.view(ME)
     assert [answer.state for answer in view.answers] == [AnswerState.DONE] * 2
 
 
