@@ -29,7 +29,7 @@ _IMPORT = re.compile(r'^(?:import|export|\}) ?[^;"]*"(\.[^"]+\.js)";$', re.MULTI
 def asset_files(tabs: Iterable[str]) -> Mapping[str, Path]:
     """What stands at console/assets/<name>: styles, modules, plotly.js, icons."""
     named = list(tabs)
-    styles = ["page/console.css", "page/shell.css", "page/storage_panel.css"]
+    styles = ["page/console.css", "page/shell.css", "page/storage_panel.css", "page/tokens.css"]
     names = [*styles, *(name for tab in named for name in tab_styles(tab))]
     names += modules([*FIRST_MODULES, *(tab_module(tab) for tab in named)])
     files = {name: UI / name for name in names if (UI / name).is_file()}

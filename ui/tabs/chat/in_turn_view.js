@@ -28,7 +28,15 @@ export const comparable = (chosen) => chosen.length >= LEAST && chosen.length <=
 export function turnChoice(turn, tell) {
   if (!turn.length) {
     const name = t("chat.turn.label");
-    return el("button", { class: "button small", type: "button", id: "chat-turn", onclick: () => choose(tell) }, name);
+    return el("button", {
+      class: "button icon",
+      type: "button",
+      id: "chat-turn",
+      title: name,
+      "aria-label": name,
+      dataset: { icon: "turn" },
+      onclick: () => choose(tell),
+    });
   }
   const end = t("chat.turn.end");
   const names = turn.map(({ name }) => name).join(" → ");

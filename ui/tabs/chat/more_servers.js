@@ -19,6 +19,7 @@ const MOST = 2;
  * @returns {(value: Value) => void}
  */
 export function moreServers(element, tell) {
+  element.classList.add("chat-more");
   return ({ choices = [], chosen = [], operator = false, turn = [] }) => {
     const free = choices.some(([, id]) => !chosen.includes(id));
     const places = turn.length ? 0 : Math.min(MOST, chosen.length + (free ? 1 : 0));
