@@ -35,6 +35,8 @@ const conversation = new Conversation({
     byId("chat-boxes")?.toggleAttribute("data-two", two);
     byId("chat-boxes")?.setAttribute("data-lanes", String(lanes));
     bridge.tell("grew");
+    if (lanes > 2 || wide) bridge.tell("widened");
+    wide = lanes > 2;
     if (id !== drawn) list?.draw();
     drawn = id;
   },
@@ -68,6 +70,7 @@ const chat = {
   changed: (version) => conversation.catchUp(version),
 };
 
+let wide = false; // a third box is shown
 let gone = false; // the conversation that the page shows can't be had any more: a new one can be begun
 let drawn = ""; // the conversation that the list marks
 let state = "idle"; // that chat-stats was last given
@@ -128,8 +131,10 @@ export const events = {
   begun: () => conversation.turnTo(""),
   /** Somebody is about to write. */
   write,
-  /** What the boxes and the figures show now. */
+  /** What the first two boxes and the figures show now. */
   shown: () => conversation.shown,
+  /** What the third and fourth box show. */
+  shownBeside: () => conversation.shownBeside,
 };
 
 /** @type {AreaScript["parts"]} */

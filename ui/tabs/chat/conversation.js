@@ -11,6 +11,7 @@ import { readLines, RequestError } from "../../page/request.js";
 /** @typedef {[Message[][], Stats]} Now the boxes and the figures */
 
 const LANES = 4;
+const FIRST = 2;
 /** @type {Change} */
 const NOTHING = { keep: 0, more: [] };
 /** @returns {Message[][]} */
@@ -62,9 +63,14 @@ export class Conversation {
     this.#listeners = listeners;
   }
 
-  /** What the boxes and the figures show now, in the order of the event's outputs. */
+  /** What the first two boxes and the figures show now, in the order of the event's outputs. */
   get shown() {
-    return [...this.#boxes, this.#stats];
+    return [...this.#boxes.slice(0, FIRST), this.#stats];
+  }
+
+  /** What the boxes beside these show. */
+  get shownBeside() {
+    return this.#boxes.slice(FIRST);
   }
 
   /** The conversation that is shown; "" where the console hasn't told yet: the one that this browser opened last. */

@@ -109,6 +109,7 @@ def build(services: Services) -> ChatTab:
             "more",
             "turn",
             "grew",
+            "widened",
             "ended",
             "sample",
             "again",

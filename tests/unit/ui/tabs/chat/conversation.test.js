@@ -62,7 +62,8 @@ test("a stream that is cut is read anew from the beginning", async (t) => {
   );
   await until(() => seen.includes("problem"), 15_000);
   assert.deepEqual(seen.slice(-2), ["A fox.", "problem"]);
-  assert.deepEqual(conversation.shown, [[message("A fox.")], [], [], [], { state: "done" }]);
+  assert.deepEqual(conversation.shown, [[message("A fox.")], [], { state: "done" }]);
+  assert.deepEqual(conversation.shownBeside, [[], []]);
 });
 
 test("tokens of lines that came together are all told", async (t) => {
