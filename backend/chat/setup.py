@@ -38,4 +38,4 @@ def _bits(config: ServeConfig, model: ModelInfo) -> int | None:
         return found or METHOD_BITS.get(model.quantization)
     if config.engine in LMDEPLOY:  # it loads what is plain in 16 bits, unless a format makes fewer of it
         return METHOD_BITS.get(config.model_format, HALF)
-    return PLAIN_BITS.get(model.dtype)
+    return PLAIN_BITS.get(model.dtype if config.dtype == "auto" else config.dtype)

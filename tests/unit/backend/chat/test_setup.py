@@ -35,6 +35,7 @@ PLAIN = replace(read_model(DEMO_MODEL), quantization="", config={}, dtype="bfloa
         ("pytorch", {"quant_policy": 99}, {"quantization": "of its own"}, None, None),
         ("transformers", {}, {"dtype": "float32"}, 32, None),
         ("transformers", {}, {"dtype": ""}, None, None),
+        ("transformers", {"dtype": "float32"}, {}, 32, None),
     ],
 )
 def test_bits_of_a_server(
