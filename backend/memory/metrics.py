@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from backend.machine.fetch import Fetcher
 
 TIMEOUT_SECONDS = 0.25
@@ -13,12 +15,11 @@ EVERY_SECONDS = 2.0
 BACK_OFF_SECONDS = 10.0
 _MOST_BYTES = 256 * 1024
 
-_LINE = re.compile(
-    r"^lmdeploy:(gpu_cache_usage_perc|num_requests_running|num_requests_waiting|generation_tokens_total"
-    r"|time_to_first_token_seconds_sum|time_to_first_token_seconds_count)"
-    r"(?:\{[^}]*\})? ([0-9.eE+-]+)$",
-    re.MULTILINE,
-)
+_PREFIX = "lmdeploy:"
+_WANTED = frozenset({
+    "gpu_cache_usage_perc", "num_requests_running", "num_requests_waiting", "generation_tokens_total",
+    "time_to_first_token_seconds_sum", "time_to_first_token_seconds_count",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,17 @@ class Metrics:
 def parse(text: str) -> Metrics | None:
     """LMDeploy's lines of a Prometheus page, summed over its engines (usage: the fullest); None without them."""
     values: dict[str, list[float]] = {}
-    for name, value in _LINE.findall(text):
-        with contextlib.suppress(ValueError):
-            number = float(value)
-            if math.isfinite(number):  # "1e999" is no number of requests
-                values.setdefault(name, []).append(number)
+    for line in text.splitlines():
+        # The page is mostly buckets of histograms: what isn't wanted isn't parsed. One line at a time, so that one that
+        # can't be read costs no other.
+        name = re.split(r"[{\s]", line, maxsplit=1)[0]
+        if not name.startswith(_PREFIX) or name.removeprefix(_PREFIX) not in _WANTED:
+            continue
+        with contextlib.suppress(ValueError, IndexError, KeyError):
+            for family in text_string_to_metric_families(f"{line}\n"):
+                for sample in family.samples:
+                    if math.isfinite(sample.value):  # "1e999" is no number of requests
+                        values.setdefault(sample.name.removeprefix(_PREFIX), []).append(sample.value)
     if "gpu_cache_usage_perc" not in values:
         return None
     return Metrics(

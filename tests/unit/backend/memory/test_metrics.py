@@ -29,3 +29,26 @@ def test_another_page_has_none() -> None:
     assert parse("process_cpu_seconds_total 12.5\n") is None
     assert parse("") is None
     assert parse("lmdeploy:gpu_cache_usage_perc nan\n") is None
+
+
+def test_labels_and_times_are_read_as_prometheus_writes_them() -> None:
+    odd = 'lmdeploy:gpu_cache_usage_perc{model_name="a}b \\"c\\" #d",engine="0"} 0.5 1700000000000\n'
+    found = parse(odd + 'lmdeploy:num_requests_running{model_name="a}b"} 2\n')
+    assert found is not None
+    assert (found.usage, found.running) == (0.5, 2)
+
+
+def test_a_line_that_cant_be_read_costs_no_other() -> None:
+    lines = ('num_requests_running{model_name="m 7', "num_requests_waiting", "num_requests_running x")
+    broken = "".join(f"lmdeploy:{line}\n" for line in lines)
+    found = parse(broken + PAGE + "lmdeploy:num_requests_running 1e999\n\n \n{} 5\n")
+    assert found is not None
+    assert (found.running, found.waiting) == (3, 1)
+
+
+def test_histograms_are_read_by_their_sums_alone() -> None:
+    name = "lmdeploy:time_to_first_token_seconds"
+    buckets = "".join(f'{name}_bucket{{le="{edge}"}} {edge}\n' for edge in range(200))
+    found = parse(f"{buckets}{PAGE}{name}_sum 4.5\n{name}_count 9\n")
+    assert found is not None
+    assert (found.first_s, found.firsts) == (4.5, 9)
