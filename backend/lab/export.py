@@ -37,8 +37,8 @@ def as_json(rows: Iterable[RunRow]) -> str:
 def as_markdown(rows: Iterable[RunRow], columns: Sequence[str] = FIRST) -> str:
     """A table of the chosen columns; sizes in GiB."""
     shown = [name for name in columns if name in COLUMNS] or list(FIRST)
-    lines = [_line(shown), _line(["---"] * len(shown))]
-    lines += [_line([_read(name, getattr(row, name)) for name in shown]) for row in rows]
+    lines = [markdown_line(shown), markdown_line(["---"] * len(shown))]
+    lines += [markdown_line([_read(name, getattr(row, name)) for name in shown]) for row in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -47,7 +47,8 @@ def safe_cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
-def _line(cells: Iterable[str]) -> str:
+def markdown_line(cells: Iterable[str]) -> str:
+    """A line of a table; what would break it is escaped."""
     escaped = (" ".join(cell.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for cell in cells)
     return f"| {' | '.join(escaped)} |"
 

@@ -7,7 +7,10 @@ from typing import Any
 
 from backend.chat.conversation import Answer, Question
 from backend.classroom.people import People
+from backend.lab.benchmark.compared import summary_of
 from backend.lab.benchmark.manager import Benchmarks
+from backend.lab.benchmark.record import Benchmark
+from backend.lab.benchmark.tables import Tables
 from backend.lab.history import History
 from backend.lab.lessons.book import Lessons
 from backend.lab.lessons.states import Facts
@@ -34,6 +37,7 @@ class Lab:
     recorder: Recorder
     history: History
     benchmarks: Benchmarks
+    tables: Tables
     lessons: Lessons
 
     def answered(self, visitor: str, server_id: str, answer: Answer, question: Question) -> None:
@@ -73,7 +77,12 @@ def build_lab(
     history = History(store)
     sampler.add_listener(recorder.listen)
     sampler.add_listener(history.listen)
-    benchmarks = Benchmarks(settings, store, supervisor, servers, sampler, runs)
+    tables = Tables(catalog, planner, lambda: [view.job for view in jobs.snapshot()])
+
+    def answers_are_in(server_id: str, benchmark: Benchmark, place: int) -> None:
+        recorder.compared(server_id, summary_of(benchmark, place))
+
+    benchmarks = Benchmarks(settings, store, supervisor, servers, sampler, runs, tables.targets, answers_are_in)
     benchmarks.begin()
 
     def facts(visitor: str, did: frozenset[str], begun_at: float) -> Facts:
@@ -88,4 +97,4 @@ def build_lab(
         )
 
     lessons = Lessons(store, settings.state_dir / "lessons", facts, planner, lambda: str(DEMO_MODEL), people.name)
-    return Lab(runs, recorder, history, benchmarks, lessons)
+    return Lab(runs, recorder, history, benchmarks, tables, lessons)

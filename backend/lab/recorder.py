@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from backend.lab.row import Seen, of_job, of_server, still_known
+from backend.lab.row import RunRow, Seen, of_job, of_server, still_known, with_quality
 from backend.lab.runs import Runs
 from backend.machine.machine import Machine
 from backend.memory.readings import Reading, Sample
@@ -36,6 +36,7 @@ class Recorder:
         ids = [*(view.id for view in servers()), *(view.job.id for view in jobs())]
         self._kept = {row.id: replace(row, note="") for row in runs.several(ids)}
         self._seen = {run_id: _stored(row.detail.get("seen")) for run_id, row in self._kept.items()}
+        self._quality: dict[str, Mapping[str, Any]] = {}
         self._ttft: dict[str, float] = {}
         self._looked: tuple[int, int] | None = None
         self._due = 0.0
@@ -44,6 +45,12 @@ class Recorder:
         """An answer of that server is whole."""
         with self._lock:
             self._seen[server_id] = self._seen.get(server_id, Seen()).with_answer(ttft_ms, tokens_per_s)
+
+    def compared(self, server_id: str, quality: Mapping[str, Any]) -> None:
+        """That server was asked a set of questions: the summary of quality/compare.py."""
+        with self._lock:
+            self._quality[server_id] = quality
+        self._due = 0.0
 
     def measured(self) -> frozenset[str]:
         """The ids of the servers that got ready and whose memory was measured: on a GPU, or the machine's."""
@@ -75,7 +82,7 @@ class Recorder:
         if not servers and not jobs:
             return
         machine = self._machine()
-        rows = [of_server(view, machine, self._memory(view.id), self._seen_of(view.id)) for view in servers]
+        rows = [self._row(view, machine) for view in servers]
         rows += [of_job(view.job, machine) for view in jobs]
         rows = [still_known(row, self._kept.get(row.id)) for row in rows]
         for row in rows:
@@ -83,9 +90,10 @@ class Recorder:
                 self._runs.keep(row)
         self._kept = {row.id: row for row in rows}
 
-    def _seen_of(self, server_id: str) -> Seen:
+    def _row(self, view: ServerView, machine: Machine) -> RunRow:
         with self._lock:
-            return self._seen.get(server_id, Seen())
+            seen, quality = self._seen.get(view.id, Seen()), self._quality.get(view.id)
+        return with_quality(of_server(view, machine, self._memory(view.id), seen), quality)
 
 
 def _stored(value: Any) -> Seen:

@@ -175,8 +175,18 @@ def still_known(row: RunRow, before: RunRow | None) -> RunRow:
     detail = {**row.detail, "versions": versions}
     if not detail.get("planned") and before.detail.get("planned"):
         detail |= {name: before.detail.get(name) for name in ("planned", "planned_tokens", "free_bytes")}
+    if before.detail.get("quality") and not row.detail.get("quality"):
+        row = with_quality(row, before.detail["quality"])
+        detail["quality"] = before.detail["quality"]
     planned = row.planned_bytes if row.planned_bytes is not None else before.planned_bytes
     return replace(row, gpu=before.gpu or row.gpu, planned_bytes=planned, detail=detail)
+
+
+def with_quality(row: RunRow, quality: Mapping[str, Any] | None) -> RunRow:
+    """The row with what its server was measured to answer (quality/compare.py's summary)."""
+    if quality is None:
+        return row
+    return replace(row, perplexity=quality.get("perplexity"), detail={**row.detail, "quality": dict(quality)})
 
 
 def settings_text(config: ServeConfig) -> str:
@@ -215,15 +225,19 @@ def _most(one: float | None, other: float | None) -> float | None:
 
 def serve_config(row: RunRow) -> ServeConfig:
     """The settings that a server was started with. Raises KeyError, TypeError or ValueError where there are none."""
-    return _config(ServeConfig, row)
+    return config_of(row.detail["config"])
+
+
+def config_of(stored: Mapping[str, Any]) -> ServeConfig:
+    """The settings of a server as they are stored. Raises TypeError or ValueError where they are none."""
+    return _config(ServeConfig, stored)
 
 
 def quant_config(row: RunRow) -> QuantConfig:
     """The settings of a quantization. Raises as ``serve_config``."""
-    return _config(QuantConfig, row)
+    return _config(QuantConfig, row.detail["config"])
 
 
-def _config(kind: type[T], row: RunRow) -> T:
-    stored = row.detail["config"]
+def _config(kind: type[T], stored: Mapping[str, Any]) -> T:
     known = {f.name: stored[f.name] for f in fields(kind) if f.name in stored}  # type: ignore[arg-type]  # dataclasses
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})

@@ -16,6 +16,7 @@ from backend.store import Store
 from tests.support.console import Console
 from tests.support.gradio_calls import Visitor
 from tests.support.scripted_server import Scripted
+from tests.support.waiting import wait_for
 from tests.unit.backend.lab.test_runs import MACHINE, MEASURED, a_view
 
 LESSONS = Path(__file__).parents[2] / "assets" / "lessons"
@@ -112,6 +113,65 @@ def test_a_benchmark_is_watched_to_its_curve(new_page: Callable[..., Page], cons
     page.reload()
     open_lab(page, "benchmark")
     expect(page.locator("#lab-benchmarks .lab-card")).to_have_count(1)
+
+
+def test_answers_are_compared_from_their_first_difference_on(
+    new_page: Callable[..., Page], console: Console, server: Scripted
+) -> None:
+    other = Scripted()
+    own, markup = "Why is the sky blue?", "air <img src=x onerror=alert(1)>."
+    server.script(answers={own: "Light is scattered by air."}, text="936", ppl=2.0)
+    other.script(answers={own: f"Light is scattered by {markup}"}, text="937")
+    try:
+        with Visitor(console) as visitor:
+            ids = [visitor.start(ServeConfig("external", "", address=one.address)) for one in (server, other)]
+        page = new_page()
+        open_lab(page, "quality")
+        start = page.locator("#lab-quality-start")
+        expect(start).to_be_disabled()
+        for server_id in ids:
+            page.locator(f'#lab-quality-targets [data-server="{server_id}"]').check()
+        page.locator("#lab-quality-questions").select_option("")
+        cost = page.locator("#lab-quality-cost")
+        expect(cost).to_contain_text("write one of your own")
+        page.locator("#lab-quality-questions").select_option("en")
+        page.locator("#lab-quality-question").fill(own)
+        page.locator("#lab-quality-text").fill("one two three " * 20)
+        expect(cost).to_contain_text("questions 15 each")
+        start.click()
+        page.locator("#lab-quality-ask").get_by_role("button", name="Compare the answers").click()
+        card = page.locator("#lab-qualities .lab-card").first
+        expect(card).to_have_attribute("data-state", "succeeded", timeout=90_000)
+        with console.client() as client:
+
+            def kept() -> bool:
+                rows = client.get("/console/lab/runs").json()["rows"]
+                return any(row["id"] == ids[0] and row["perplexity"] for row in rows)
+
+            wait_for("the perplexity in the server's row", kept)
+    finally:
+        other.close()
+    asked = card.locator('.lab-answers [data-question="own"]')
+    expect(asked.locator("td").first.locator("mark")).to_have_count(0)
+    expect(asked.locator("mark")).to_have_text(markup.removeprefix("air "))
+    expect(card.locator('[data-question="add"] [data-right="1"]')).to_have_count(1)
+    expect(card.locator('[data-question="add"] [data-right="0"]')).to_have_count(1)
+    figures = card.locator(".lab-quality-figures tbody tr")
+    expect(figures.first).to_contain_text("1 / 14")
+    expect(figures.first).to_contain_text("7.389")
+    expect(figures.nth(1)).to_contain_text("0 / 15")
+    with page.expect_download() as download:
+        card.get_by_text("Markdown").click()
+    assert "⟦≠⟧" in download.value.path().read_text(encoding="utf-8")
+    page.locator('[data-section="runs"]').click()
+    page.locator(f'[data-run="{ids[0]}"] input').check()
+    expect(page.locator("#lab-compare")).to_contain_text("Quality: perplexity")
+
+    # The tutorials' table says first what it needs and what it takes; here there is no GPU.
+    page.locator('[data-section="benchmark"]').click()
+    expect(page.locator("#lab-table-needs")).to_contain_text("needs a GPU")
+    expect(page.locator("#lab-table-cost")).to_contain_text("servers 1, started and stopped")
+    expect(page.locator("#lab-table-start")).to_be_enabled()
 
 
 def test_a_lesson_is_walked_to_its_end_and_handed_in(

@@ -2,10 +2,9 @@
 
 ``python openai_server.py PORT [--key KEY] [--model NAME] [--tokens N] [--rate N] [--fault NAME] [--context N]``;
 port 0 takes a free one, which it prints as ``port N``; ``--key @FILE`` reads the key from FILE. What it does can be
-changed while it
-runs: ``POST /script`` with any of ``{"text", "tokens", "rate", "fault", "first_s", "key", "calls", "finish",
-"usage", "encode", "logprobs"}``; ``GET /script`` gives it and what happened: ``requests`` (bodies, with times of
-arrival, first token and end, and how they ended).
+changed while it runs: ``POST /script`` with any of ``{"text", "tokens", "rate", "fault", "first_s", "key", "calls",
+"finish", "usage", "encode", "logprobs", "answers", "ppl", "shift"}``; ``GET /script`` gives it and what happened:
+``requests`` (bodies, with times of arrival, first token and end, and how they ended).
 
 ``rate`` is tokens per second (0 = as fast as it goes), ``first_s`` the wait before the first. ``calls`` are the tool
 calls of the next answers, one list for each. Faults: ``refuse`` (500), ``key`` (401), ``redirect``, ``context`` (400),
@@ -14,6 +13,8 @@ calls of the next answers, one list for each. Faults: ``refuse`` (500), ``key`` 
 ``silent`` (never a first token), ``error`` (an error object in the stream), ``empty`` (no text), ``unended`` (no
 finish_reason), ``logprobs`` (400 to a question that wants them). With ``encode``, ``/v1/encode`` counts words, and
 five around a prompt. ``logprobs``: what stands with each token under that name, from the first again at their end.
+``answers`` are texts by question. With ``ppl`` there are LMDeploy's ``/get_ppl``, which says it, ``/v1/encode`` (the ids
+are the words' lengths) and ``/generate`` (the next id is the sum of the ids and ``shift``).
 """
 
 import argparse
@@ -39,6 +40,7 @@ class Script:
         self.settings: dict[str, Any] = {
             "text": "", "tokens": options.tokens, "rate": options.rate, "fault": options.fault, "first_s": 0.0,
             "key": options.key, "calls": [], "finish": "stop", "usage": True, "encode": False, "logprobs": [],
+            "answers": {}, "ppl": None, "shift": 0,
         }  # fmt: skip
         self.model = options.model
         self.entry: dict[str, Any] = {"id": options.model, "object": "model"}
@@ -46,10 +48,11 @@ class Script:
             self.entry["max_model_len"] = options.context
         self.requests: list[dict[str, Any]] = []
 
-    def pieces(self) -> list[str]:
-        """The answer, token by token."""
-        if self.settings["text"]:
-            words = self.settings["text"].split(" ")
+    def pieces(self, asked: object = None) -> list[str]:
+        """The answer to the question ``asked``, token by token."""
+        text = self.settings["answers"].get(asked, "") if isinstance(asked, str) else ""
+        if text := text or self.settings["text"]:
+            words = text.split(" ")
             return [word if i == 0 else f" {word}" for i, word in enumerate(words)]
         return [WORDS[i % len(WORDS)] + " " for i in range(int(self.settings["tokens"]))]
 
@@ -92,6 +95,8 @@ class Connection:
             texts = json.loads(body)["input"]
             around = 5 if json.loads(body).get("do_preprocess") else 0
             return await self.json(200, {"length": [len(text.split()) + around for text in texts]})
+        if settings["ppl"] is not None and path in ("/v1/encode", "/get_ppl", "/generate"):
+            return await self.json(200, self.measured(path, json.loads(body)))
         if path == "/v1/chat/completions" and method == "POST":
             request = {"body": json.loads(body), "at": time.time(), "first_at": None, "ended_at": None, "sent": 0}
             request["end"] = ""
@@ -104,6 +109,17 @@ class Connection:
             finally:
                 request["ended_at"] = time.time()
         return await self.json(404, {"error": {"message": f"no path {path}"}})
+
+    def measured(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What LMDeploy says of a text and of its tokens."""
+        settings = self.script.settings
+        if path == "/v1/encode":
+            ids = [len(word) for word in body["input"].split()]
+            return {"input_ids": ids, "length": len(ids)}
+        if path == "/get_ppl":
+            return {"ppl": settings["ppl"]}
+        assert body["max_tokens"] == 1
+        return {"text": "", "output_ids": [sum(body["input_ids"]) + settings["shift"]], "meta_info": {}}
 
     async def complete(self, request: dict[str, Any]) -> bool:
         settings, fault = self.script.settings, self.script.settings["fault"]
@@ -142,7 +158,7 @@ class Connection:
     async def whole(self, request: dict[str, Any], settings: dict[str, Any]) -> bool:
         """The answer at once, as where no stream was asked for."""
         calls = settings["calls"].pop(0) if settings["calls"] else []
-        pieces = [] if calls else self.script.pieces()
+        pieces = [] if calls else self.script.pieces(request["body"]["messages"][-1].get("content"))
         message: dict[str, Any] = {"role": "assistant", "content": "".join(pieces) or None}
         if calls:
             message["tool_calls"] = [call(index, name, arguments) for index, (name, arguments) in enumerate(calls)]
@@ -170,7 +186,8 @@ class Connection:
         for index, (name, arguments) in enumerate(calls):
             await self.event({"tool_calls": [call(index, name, arguments[:3])]})
             await self.event({"tool_calls": [call(index, None, arguments[3:])]})
-        pieces = [] if calls or fault == "empty" else self.script.pieces()
+        asked = request["body"]["messages"][-1].get("content")
+        pieces = [] if calls or fault == "empty" else self.script.pieces(asked)
         began = time.perf_counter()
         for number, piece in enumerate(pieces):
             if number == AFTER and await self.misbehave(fault):

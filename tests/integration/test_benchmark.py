@@ -1,5 +1,6 @@
 """Benchmarks with the real child, against scripted servers whose speed is known."""
 
+import math
 import statistics
 import sys
 from collections.abc import Iterator
@@ -14,11 +15,13 @@ from backend.errors import Conflict
 from backend.lab.benchmark.manager import Benchmarks
 from backend.lab.benchmark.record import UNFINISHED, Benchmark, BenchmarkConfig, JobState
 from backend.lab.benchmark.statistics import knee
+from backend.lab.quality.questions import shipped
 from backend.lab.runs import Runs
 from backend.machine.machine import Environment
 from backend.machine.nvml import Nvml
 from backend.memory.live_source import LiveSource
 from backend.memory.sampler import Sampler
+from backend.models.catalog import DEMO_MODEL
 from backend.models.checkpoint import ModelInfo
 from backend.processes.command import CommandSpec, SecretFile
 from backend.servers.transitions import ENDED
@@ -28,6 +31,7 @@ from tests.integration.test_servers import FakeEngine, World
 from tests.support.scripted_server import CHILD, Scripted
 from tests.support.waiting import wait_for
 from tests.unit.backend.lab.test_runs import a_row
+from ui.tabs.lab.compared import compared_json, quality_csv, quality_markdown
 
 DEADLINE_S = 90.0
 TOKENS, RATE, FIRST_S = 60, 40.0, 0.5
@@ -150,6 +154,66 @@ def test_it_goes_on_without_its_console_and_is_found_again(settings: Settings, c
         assert ended(later, second).state is JobState.CANCELLED
     finally:
         later.close()
+
+
+def test_answers_and_texts_are_compared_and_kept_with_the_run(services: Services, child: Scripted) -> None:
+    """A 16-bit server, one that differs, one that knows nothing of perplexity."""
+    others = [Scripted(), Scripted()]
+    own = "Why is the sky blue?"
+    told = {one.text: "936" for one in shipped("en") if one.id == "add"}
+    try:
+        child.script(ppl=2.0, answers={own: "Light is scattered by air.", **told}, text="no idea", key="secret-key")
+        others[0].script(ppl=2.1, shift=1, answers={own: "Light is scattered in air."}, text="no idea")
+        others[1].script(answers={own: "Light is scattered by air."}, text="no idea")
+        servers = (connect(services, child, "secret-key"), *(connect(services, one) for one in others))
+        config = BenchmarkConfig(servers, users=(), questions="en", question=own, text="one two three four " * 40)
+        assert services.lab.benchmarks.look(config)[1] < 600
+        done = ended(services, services.lab.benchmarks.start(config, confirmed=True))
+    finally:
+        for one in others:
+            one.close()
+    assert done.state is JobState.SUCCEEDED, [target.problem for target in done.targets]
+    asked = [one["body"] for one in child.requests()]
+    assert all(body["temperature"] == 0.0 for body in asked if body["max_tokens"] == config.reply_tokens)
+    compared = compared_json(services, done, "en")
+    first, differs, plain = (server["figures"] for server in compared["servers"])
+    assert (first["right"], first["scored"], first["answered"]) == (1, 14, 15)
+    assert (first["perplexity"], first["perplexity_tokens"]) == (pytest.approx(math.exp(2.0)), 160)
+    assert (differs["right"], differs["same"], differs["agreement"]) == (0, 13, 0.0)
+    assert (plain["perplexity"], plain["agreement"], plain["same"]) == (None, None, 14)
+    assert set(compared["servers"][2]["problems"]) == {"perplexity", "likeliest"}
+    answers = compared["answers"][-1]["answers"]
+    assert (answers[1]["same"], answers[1]["rest"]) == ("Light is scattered ", "in air.")
+    assert (answers[2]["differs"], compared["table"]) == (False, None)
+    assert "| ✓ 936 | ✗ ⟦≠⟧no idea |" in quality_markdown(compared, "en")
+    assert "why is the sky" in quality_csv(compared, "en").lower()
+    # Kept with the run of the server.
+    services.lab.recorder.look()
+    row = services.lab.runs.get(servers[1])
+    assert row.perplexity == pytest.approx(math.exp(2.1))
+    assert row.detail["quality"]["against"] == done.targets[0].name
+    services.servers.stop(servers[1])
+    services.lab.recorder.look()
+    assert services.lab.runs.get(servers[1]).perplexity is not None
+
+
+def test_the_table_without_a_gpu_is_the_demo_models_16_bit_line(services: Services) -> None:
+    """The real CPU engine; what needs a GPU says so, and nothing is made up for it."""
+    config = BenchmarkConfig(table=str(DEMO_MODEL), users=(1, 2), answer_tokens=16, seconds=2, questions="en")
+    targets, seconds, asked = services.lab.benchmarks.look(config)
+    assert [target.line for target in targets if target.skipped is None] == ["plain"]
+    assert (asked, seconds > 60) == ((), True)
+    done = ended(services, services.lab.benchmarks.start(config))
+    assert done.state is JobState.SUCCEEDED, done.targets[0].problem
+    assert all(view.state in ENDED for view in services.servers.snapshot())
+    services.lab.recorder.look()
+    plain, *others = compared_json(services, done, "zh")["table"]
+    assert plain["speed"] > 0
+    assert plain["speed_many"] > 0
+    assert plain["scored"] == 14
+    for line in others:
+        assert "GPU" in line["skipped"]
+        assert [line[name] for name in ("measured_bytes", "speed", "perplexity", "tokens")] == [None] * 4
 
 
 class ScriptedEngine(FakeEngine):

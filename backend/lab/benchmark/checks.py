@@ -6,19 +6,28 @@ from typing import Any
 
 from backend.errors import InvalidInput, Message
 from backend.lab.benchmark.record import BenchmarkConfig
+from backend.lab.quality.questions import SETS, questions_of
+from backend.store_forms import storable
 
 MOST_USERS, MOST_LEVELS, MOST_TARGETS = 1024, 12, 8
+MOST_QUESTION, MOST_TEXT = 4000, 20_000  # characters
 LIMITS = {"prompt_tokens": (1, 200_000), "answer_tokens": (1, 32_768), "seconds": (2, 600)}
 DRAIN_S = 5.0  # for the last answers of a level
 START_S = 60.0  # of a server whose time to load nobody knows
+QUESTION_S, TEXT_S = 3.0, 15.0  # of a short answer; of the text that is measured by
+TABLE_USERS = {True: (1, 32), False: (1, 2)}  # with a GPU, and without
 
 
 def read_config(values: Mapping[str, Any]) -> BenchmarkConfig:
-    """The settings as the page sends them; texts and numbers. Raises InvalidInput with everything that is wrong."""
+    """The settings as the page sends them; texts and numbers. ``kind`` "quality" asks questions alone. Raises
+    InvalidInput with everything that is wrong."""
     problems: list[Message] = []
-    read: dict[str, Any] = {"users": _users(values.get("users"), problems), "picture": values.get("picture") is True}
-    for name in LIMITS:
-        read[name] = _whole(name, values.get(name), problems)
+    if values.get("kind") == "quality":
+        read = _quality(values, problems)
+    else:
+        read = {"users": _users(values.get("users"), problems), "picture": values.get("picture") is True}
+        for name in LIMITS:
+            read[name] = _whole(name, values.get(name), problems)
     for name in ("servers", "runs"):
         given = values.get(name)
         ids = given if isinstance(given, list) else []
@@ -32,11 +41,40 @@ def read_config(values: Mapping[str, Any]) -> BenchmarkConfig:
     return BenchmarkConfig(**read)
 
 
+def read_table(values: Mapping[str, Any], has_gpu: bool, language: str) -> BenchmarkConfig:
+    """The tutorials' table of a model: ``table`` is its folder. Raises InvalidInput."""
+    model = values.get("table")
+    if not isinstance(model, str) or not model.strip():
+        raise InvalidInput(Message("lab.table.no_model", field="table"))
+    return BenchmarkConfig(
+        table=model, users=TABLE_USERS[has_gpu], questions=language, trusted=values.get("trusted") is True
+    )
+
+
+def _quality(values: Mapping[str, Any], problems: list[Message]) -> dict[str, Any]:
+    """What is asked, and by what text is measured."""
+    chosen = str(values.get("questions") or "")
+    read: dict[str, Any] = {"users": (), "questions": chosen}
+    for name, most in (("question", MOST_QUESTION), ("text", MOST_TEXT)):
+        read[name] = storable(str(values.get(name) or "")).replace("\0", "").strip()
+        if len(read[name]) > most:
+            problems.append(Message(f"lab.quality.long.{name}", {"count": len(read[name]), "limit": most}, name))
+    if chosen and chosen not in SETS:
+        known = ", ".join(SETS)
+        problems.append(Message("lab.quality.no_set", {"value": chosen[:80], "known": known}, "questions"))
+    if not chosen and not read["question"]:
+        problems.append(Message("lab.quality.no_question", field="question"))
+    return read
+
+
 def estimate_s(config: BenchmarkConfig, load_s: Sequence[float | None]) -> float:
-    """Seconds that it will take, about. ``load_s``: how long each of the settings took to start before."""
-    targets = len(config.servers) + len(config.runs)
+    """Seconds that it will take, about. ``load_s``: how long each of the settings that are started took before."""
+    targets = len(load_s) + len(config.servers)
     starting = sum(START_S if one is None else one for one in load_s)
-    return targets * len(config.users) * (config.seconds + DRAIN_S) + starting
+    asking = 0.0
+    if config.has_quality:
+        asking = QUESTION_S * len(questions_of(config.questions, config.question)) + TEXT_S
+    return targets * (len(config.users) * (config.seconds + DRAIN_S) + asking) + starting
 
 
 def _users(value: Any, problems: list[Message]) -> tuple[int, ...]:

@@ -1,7 +1,6 @@
 """The benchmarks: checked, queued one at a time (two would measure each other), run by children that outlive the
 console, found again after a restart."""
 
-import base64
 import json
 import logging
 import secrets
@@ -9,7 +8,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +17,9 @@ from typing import Any
 from backend import disk
 from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound
 from backend.lab.benchmark.checks import estimate_s
+from backend.lab.benchmark.plan import plan_of, problem_of, read_measured
 from backend.lab.benchmark.record import UNFINISHED, Benchmark, BenchmarkConfig, JobState, Target, from_json
-from backend.lab.row import SERVER, serve_config
+from backend.lab.row import SERVER, config_of, serve_config
 from backend.lab.runs import Runs
 from backend.machine.clients import route
 from backend.memory.sampler import HOUR, Sampler
@@ -42,8 +42,6 @@ PLAN, OUT = "plan.json", "measured.json"
 LOOK_S = 0.5
 CANCEL_GRACE_S = 3.0
 MOST_KEPT = 200
-LMDEPLOY = ("turbomind", "pytorch")
-PICTURE = Path(__file__).parents[3] / "assets" / "sample_pictures" / "two_shapes.png"
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +57,11 @@ class Benchmarks:
         servers: ServerManager,
         sampler: Sampler,
         runs: Runs,
+        tables: Callable[[BenchmarkConfig], tuple[Target, ...]] = lambda config: (),
+        noted: Callable[[str, Benchmark, int], None] = lambda server_id, benchmark, place: None,
     ) -> None:
+        """``tables`` gives the targets of the tutorials' table; ``noted`` is told of a server whose answers are in."""
+        self._tables, self._noted = tables, noted
         self._supervisor, self._servers, self._sampler, self._runs = supervisor, servers, sampler, runs
         self._folder = settings.state_dir / "benchmarks"
         self._records = Records[Benchmark](store, AREA, Benchmark.to_json)
@@ -105,12 +107,22 @@ class Benchmarks:
             targets.append(
                 Target(f"{row.model} · {row.settings}" if row.settings else row.model, row.engine, run=row.id)
             )
+        loads = [row.load_s for row in rows]
+        if config.table:
+            lines = self._tables(config)
+            targets += lines
+            loads += [None for line in lines if line.skipped is None]
         asked = [
-            Message("lab.benchmark.ask_external", {"name": view.name, "users": max(config.users)}, "servers", "warning")
+            Message(
+                "lab.benchmark.ask_external",
+                {"name": view.name, "users": max(config.users, default=1)},
+                "servers",
+                "warning",
+            )
             for view in views
             if view.config.engine == external.ENGINE
         ]
-        return tuple(targets), estimate_s(config, [row.load_s for row in rows]), tuple(asked)
+        return tuple(targets), estimate_s(config, loads), tuple(asked)
 
     def start(self, config: BenchmarkConfig, *, confirmed: bool = False) -> str:
         """Queue it; its id. Raises as ``look``; Conflict with what has to be confirmed first."""
@@ -119,7 +131,7 @@ class Benchmarks:
             raise Conflict(*asked)
         made = Benchmark(
             id=secrets.token_hex(6),
-            name=", ".join(target.name for target in targets),
+            name=", ".join(dict.fromkeys(target.name for target in targets if target.skipped is None)),
             config=config,
             state=JobState.QUEUED,
             created_at=time.time(),
@@ -205,10 +217,10 @@ class Benchmarks:
             self._put(now.id, place, new)
 
     def _begun(self, now: Benchmark, place: int, target: Target) -> Target:
-        if not target.run:
+        if not target.is_started:
             return self._launched(now, place, target)
         try:
-            config = serve_config(self._runs.get(target.run))
+            config = config_of(target.config) if target.config is not None else serve_config(self._runs.get(target.run))
         except (KeyError, TypeError, ValueError):  # of another version
             raise InvalidInput(Message("lab.error.no_settings", {"name": target.name})) from None
         server_id = self._servers.start(config)
@@ -234,19 +246,8 @@ class Benchmarks:
         key_file = folder / "key"
         if endpoint.api_key:
             write_whole(key_file, endpoint.api_key)
-        plan = {
-            "base_url": endpoint.base_url,
-            "model": endpoint.model_id,
-            "key_file": str(key_file) if endpoint.api_key else "",
-            "proxy": proxy,
-            "levels": now.config.users,
-            "prompt_tokens": now.config.prompt_tokens,
-            "answer_tokens": now.config.answer_tokens,
-            "seconds": now.config.seconds,
-            "lmdeploy": target.engine in LMDEPLOY,
-            "picture": _picture() if now.config.picture else "",
-            "out": str(folder / OUT),
-        }
+        plan = plan_of(now.config, target, endpoint, proxy)
+        plan |= {"key_file": str(key_file) if endpoint.api_key else "", "out": str(folder / OUT)}
         (folder / OUT).unlink(missing_ok=True)
         write_whole(folder / PLAN, json.dumps(plan))
         command = CommandSpec((sys.executable, str(CHILD), str(folder / PLAN)))
@@ -262,22 +263,26 @@ class Benchmarks:
         run = self._run(target.child)
         if now.cancelled and run is not None and not run.ended:
             self._supervisor.stop(run.id, CANCEL_GRACE_S)
-        result = _read(folder / OUT)
+        result = read_measured(folder / OUT)
         if run is None and not result:  # the console was killed as it started the child
             return replace(target, stage="over") if now.cancelled else self._launched(now, place, target)
         levels = [one for one in result.get("levels", ()) if isinstance(one, dict)]
         new = [self._observed(one, target.server) for one in levels[len(target.levels) :]]
-        target = replace(target, levels=(*target.levels, *new))
+        quality = result.get("quality") or target.quality
+        target = replace(target, levels=(*target.levels, *new), quality=quality)
         if run is not None and not run.ended:
             return target
         (folder / "key").unlink(missing_ok=True)
         if not now.cancelled:
-            target = replace(target, problem=_problem(result, target.name, run))
+            target = replace(target, problem=problem_of(result, target.name, run))
+        if target.quality is not None:
+            self._put(now.id, place, target)
+            self._noted(target.server, self.get(now.id), place)
         return self._ending(target)
 
     def _ending(self, target: Target) -> Target:
         """Stop the server that was started for it; one that ran before goes on."""
-        if not target.run or not target.server:
+        if not target.is_started or not target.server:
             return replace(target, stage="over")
         with suppress(ConsoleError):
             self._servers.stop(target.server)
@@ -315,7 +320,7 @@ class Benchmarks:
             raise Conflict(Message("lab.benchmark.not_running", {"name": view.name}, "servers"))
         if config.picture and not view.takes_images:
             raise InvalidInput(Message("lab.benchmark.no_pictures", {"name": view.name}, "picture"))
-        needed = config.prompt_tokens + config.answer_tokens
+        needed = config.prompt_tokens + config.answer_tokens if config.users else 0
         if view.context_length and needed > view.context_length:
             params: dict[str, str | int] = {"name": view.name, "needed": needed, "length": view.context_length}
             raise InvalidInput(Message("lab.benchmark.context", params, "prompt_tokens"))
@@ -340,30 +345,3 @@ class Benchmarks:
     def _run_changed(self, run: Run) -> None:
         if run.kind == KIND and run.ended:
             self._wake.set()
-
-
-def _read(file: Path) -> Mapping[str, Any]:
-    try:
-        value = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _problem(result: Mapping[str, Any], name: str, run: Run | None) -> Message | None:
-    """Why it ended before its time; None where it didn't."""
-    stopped = result.get("stopped")
-    if stopped:
-        kind = "dead" if stopped.get("why") == "dead" else "errors"
-        said = str(stopped.get("text", ""))[:300]
-        return Message(f"lab.benchmark.stopped.{kind}", {"name": name, "text": said})
-    if result.get("done"):
-        return None
-    if run is not None and run.interrupted:
-        return Message("lab.benchmark.stopped.interrupted", {"name": name})
-    code = "?" if run is None or run.exit_code is None else str(run.exit_code)
-    return Message("lab.benchmark.stopped.child", {"name": name, "code": code})
-
-
-def _picture() -> str:
-    return "data:image/png;base64," + base64.b64encode(PICTURE.read_bytes()).decode()

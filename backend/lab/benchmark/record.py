@@ -14,8 +14,12 @@ __all__ = ("UNFINISHED", "Benchmark", "BenchmarkConfig", "JobState", "Target", "
 @dataclass(frozen=True)
 class BenchmarkConfig:
     """``servers`` are ids of servers that run, ``runs`` ids of rows whose settings are started for it, one after
-    another. ``users`` at once, level by level; lengths in tokens, ``seconds`` a level. ``picture``: each request has
-    one."""
+    another; ``table`` is the model of the tutorials' table, "" = none. ``users`` at once, level by level, () = no load;
+    lengths in tokens, ``seconds`` a level. ``picture``: each request has one.
+
+    ``questions`` names the shipped set that is asked ("" = none), ``question`` is a person's own; ``text`` their own to
+    measure by, "" = the shipped one; ``reply_tokens`` is the most that a question's answer may have. ``trusted``: the
+    table's model may run its own code."""
 
     servers: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
@@ -24,15 +28,28 @@ class BenchmarkConfig:
     answer_tokens: int = 128
     seconds: int = 20
     picture: bool = False
+    table: str = ""
+    questions: str = ""
+    question: str = ""
+    text: str = ""
+    reply_tokens: int = 256
+    trusted: bool = False
+
+    @property
+    def has_quality(self) -> bool:
+        """Whether questions are asked."""
+        return bool(self.questions or self.question)
 
 
 @dataclass(frozen=True)
 class Target:
-    """A server of it. ``run`` is the row whose settings are started, "" for a server that ran before. ``child`` is the
-    supervised run that measures. ``stage`` is "waiting", "starting", "measuring", "stopping" or "over".
+    """A server of it. ``run`` is the row whose settings are started, ``config`` the settings themselves (a table's
+    ``line``); neither for a server that ran before. ``skipped`` says why a line isn't measured: that is no failure.
+    ``child`` is the supervised run that measures. ``stage`` is "waiting", "starting", "measuring", "stopping" or
+    "over".
 
     ``levels`` are statistics.level's figures with ``users``, ``client_…``, and what the console itself saw meanwhile:
-    ``kv_usage`` 0…1, ``gpu_bytes``, ``watts``; None = not seen.
+    ``kv_usage`` 0…1, ``gpu_bytes``, ``watts``; None = not seen. ``quality`` is what children/quality.py measured.
     """
 
     name: str
@@ -43,6 +60,15 @@ class Target:
     stage: str = "waiting"
     levels: tuple[Mapping[str, Any], ...] = ()
     problem: Message | None = None
+    line: str = ""
+    config: Mapping[str, Any] | None = None
+    skipped: Message | None = None
+    quality: Mapping[str, Any] | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether its server is started for it, and stopped again."""
+        return bool(self.run or self.config is not None)
 
 
 @dataclass(frozen=True)
@@ -65,8 +91,9 @@ class Benchmark:
         value = asdict(replace(self, targets=()))
         value["targets"] = [
             {
-                **asdict(replace(target, problem=None)),
+                **asdict(replace(target, problem=None, skipped=None)),
                 "problem": None if target.problem is None else message_to_json(target.problem),
+                "skipped": None if target.skipped is None else message_to_json(target.skipped),
             }
             for target in self.targets
         ]
@@ -81,6 +108,7 @@ def from_json(value: Mapping[str, Any]) -> Benchmark:
                 **_known(Target, one),
                 "levels": tuple(one["levels"]),
                 "problem": one["problem"] and message_from_json(one["problem"]),
+                "skipped": one.get("skipped") and message_from_json(one["skipped"]),
             }
         )
         for one in value["targets"]

@@ -29,6 +29,7 @@ class Request:
     tokens: int | None = None
     prompt_tokens: int | None = None
     problem: str = ""
+    pieces: list[str] | None = None  # of the answer itself, without what a model thinks before it; None = not wanted
 
     @property
     def counted(self) -> int:

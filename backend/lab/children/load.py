@@ -4,8 +4,9 @@ usage: load.py PLAN.json
 
 The plan: ``base_url`` (with /v1), ``model``, ``key_file`` ("" = none), ``proxy`` ("" = none), ``levels`` (users at
 once), ``prompt_tokens``, ``answer_tokens``, ``seconds`` a level, ``lmdeploy`` (takes ``ignore_eos``), ``picture`` (a
-data URL or "") and ``out``. After every level ``out`` is written anew: {"levels": […], "stopped": null or {"why",
-"text"}, "done": bool}; what statistics.level gives, with the wall clock's times and how busy this client itself was.
+data URL or ""), ``quality`` (quality.py says what; None = speed alone) and ``out``. After every question and level
+``out`` is written anew: {"levels": […], "quality": {…}, "stopped": null or {"why", "text"}, "done": bool}; a level is
+what statistics.level gives, with the wall clock's times and how busy this client itself was.
 
 Each user asks again as soon as an answer is whole. No two prompts begin alike, so that no prefix is found in a cache.
 """
@@ -26,23 +27,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 import aiohttp
 
 from backend.lab.benchmark.statistics import Request, level, percentile
+from backend.lab.children.asking import CONNECT_S, SILENCE_S, Stopped, ask, why
+from backend.lab.children.quality import measure_quality
 
-SILENCE_S = 120.0
-CONNECT_S = 15.0
 DRAIN_S = 120.0  # for answers that are under way at a level's end
 LOOK_S = 0.01
 BUSY = 0.8  # of a core: beyond it the client itself may be what is measured
 LATE_MS = 20.0
 PAUSE_S = 0.5  # after a failed request
-MOST_PROBLEM = 300
 WORDS = (
     "river stone market window garden paper silver morning engine letter bridge number winter yellow kitchen forest",
     "music island mirror ticket shadow pocket travel butter circle danger effort family guitar handle",
 )
-
-
-class Stopped(Exception):
-    """The server can't be measured any further: ``args`` are why ("dead" or "errors") and what was said."""
 
 
 def main(plan_file: Path) -> int:
@@ -59,6 +55,13 @@ async def measure(plan: dict[str, Any], key: str) -> int:
     async with aiohttp.ClientSession(connector=connector, headers=headers, timeout=timeout, trust_env=False) as session:
         try:
             await warm_up(session, plan)
+            if plan.get("quality"):
+
+                def keep(quality: dict[str, Any]) -> None:
+                    result["quality"] = quality
+                    write(plan["out"], result)
+
+                await measure_quality(session, plan, keep)
             for users in plan["levels"]:
                 print(f">>> {users} users for {plan['seconds']} s", flush=True)
                 measured = await run_level(session, plan, users)
@@ -78,7 +81,7 @@ async def measure(plan: dict[str, Any], key: str) -> int:
 async def warm_up(session: aiohttp.ClientSession, plan: dict[str, Any]) -> None:
     """One answer that isn't counted: the first one pays for what is made ready on demand."""
     first = Request(time.monotonic())
-    await ask(session, {**plan, "answer_tokens": min(4, plan["answer_tokens"])}, first)
+    await ask(session, plan, body_of({**plan, "answer_tokens": min(4, plan["answer_tokens"])}), first)
     if first.problem:
         raise Stopped(why(first.problem), first.problem)
 
@@ -96,7 +99,7 @@ async def run_level(session: aiohttp.ClientSession, plan: dict[str, Any], users:
         while time.monotonic() < end and not stopped:
             one = Request(time.monotonic())
             requests.append(one)
-            await ask(session, plan, one)
+            await ask(session, plan, body_of(plan), one)
             if not one.problem:
                 failing[0] = 0
                 continue
@@ -141,62 +144,6 @@ async def run_level(session: aiohttp.ClientSession, plan: dict[str, Any], users:
     }
 
 
-async def ask(session: aiohttp.ClientSession, plan: dict[str, Any], one: Request) -> None:
-    """One request into ``one``; what goes wrong is said in it."""
-    one.sent_at = time.monotonic()
-    try:
-        url, proxy = f"{plan['base_url']}/chat/completions", plan["proxy"] or None
-        async with session.post(url, json=body_of(plan), allow_redirects=False, proxy=proxy) as answer:
-            if answer.status != 200:
-                text = (await answer.content.read(2000)).decode("utf-8", "replace")
-                one.problem = short(f"HTTP {answer.status}: {text}")
-                return
-            await read(answer.content, one)
-    except TimeoutError:
-        one.problem = f"no byte for {SILENCE_S:g} s"
-    except aiohttp.ClientConnectorError as error:
-        one.problem = short(f"connection refused: {error}")
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        one.problem = short(f"{type(error).__name__}: {error}")
-    except asyncio.CancelledError:
-        one.problem = "cut off at the end of the measurement"
-        raise
-    finally:
-        one.ended_at = time.monotonic()
-
-
-async def read(stream: aiohttp.StreamReader, one: Request) -> None:
-    """The pieces of an answer. Those with text aren't parsed one by one: only what they hold must be told apart."""
-    finished = False
-    async for line in stream:
-        if not line.startswith(b"data:"):
-            continue
-        now = time.monotonic()
-        data = line[5:].strip()
-        if data == b"[DONE]":
-            finished = True
-            break
-        value = json.loads(data)
-        if not isinstance(value, dict):
-            raise ValueError("an event is no object")
-        if "error" in value:
-            one.problem = short(f"error in the stream: {json.dumps(value['error'])}")
-            return
-        for choice in value.get("choices") or ():
-            delta = choice.get("delta") or {}
-            if delta.get("content") or delta.get("reasoning_content") or delta.get("reasoning"):
-                one.arrivals.append(now)
-            finished = finished or bool(choice.get("finish_reason"))
-        usage = value.get("usage")
-        if isinstance(usage, dict):
-            one.tokens = whole(usage.get("completion_tokens"), one.tokens)
-            one.prompt_tokens = whole(usage.get("prompt_tokens"), one.prompt_tokens)
-    if not finished:
-        one.problem = "the answer broke off"
-    elif not one.arrivals:
-        one.problem = "the answer was empty"
-
-
 def body_of(plan: dict[str, Any]) -> dict[str, Any]:
     """A request of its own, about as long as the plan says."""
     known = " ".join(WORDS).split()
@@ -215,19 +162,6 @@ def body_of(plan: dict[str, Any]) -> dict[str, Any]:
     if plan["lmdeploy"]:
         body |= {"ignore_eos": True, "temperature": 0.0}  # answers of one length
     return body
-
-
-def why(problem: str) -> str:
-    gone = problem.startswith(("connection refused", "ServerDisconnected", "ClientOSError", "no byte"))
-    return "dead" if gone else "errors"
-
-
-def whole(value: Any, otherwise: int | None) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else otherwise
-
-
-def short(text: str) -> str:
-    return " ".join(text.split())[:MOST_PROBLEM]
 
 
 def cpu_s() -> float:

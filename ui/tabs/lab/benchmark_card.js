@@ -4,12 +4,13 @@
 import { actionRow, badge, problemLine } from "../../page/cards.js";
 import { el, fill } from "../../page/dom.js";
 import { duration, gib, number } from "../../page/format.js";
-import { link, post } from "../../page/request.js";
+import { get, link, post } from "../../page/request.js";
 import { t } from "../../page/texts.js";
+import { comparedView } from "./compared_view.js";
 import { chart, COLOURS } from "./plot.js";
 import { moment } from "./run_values.js";
 
-/** @import { Benchmark, Level, Target } from "./types.d.ts" */
+/** @import { Benchmark, Compared, Level, Target } from "./types.d.ts" */
 
 const CURVES = /** @type {const} */ ([
   "tokens_per_s",
@@ -38,6 +39,7 @@ export function figure(level, name) {
 export function benchmarkCard(id, changed) {
   const head = el("div", { class: "lab-actions" });
   const bar = el("progress", { max: "1", "aria-label": t("lab.benchmark.progress") });
+  const compared = el("div", { class: "lab-compared" });
   const body = el("div", {});
   const actions = actionRow("lab-actions");
   const problem = problemLine("lab-problem");
@@ -47,9 +49,11 @@ export function benchmarkCard(id, changed) {
     head,
     bar,
     problem.element,
+    compared,
     body,
     actions.element,
   );
+  let asked = "";
   let curve = /** @type {Curve} */ ("tokens_per_s");
   let drawn = "";
 
@@ -66,13 +70,16 @@ export function benchmarkCard(id, changed) {
     drawn = now;
     element.dataset.state = one.state;
     const { config, targets } = one;
-    const of = config.users.length * targets.length;
-    const done = targets.reduce((sum, target) => sum + target.levels.length, 0);
-    const what = t("lab.benchmark.sizes", {
-      prompt: config.prompt_tokens,
-      answer: config.answer_tokens,
-      seconds: config.seconds,
-    });
+    const measured = targets.filter(({ skipped }) => !skipped);
+    const steps = (/** @type {Target[]} */ some) =>
+      some.reduce((sum, one) => sum + one.levels.length + one.answered, 0);
+    const of = (config.users.length + one.questions) * measured.length;
+    const done = steps(measured);
+    const levels = targets.reduce((sum, target) => sum + target.levels.length, 0);
+    const sizes = { prompt: config.prompt_tokens, answer: config.answer_tokens, seconds: config.seconds };
+    const what = config.users.length
+      ? t("lab.benchmark.sizes", sizes)
+      : t("lab.quality.asked", { questions: one.questions });
     fill(
       head,
       el("strong", {}, one.name),
@@ -80,12 +87,13 @@ export function benchmarkCard(id, changed) {
       el("span", { class: "lab-hint" }, moment(one.created_at), " · ", what),
     );
     bar.hidden = isOver(one);
-    bar.value = done / of;
+    bar.value = done / Math.max(1, of);
+    if (one.questions) showCompared(one, done);
     fill(
       body,
       stages(one, done, of),
       targets.map((target) => target.problem && el("p", { class: "lab-problem" }, target.problem)),
-      done > 0 && [picture(one), table(targets), notes(targets)],
+      levels > 0 && [picture(one), table(targets), notes(targets)],
     );
     /** @param {string} action @param {string} text */
     const button = (action, text) =>
@@ -107,6 +115,19 @@ export function benchmarkCard(id, changed) {
     );
   }
 
+  /** The servers side by side, asked for when there is more to see. @param {Benchmark} one @param {number} done */
+  async function showCompared(one, done) {
+    const now = `${one.state} ${done}`;
+    if (now === asked || (!done && !one.config.table)) return;
+    asked = now;
+    try {
+      const reply = /** @type {Compared} */ (await get(`lab/benchmarks/${id}/compared`));
+      if (now === asked) fill(compared, comparedView(reply));
+    } catch {
+      asked = ""; // the page says by itself that the console is away
+    }
+  }
+
   /** @param {Benchmark} one */
   function picture(one) {
     const choose = el("select", {
@@ -123,7 +144,8 @@ export function benchmarkCard(id, changed) {
     choose.value = curve;
     /** @param {Target} target @returns {[number, number | null][]} */
     const pointsOf = ({ levels }) => levels.map((level) => [level.users, figure(level, curve)]);
-    const series = one.targets.map((target) => ({ name: target.name, points: pointsOf(target) }));
+    const shown = one.targets.filter(({ levels }) => levels.length > 0);
+    const series = shown.map((target) => ({ name: nameOf(target), points: pointsOf(target) }));
     const knees = one.targets.filter(({ knee }) => knee !== null);
     const mark =
       knees.length === 1 && knees[0].knee !== null ? { x: knees[0].knee, text: t("lab.benchmark.knee") } : null;
@@ -138,12 +160,15 @@ export function benchmarkCard(id, changed) {
       el(
         "ul",
         { class: "lab-legend" },
-        one.targets.map((target, index) => el("li", {}, swatch(index), target.name, " · ", kneeText(target))),
+        shown.map((target, index) => el("li", {}, swatch(index), nameOf(target), " · ", kneeText(target))),
       ),
     ];
   }
   return { element, show, tick: () => {} };
 }
+
+/** A line of the tutorials' table is named by what it stands for. @param {Target} target */
+const nameOf = ({ line, name }) => (line ? t(`lab.table.line.${line}`) : name);
 
 /** @param {number} index */
 const swatch = (index) => el("span", { class: "lab-swatch", style: { background: COLOURS[index % COLOURS.length] } });
@@ -161,7 +186,7 @@ function stages(one, done, of) {
   if (one.state === "queued") return el("p", { class: "lab-hint" }, t("lab.benchmark.queued"));
   if (isOver(one)) return null;
   const target = one.targets.find(({ stage }) => stage !== "over");
-  const stage = target ? t(`lab.benchmark.stage.${target.stage}`, { name: target.name }) : "";
+  const stage = target ? t(`lab.benchmark.stage.${target.stage}`, { name: nameOf(target) }) : "";
   return el(
     "p",
     { class: "lab-hint" },
@@ -209,7 +234,7 @@ function table(targets) {
       el(
         "tr",
         { dataset: { users: level.users, knee: target.knee === level.users ? "1" : "0" } },
-        el("th", { scope: "row" }, target.name),
+        el("th", { scope: "row" }, nameOf(target)),
         cells(level).map((cell) => el("td", { class: "number" }, cell)),
       ),
     ),

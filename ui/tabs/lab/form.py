@@ -15,6 +15,7 @@ class LabTab:
     sections: gr.HTML
     runs: gr.HTML
     benchmark: gr.HTML
+    quality: gr.HTML
     lesson: gr.HTML
     message: gr.HTML
     bridge: gr.HTML
@@ -26,5 +27,6 @@ def build(services: Services) -> LabTab:
     message = gr.HTML(elem_id="lab-message")
     runs = part("lab", "runs", padding=False)
     benchmark = part("lab", "benchmark", padding=False)
+    quality = part("lab", "quality", padding=False)
     lesson = part("lab", "lesson", padding=False)
-    return LabTab(sections, runs, benchmark, lesson, message, bridge("lab", "again", "requantize"))
+    return LabTab(sections, runs, benchmark, quality, lesson, message, bridge("lab", "again", "requantize"))

@@ -7,14 +7,16 @@ import { onSnapshot } from "../../page/snapshot.js";
 import { t } from "../../page/texts.js";
 import { benchmarkPanel } from "./benchmark.js";
 import { lessonPanel } from "./lesson.js";
+import { qualityPanel } from "./quality.js";
 import { runsPanel } from "./runs.js";
+import { settingsToMeasure } from "./targets.js";
 
 /** @import { AreaScript, Role } from "../../page/types.d.ts" */
 /** @import { RunRow } from "./types.d.ts" */
 
 /** The run that another tab's form is filled with. @type {Bridge<string>} */
 const bridge = new Bridge();
-const SECTIONS = /** @type {const} */ (["runs", "benchmark", "lesson"]);
+const SECTIONS = /** @type {const} */ (["runs", "benchmark", "quality", "lesson"]);
 /** @typedef {(typeof SECTIONS)[number]} Section */
 const FOR_CLASS = /** @type {readonly string[]} */ (["lesson"]);
 
@@ -28,19 +30,6 @@ let role = null;
 let shown = SECTIONS[0];
 
 const allowed = () => SECTIONS.filter((name) => role === "operator" || FOR_CLASS.includes(name));
-
-/** Rows whose settings are to be measured: chosen among the runs, taken by the benchmark's form. */
-const settingsToMeasure = {
-  /** @type {RunRow[]} */
-  rows: [],
-  changed: () => {},
-  /** @param {RunRow[]} rows */
-  add(rows) {
-    const known = new Set(this.rows.map(({ id }) => id));
-    this.rows = [...this.rows, ...rows.filter(({ id }) => !known.has(id))];
-    this.changed();
-  },
-};
 
 /** @param {RunRow} row */
 function startAgain(row) {
@@ -107,12 +96,20 @@ export const parts = {
   },
   lesson(element) {
     places.lesson = element;
-    lessonPanel(element);
+    lessonPanel(element, (name) => {
+      shown = allowed().find((known) => known === name) ?? shown;
+      show();
+    });
     show();
   },
   benchmark(element) {
     places.benchmark = element;
-    benchmarkPanel(element, settingsToMeasure);
+    benchmarkPanel(element);
+    show();
+  },
+  quality(element) {
+    places.quality = element;
+    qualityPanel(element);
     show();
   },
 };

@@ -13,8 +13,8 @@ import { moment } from "./run_values.js";
 const LOOK_MS = 2000;
 const CHOSEN = "lab-lesson";
 
-/** @param {HTMLElement} element */
-export function lessonPanel(element) {
+/** @param {HTMLElement} element @param {(name: string) => void} openSection */
+export function lessonPanel(element, openSection) {
   let isOperator = false;
   /** @type {string} */
   let chosen = sessionStorage.getItem(CHOSEN) ?? "";
@@ -22,7 +22,7 @@ export function lessonPanel(element) {
   const shelf = el("div", { class: "lab-shelf", id: "lab-lessons" });
   const place = el("div", { class: "lab-lesson", id: "lab-lesson-open" });
   const teacher = el("div", { id: "lab-lesson-teacher" });
-  const view = lessonView(act);
+  const view = lessonView(act, openSection);
 
   /** @param {unknown} error */
   function failed(error) {

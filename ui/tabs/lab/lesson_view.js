@@ -15,8 +15,8 @@ const SOON_MS = 150;
 const MOST_LOOKS = 20;
 const PARTS = /** @type {const} */ (["weights", "context", "kv", "work"]);
 
-/** @param {Act} act */
-export function lessonView(act) {
+/** `openSection` shows a part of the Lab by its name. @param {Act} act @param {(name: string) => void} openSection */
+export function lessonView(act, openSection) {
   const title = el("h3", {});
   const intro = el("p", { class: "lab-intro" });
   const steps = el("ol", { class: "lab-steps" });
@@ -86,7 +86,7 @@ export function lessonView(act) {
       keepTyping(steps, () =>
         fill(
           steps,
-          lesson.steps.map((step) => line(step, act)),
+          lesson.steps.map((step) => line(step, act, openSection)),
         ),
       );
       fill(
@@ -130,8 +130,8 @@ function keepTyping(place, draw) {
  */
 export const rich = (text) => text.split("`").map((piece, index) => (index % 2 ? el("code", {}, piece) : piece));
 
-/** @param {LessonStep} step @param {Act} act */
-function line(step, act) {
+/** @param {LessonStep} step @param {Act} act @param {(name: string) => void} openSection */
+function line(step, act, openSection) {
   const state = step.done ? "succeeded" : "queued";
   return el(
     "li",
@@ -148,13 +148,13 @@ function line(step, act) {
       step.explained && el("p", { class: "lab-explained" }, step.explained),
       step.replay && el("p", { class: "lab-replay" }, step.replay),
       step.why && el("p", { class: "lab-hint" }, rich(step.why)),
-      el("div", { class: "lab-actions" }, buttons(step, act)),
+      el("div", { class: "lab-actions" }, buttons(step, act, openSection)),
     ),
   );
 }
 
-/** @param {LessonStep} step @param {Act} act */
-function buttons(step, act) {
+/** @param {LessonStep} step @param {Act} act @param {(name: string) => void} openSection */
+function buttons(step, act, openSection) {
   /** @param {string} what @param {string} text @param {() => unknown} onclick */
   const button = (what, text, onclick) =>
     el(
@@ -174,29 +174,47 @@ function buttons(step, act) {
     box.addEventListener("keydown", (event) => event.key === "Enter" && send());
     made.push(box, button("predict", t(step.done ? "lab.lesson.again" : "lab.lesson.predict"), send));
   }
-  if (step.tab) made.push(button("show", t("lab.lesson.show"), () => showControl(step.tab, step.control)));
+  const show = () => {
+    if (step.tab === "lab") openSection(step.control.replace(/^lab-/, ""));
+    showControl(step.tab, step.control);
+  };
+  if (step.tab) made.push(button("show", t("lab.lesson.show"), show));
   if (step.kind === "read" && !step.done)
     made.push(button("read", t("lab.lesson.read"), () => act("read", { step: step.id })));
   if (step.can_replay) made.push(button("replay", t("lab.lesson.look-replay"), () => act("replay", { step: step.id })));
   return made;
 }
 
-/** Opens the tab and marks the control there, once it is on the page. @param {string} tab @param {string} id */
+/**
+ * Opens the tab and marks the control there, once it is on the page. One that is folded away, or that the chosen engine
+ * hides, is marked by what stands around it.
+ *
+ * @param {string} tab @param {string} id
+ */
 function showControl(tab, id) {
   showTab(tab);
   if (!id) return;
   let looks = 0;
   const look = () => {
     const control = byId(id);
-    if (!control?.offsetParent) {
-      if (++looks < MOST_LOOKS) setTimeout(look, SOON_MS);
+    if (!control?.offsetParent && ++looks < MOST_LOOKS) {
+      setTimeout(look, SOON_MS);
       return;
     }
-    control.scrollIntoView({ block: "center" });
-    control.classList.add("lab-marked");
-    setTimeout(() => control.classList.remove("lab-marked"), MARKED_MS);
+    const place = control && shownPart(control);
+    if (!place) return;
+    place.scrollIntoView({ block: "center" });
+    place.classList.add("lab-marked");
+    setTimeout(() => place.classList.remove("lab-marked"), MARKED_MS);
   };
   look();
+}
+
+/** The element, or the nearest around it that a person sees. @param {HTMLElement} element */
+function shownPart(element) {
+  let place = /** @type {HTMLElement | null} */ (element);
+  while (place && !place.offsetParent) place = place.parentElement;
+  return place;
 }
 
 /** Planned above measured, part by part, in one scale. @param {MeasuredServer} server */

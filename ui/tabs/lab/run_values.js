@@ -79,7 +79,7 @@ export function facts(rows) {
       rows.map((row) => read(column, row[column])),
     );
   }
-  for (const part of /** @type {const} */ (["config", "versions", "planned", "after"])) {
+  for (const part of /** @type {const} */ (["config", "versions", "planned", "after", "quality"])) {
     const names = new Set(rows.flatMap((row) => Object.keys(row.detail[part] ?? {})));
     for (const name of names)
       found.set(

@@ -212,7 +212,7 @@ export function runsPanel(element, startAgain, measure) {
     fill(
       actions,
       chosen.size > 0 && el("span", { class: "lab-hint" }, t("lab.runs.chosen", { count: chosen.size })),
-      files,
+      total > 0 && files,
       startable.length > 0 && el("button", { ...few, onclick: () => measure(startable) }, t("lab.runs.measure")),
       chosen.size > 0 && el("button", { ...few, onclick: clear }, t("lab.runs.clear")),
       chosen.size > 0 &&

@@ -73,13 +73,24 @@ export interface Target {
   levels: Level[];
   problem: string | null;
   knee: number | null;
+  line: string;
+  skipped: string | null;
+  answered: number;
 }
 
 export interface Benchmark {
   id: string;
   name: string;
   state: import("../../page/types.d.ts").JobState;
-  config: { users: number[]; prompt_tokens: number; answer_tokens: number; seconds: number; picture: boolean };
+  config: {
+    users: number[];
+    prompt_tokens: number;
+    answer_tokens: number;
+    seconds: number;
+    picture: boolean;
+    table: string;
+  };
+  questions: number;
   created_at: number;
   started_at: number;
   ended_at: number;
@@ -92,7 +103,75 @@ export interface Cost {
   targets: string[];
   levels: number;
   most_users: number;
+  questions: number;
+  skipped: string[];
   asked: string[];
+}
+
+/** A model that the tutorials' table can be made of (backend/lab/benchmark/tables.py). */
+export interface TableOffer {
+  path: string;
+  name: string;
+  weights: string;
+  own_code: boolean;
+}
+
+export interface TablesReply {
+  gpu: boolean;
+  models: TableOffer[];
+}
+
+/** An answer as far as it is the first server's, and what follows (backend/lab/quality/compare.py). */
+export interface Answer {
+  same: string;
+  rest: string;
+  differs: boolean;
+  right: boolean | null;
+  tokens: number;
+  cut: boolean;
+}
+
+export interface QualityServer {
+  name: string;
+  bytes: number | null;
+  problems: Record<string, string>;
+  figures: {
+    right: number;
+    scored: number;
+    answered: number;
+    same: number | null;
+    agreement: number | null;
+    hits: number | null;
+    perplexity: number | null;
+    tokens_per_s: number | null;
+  } | null;
+}
+
+/** A line of the tutorials' table (backend/lab/benchmark/compared.py). */
+export interface TableLine {
+  line: string;
+  name: string;
+  skipped: string | null;
+  problem: string | null;
+  planned_bytes: number | null;
+  measured_bytes: number | null;
+  planned_tokens: number | null;
+  tokens: number | null;
+  tokens_times: number | null;
+  speed: number | null;
+  speed_many: number | null;
+  speed_times: number | null;
+  speed_many_times: number | null;
+  perplexity: number | null;
+  right: number | null;
+  scored: number | null;
+  claim: { bytes: number | null; tokens_times: number | null; speed_times: number | null };
+}
+
+export interface Compared {
+  servers: QualityServer[];
+  answers: { id: string; kind: string; text: string; answers: (Answer | null)[] }[];
+  table: TableLine[] | null;
 }
 
 /** A lesson on the shelf (ui/tabs/lab/lesson_routes.py), with how far this visitor is. */

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from backend.errors import InvalidInput
-from backend.lab.benchmark.checks import estimate_s, read_config
+from backend.lab.benchmark.checks import estimate_s, read_config, read_table
 from backend.lab.benchmark.record import BenchmarkConfig
 from backend.lab.benchmark.statistics import Request, knee, level, percentile
 
@@ -95,3 +95,31 @@ def test_what_is_wrong_is_named(change: dict[str, Any], fields: list[str]) -> No
     with pytest.raises(InvalidInput) as caught:
         read_config({**GOOD, **change})
     assert [message.field for message in caught.value.messages] == fields
+
+
+def test_questions_are_checked_and_cost_time() -> None:
+    config = read_config(
+        {"kind": "quality", "servers": ["a"], "questions": "zh", "question": " 为什么？\0 ", "text": ""}
+    )
+    assert (config.users, config.questions, config.question) == ((), "zh", "为什么？")
+    assert estimate_s(config, []) == pytest.approx(15 * 3 + 15)
+    assert estimate_s(BenchmarkConfig(("a",), users=(1,), seconds=10), []) == 15
+    for change, key in (
+        ({"questions": "fr"}, "lab.quality.no_set"),
+        ({"questions": ""}, "lab.quality.no_question"),
+        ({"question": "x" * 4001}, "lab.quality.long.question"),
+        ({"text": "x" * 20_001}, "lab.quality.long.text"),
+        ({"servers": []}, "lab.benchmark.no_target"),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            read_config({"kind": "quality", "servers": ["a"], "questions": "en", **change})
+        assert [message.key for message in caught.value.messages] == [key]
+
+
+def test_the_table_needs_a_model_and_asks_in_the_pages_language() -> None:
+    config = read_table({"table": "/m", "trusted": True}, True, "zh")
+    assert (config.table, config.users, config.questions, config.trusted) == ("/m", (1, 32), "zh", True)
+    assert read_table({"table": "/m", "trusted": "yes"}, False, "en").users == (1, 2)
+    for wrong in (None, "", "  ", 5, ["/m"]):
+        with pytest.raises(InvalidInput):
+            read_table({"table": wrong}, True, "en")

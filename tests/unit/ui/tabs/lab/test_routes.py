@@ -11,6 +11,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from backend.models.catalog import DEMO_MODEL
 from backend.services import Services, build_services
 from tests.conftest import make_settings
 from tests.support.asgi import client
@@ -82,6 +83,8 @@ async def test_a_class_learns_and_nothing_else(services: Services) -> None:
         "/lab/benchmarks",
         "/lab/lessons/class",
         "/lab/benchmarks/x/file",
+        "/lab/benchmarks/x/compared",
+        "/lab/tables",
     ):
         assert (await guest.get(path)).status_code == 403, path
     for path in (
@@ -90,6 +93,26 @@ async def test_a_class_learns_and_nothing_else(services: Services) -> None:
     ):  # fmt: skip
         assert (await guest.post(path, json={})).status_code == 403, path
     assert len((await guest.get("/lab/lessons")).json()["lessons"]) == 11
+
+
+async def test_the_table_is_offered_for_what_is_there_and_costs_what_is_said(services: Services) -> None:
+    ask = asking(services, language="zh")
+    offered = (await ask.get("/lab/tables")).json()
+    demo = next(one for one in offered["models"] if one["path"] == str(DEMO_MODEL))
+    assert (offered["gpu"], demo["own_code"]) == (False, False)
+    cost = (await ask.post("/lab/benchmarks/cost", json={"kind": "table", "table": str(DEMO_MODEL)})).json()
+    assert (len(cost["targets"]), cost["questions"], cost["asked"]) == (1, 14, [])
+    assert all("GPU" in line for line in cost["skipped"])
+    assert len(cost["skipped"]) == 3
+    for wrong in ({}, {"table": "/nowhere"}, {"table": 7}, {"table": ["/m"]}):
+        answer = await ask.post("/lab/benchmarks/cost", json={"kind": "table", **wrong})
+        assert (answer.status_code, len(answer.json()["messages"])) == (400, 1), wrong
+    for wrong in ({"questions": "fr"}, {"questions": "", "question": " "}, {"text": "x" * 20_001, "questions": "en"}):
+        body = {"kind": "quality", "servers": ["gone"], **wrong}
+        assert (await ask.post("/lab/benchmarks/start", json=body)).status_code == 400, wrong
+    body = {"kind": "quality", "servers": ["gone"], "questions": "zh"}
+    assert (await ask.post("/lab/benchmarks/start", json=body)).status_code == 404
+    assert (await ask.get("/lab/benchmarks/gone/compared")).status_code == 404
 
 
 async def test_each_has_a_way_of_their_own_and_the_teacher_sees_all(services: Services) -> None:

@@ -1,0 +1,101 @@
+// @ts-check
+/** What is measured: servers that run, and rows of Runs whose settings are started for it one after another. */
+
+import { el, fill } from "../../page/dom.js";
+import { onSnapshot } from "../../page/snapshot.js";
+import { t } from "../../page/texts.js";
+
+/** @import { Server } from "../../page/types.d.ts" */
+/** @import { RunRow } from "./types.d.ts" */
+
+/** Rows whose settings are to be measured: chosen among the runs, taken by the forms that measure. */
+export const settingsToMeasure = {
+  /** @type {RunRow[]} */
+  rows: [],
+  /** @type {Set<() => void>} */
+  listeners: new Set(),
+  /** @param {RunRow[]} rows */
+  set(rows) {
+    this.rows = rows;
+    for (const changed of this.listeners) changed();
+  },
+  /** @param {RunRow[]} rows */
+  add(rows) {
+    const known = new Set(this.rows.map(({ id }) => id));
+    this.set([...this.rows, ...rows.filter(({ id }) => !known.has(id))]);
+  },
+};
+
+/**
+ * The choice as a fieldset. `chosen()` gives the ids for a request.
+ *
+ * @param {string} id
+ * @param {() => void} changed
+ */
+export function targetChooser(id, changed) {
+  /** @type {Server[]} */
+  let running = [];
+  /** @type {Set<string>} */
+  const ticked = new Set();
+  const settings = settingsToMeasure;
+  const element = el("fieldset", { class: "lab-targets", id });
+
+  /** @param {Server} server */
+  function box(server) {
+    const input = el("input", {
+      type: "checkbox",
+      checked: ticked.has(server.id),
+      dataset: { server: server.id },
+      onchange: () => {
+        if (input.checked) ticked.add(server.id);
+        else ticked.delete(server.id);
+        changed();
+      },
+    });
+    return el("label", { class: "lab-check" }, input, server.name);
+  }
+
+  /** @param {RunRow} row */
+  function line(row) {
+    const name = [row.model, row.settings].filter(Boolean).join(" · ");
+    const drop = () => settings.set(settings.rows.filter((one) => one.id !== row.id));
+    const look = { class: "button small icon", type: "button", "aria-label": t("lab.benchmark.drop", { name }) };
+    return el(
+      "span",
+      { class: "lab-check" },
+      t("lab.benchmark.settings", { name }),
+      el("button", { ...look, onclick: drop }, "×"),
+    );
+  }
+
+  function show() {
+    const empty = !running.length && !settings.rows.length;
+    fill(
+      element,
+      el("legend", {}, t("lab.benchmark.targets")),
+      running.map(box),
+      settings.rows.map(line),
+      empty && el("p", { class: "lab-hint" }, t("lab.benchmark.no_server")),
+    );
+  }
+
+  const redraw = () => {
+    show();
+    changed();
+  };
+  settings.listeners.add(redraw);
+  onSnapshot(({ servers }) => {
+    const now = servers.filter(({ state }) => state === "running");
+    if (now.map(({ id, name }) => id + name).join() === running.map(({ id, name }) => id + name).join()) return;
+    running = now;
+    redraw();
+  });
+  show();
+  return {
+    element,
+    chosen: () => ({
+      servers: running.map((server) => server.id).filter((one) => ticked.has(one)),
+      runs: settings.rows.map((row) => row.id),
+    }),
+  };
+}
