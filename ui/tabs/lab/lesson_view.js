@@ -12,7 +12,8 @@ import { t } from "../../page/texts.js";
 
 const MARKED_MS = 6000;
 const SOON_MS = 150;
-const MOST_LOOKS = 20;
+const MOST_LOOKS = 100;
+const ENOUGH_LOOKS = 4; // at an open tab: what isn't shown by then is folded away
 const PARTS = /** @type {const} */ (["weights", "context", "kv", "work"]);
 
 /** `openSection` shows a part of the Lab by its name. @param {Act} act @param {(name: string) => void} openSection */
@@ -194,11 +195,12 @@ function buttons(step, act, openSection) {
 function showControl(tab, id) {
   showTab(tab);
   if (!id) return;
-  let looks = 0;
+  let [looks, looksAtTab] = [0, 0];
   const look = () => {
     const control = byId(id);
-    if (!control?.offsetParent && ++looks < MOST_LOOKS) {
-      setTimeout(look, SOON_MS);
+    if (control && byId(`${tab}-tab`)?.offsetParent) looksAtTab += 1;
+    if (!control?.offsetParent && looksAtTab < ENOUGH_LOOKS) {
+      if (++looks < MOST_LOOKS) setTimeout(look, SOON_MS);
       return;
     }
     const place = control && shownPart(control);
