@@ -202,3 +202,19 @@ def test_a_server_is_followed_to_its_end_and_beyond(store: Store) -> None:
         work_bytes=None, tokens=None,
     )  # fmt: skip
     assert world.runs.get("s1").detail["versions"]["lmdeploy"] == "0.18.0"
+
+
+def test_what_a_server_answered_stays_with_its_row(store: Store) -> None:
+    world = World(store)
+    world.show(a_view())
+    recorder = world.recorder()
+    recorder.compared("s1", {"perplexity": 7.25, "right": 12, "scored": 14})
+    recorder.listen(*a_sample(1.0, GIB))
+    assert (world.runs.get("s1").perplexity, world.runs.get("s1").detail["quality"]["right"]) == (7.25, 12)
+    later = world.recorder()  # the next console
+    world.show(a_view(state=ServerState.STOPPED))
+    later.look()
+    assert (world.runs.get("s1").state, world.runs.get("s1").perplexity) == ("stopped", 7.25)
+    later.compared("s1", {"perplexity": None, "right": 3, "scored": 14})  # a later set takes its place
+    later.look()
+    assert (world.runs.get("s1").perplexity, world.runs.get("s1").detail["quality"]["right"]) == (None, 3)
