@@ -129,8 +129,11 @@ def test_answers_are_compared_from_their_first_difference_on(
         open_lab(page, "quality")
         start = page.locator("#lab-quality-start")
         expect(start).to_be_disabled()
-        for server_id in ids:
-            page.locator(f'#lab-quality-targets [data-server="{server_id}"]').check()
+        boxes = [page.locator(f'#lab-quality-targets [data-server="{server_id}"]') for server_id in ids]
+        for box in boxes:  # both are there before one is clicked
+            expect(box).to_be_visible()
+        for box in boxes:
+            box.check()
         page.locator("#lab-quality-questions").select_option("")
         cost = page.locator("#lab-quality-cost")
         expect(cost).to_contain_text("write one of your own")

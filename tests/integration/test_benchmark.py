@@ -199,7 +199,9 @@ def test_answers_and_texts_are_compared_and_kept_with_the_run(services: Services
 
 def test_the_table_without_a_gpu_is_the_demo_models_16_bit_line(services: Services) -> None:
     """The real CPU engine; what needs a GPU says so, and nothing is made up for it."""
-    config = BenchmarkConfig(table=str(DEMO_MODEL), users=(1, 2), answer_tokens=16, seconds=2, questions="en")
+    config = BenchmarkConfig(
+        table=str(DEMO_MODEL), users=(1, 2), answer_tokens=16, seconds=2, questions="en", reply_tokens=32
+    )
     targets, seconds, asked = services.lab.benchmarks.look(config)
     assert [target.line for target in targets if target.skipped is None] == ["plain"]
     assert (asked, seconds > 60) == ((), True)

@@ -40,8 +40,14 @@ export function targetChooser(id, changed) {
   const settings = settingsToMeasure;
   const element = el("fieldset", { class: "lab-targets", id });
 
+  /** A server's box stays the same element while others come and go. @type {Map<string, HTMLElement>} */
+  const boxes = new Map();
+
   /** @param {Server} server */
   function box(server) {
+    const key = `${server.id} ${server.name}`;
+    const made = boxes.get(key);
+    if (made) return made;
     const input = el("input", {
       type: "checkbox",
       checked: ticked.has(server.id),
@@ -52,7 +58,9 @@ export function targetChooser(id, changed) {
         changed();
       },
     });
-    return el("label", { class: "lab-check" }, input, server.name);
+    const label = el("label", { class: "lab-check" }, input, server.name);
+    boxes.set(key, label);
+    return label;
   }
 
   /** @param {RunRow} row */
