@@ -102,8 +102,8 @@ def do_what_they_wait_for(page: Page) -> None:
     page.locator("#chat-code-panel > button, #chat-code-panel .label-wrap").first.click()
 
 
-# Folded away, or not used by the CPU engine: what stands around them is marked.
-AROUND = {"deploy-lmdeploy", "deploy-quant-policy", "deploy-cache-ratio", "deploy-model-format", "chat-code"}
+# Not used by the CPU engine: what stands around them is marked.
+AROUND = {"deploy-quant-policy", "deploy-cache-ratio", "deploy-model-format"}
 
 
 def show(page: Page, step: Locator, control: str) -> None:

@@ -19,6 +19,7 @@ from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFou
 from backend.lab.benchmark.checks import estimate_s
 from backend.lab.benchmark.plan import plan_of, problem_of, read_measured
 from backend.lab.benchmark.record import UNFINISHED, Benchmark, BenchmarkConfig, JobState, Target, from_json
+from backend.lab.quality.questions import questions_of
 from backend.lab.row import SERVER, config_of, serve_config
 from backend.lab.runs import Runs
 from backend.machine.clients import route
@@ -112,16 +113,7 @@ class Benchmarks:
             lines = self._tables(config)
             targets += lines
             loads += [None for line in lines if line.skipped is None]
-        asked = [
-            Message(
-                "lab.benchmark.ask_external",
-                {"name": view.name, "users": max(config.users, default=1)},
-                "servers",
-                "warning",
-            )
-            for view in views
-            if view.config.engine == external.ENGINE
-        ]
+        asked = [_question(view.name, config) for view in views if view.config.engine == external.ENGINE]
         return tuple(targets), estimate_s(config, loads), tuple(asked)
 
     def start(self, config: BenchmarkConfig, *, confirmed: bool = False) -> str:
@@ -345,3 +337,12 @@ class Benchmarks:
     def _run_changed(self, run: Run) -> None:
         if run.kind == KIND and run.ended:
             self._wake.set()
+
+
+def _question(name: str, config: BenchmarkConfig) -> Message:
+    """What is asked before a server that may be somebody else's is measured."""
+    if config.users:
+        params: dict[str, str | int] = {"name": name, "users": max(config.users)}
+        return Message("lab.benchmark.ask_external", params, "servers", "warning")
+    count = len(questions_of(config.questions, config.question))
+    return Message("lab.quality.ask_external", {"name": name, "count": count}, "servers", "warning")

@@ -25,7 +25,12 @@ export function benchmarkPanel(element) {
       el("input", { class: "lab-input", id: `lab-benchmark-${name}`, value, oninput: () => form.changed() }),
     ]),
   );
-  const list = benchmarkList(element, "lab-benchmarks", ({ config }) => config.users.length > 0);
+  const list = benchmarkList(
+    element,
+    "lab-benchmarks",
+    t("lab.benchmark.list"),
+    ({ config }) => config.users.length > 0,
+  );
   const targets = targetChooser("lab-benchmark-targets", () => form.changed());
   const form = jobForm({
     id: "lab-benchmark",

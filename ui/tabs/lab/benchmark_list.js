@@ -15,9 +15,10 @@ const CALM_MS = 15_000;
 /**
  * @param {HTMLElement} section in whose sight it is watched
  * @param {string} id
+ * @param {string} title
  * @param {(one: Benchmark) => boolean} belongs which of them stand here
  */
-export function benchmarkList(section, id, belongs) {
+export function benchmarkList(section, id, title, belongs) {
   const list = el("div", { class: "lab-benchmarks", id });
   const none = el("p", { class: "lab-hint" }, t("lab.benchmark.none"));
   const cards = cardList(list, (/** @type {Benchmark} */ one) => benchmarkCard(one.id, load));
@@ -42,5 +43,5 @@ export function benchmarkList(section, id, belongs) {
 
   new IntersectionObserver((seen) => seen.some(({ isIntersecting }) => isIntersecting) && load()).observe(section);
   document.addEventListener("visibilitychange", () => section.offsetParent && load());
-  return { elements: [el("h3", {}, t("lab.benchmark.list")), none, list], load };
+  return { elements: [el("h3", {}, title), none, list], load };
 }

@@ -54,7 +54,7 @@ class LessonRoutes:
 
     def listed(self, request: Request, body: Mapping[str, Any]) -> Any:
         """The shelf, with how far this visitor is; what is wrong with a teacher's files is the operator's to know."""
-        language, who = language_of(request), visitor_of(request)
+        language, who = language_of(request), self._who(request)
         shelf = self._lessons.shelf()
         problems = shelf.problems if role_of(request) is Role.OPERATOR else ()
         return {
@@ -66,7 +66,7 @@ class LessonRoutes:
     def one(self, request: Request, body: Mapping[str, Any]) -> Any:
         """A lesson with its steps; what is true now is ticked off."""
         language = language_of(request)
-        lesson, way = self._lessons.look(visitor_of(request), request.path_params["id"])
+        lesson, way = self._lessons.look(self._who(request), request.path_params["id"])
         return {
             **self._line(lesson, way, language),
             "intro": _in(lesson.intro, language),
@@ -81,7 +81,7 @@ class LessonRoutes:
 
     def act(self, request: Request, body: Mapping[str, Any]) -> Any:
         """``begin`` (``anew``), ``read``, ``replay``, ``predict`` (``value``), ``words``, ``remove``."""
-        who, lesson_id, what = visitor_of(request), request.path_params["id"], request.path_params["what"]
+        who, lesson_id, what = self._who(request), request.path_params["id"], request.path_params["what"]
         step = str(body.get("step", ""))
         if what == "begin":
             self._lessons.begin(who, lesson_id, anew=body.get("anew") is True)
@@ -102,7 +102,7 @@ class LessonRoutes:
 
     def name(self, request: Request, body: Mapping[str, Any]) -> Any:
         """The name under which this visitor hands in."""
-        return {"name": self._lessons.set_name(visitor_of(request), str(body.get("name") or ""))}
+        return {"name": self._lessons.set_name(self._who(request), str(body.get("name") or ""))}
 
     def add(self, request: Request, body: Mapping[str, Any]) -> Any:
         """A teacher's lesson: its file's ``name``, its bytes in base64 (``content``)."""
@@ -120,7 +120,7 @@ class LessonRoutes:
         if kind not in FORMATS:
             known = ", ".join(FORMATS)
             raise InvalidInput(Message("lab.error.format", {"value": kind[:80], "known": known}, "format"))
-        who = visitor_of(request)
+        who = self._who(request)
         lesson, way = self._lessons.look(who, request.path_params["id"])
         made = reports.Report(
             lesson,
@@ -158,6 +158,12 @@ class LessonRoutes:
         return {"lessons": titles, "people": sorted(people, key=lambda one: -one["last_at"])}
 
     # Parts
+
+    def _who(self, request: Request) -> str:
+        """The visitor, whose role is known from now on: an operator's browsers share one way."""
+        who = visitor_of(request)
+        self._services.chat.people.note(who, role_of(request).value)
+        return who
 
     def _line(self, lesson: Lesson, way: Progress | None, language: Language) -> dict[str, Any]:
         return {

@@ -28,7 +28,12 @@ export function qualityPanel(element) {
       oninput: () => form.changed(),
     });
   const [question, text] = [area("question"), area("text")];
-  const list = benchmarkList(element, "lab-qualities", ({ config }) => config.users.length === 0);
+  const list = benchmarkList(
+    element,
+    "lab-qualities",
+    t("lab.quality.list"),
+    ({ config }) => config.users.length === 0,
+  );
   const targets = targetChooser("lab-quality-targets", () => form.changed());
   const form = jobForm({
     id: "lab-quality",

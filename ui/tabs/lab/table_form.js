@@ -30,6 +30,7 @@ export function tableForm(section, started) {
     can: () => chosen() !== undefined && (!chosen()?.own_code || trusted.checked),
     say: ({ seconds, targets, most_users: users, questions }) => [
       t("lab.table.cost", { time: duration(seconds), servers: targets.length, users, questions }),
+      ...(hasGpu ? [t("lab.table.free")] : []),
     ],
     started,
   });

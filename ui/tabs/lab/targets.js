@@ -102,7 +102,8 @@ export function targetChooser(id, changed) {
   return {
     element,
     chosen: () => ({
-      servers: running.map((server) => server.id).filter((one) => ticked.has(one)),
+      // In the order in which they were chosen: answers are held against the first one's.
+      servers: [...ticked].filter((one) => running.some((server) => server.id === one)),
       runs: settings.rows.map((row) => row.id),
     }),
   };

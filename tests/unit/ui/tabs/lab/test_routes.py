@@ -115,6 +115,16 @@ async def test_the_table_is_offered_for_what_is_there_and_costs_what_is_said(ser
     assert (await ask.get("/lab/benchmarks/gone/compared")).status_code == 404
 
 
+async def test_what_an_operator_began_before_anything_else_stays_theirs(services: Services) -> None:
+    """Whoever opens the Lab first and chats later is the operator all the while, and so are their other browsers."""
+    mine, other = asking(services, who="7"), asking(services, who="8")
+    step = {"step": "weights-16", "value": "14.4"}
+    assert (await mine.post("/lab/lessons/memory-arithmetic/predict", json=step)).json() == {}
+    services.chat.people.note("7" * 32, "operator")
+    assert (await mine.get("/lab/lessons/memory-arithmetic")).json()["done"] == 1
+    assert (await other.get("/lab/lessons/memory-arithmetic")).json()["done"] == 1
+
+
 async def test_each_has_a_way_of_their_own_and_the_teacher_sees_all(services: Services) -> None:
     mine, theirs = asking(services, Role.CLASS, "c"), asking(services, Role.CLASS, "d", "zh")
     step = {"step": "weights-16", "value": "14.4 GiB"}
