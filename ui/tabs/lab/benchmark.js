@@ -31,7 +31,7 @@ export function benchmarkPanel(element) {
     t("lab.benchmark.list"),
     ({ config }) => config.users.length > 0,
   );
-  const targets = targetChooser("lab-benchmark-targets", () => form.changed());
+  const targets = targetChooser("lab-benchmark-targets");
   const form = jobForm({
     id: "lab-benchmark",
     start: t("lab.benchmark.start"),
@@ -49,6 +49,7 @@ export function benchmarkPanel(element) {
       return list.load();
     },
   });
+  targets.watch(form.changed);
 
   const field = (/** @type {string} */ name) =>
     el(

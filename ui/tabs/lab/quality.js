@@ -34,7 +34,7 @@ export function qualityPanel(element) {
     t("lab.quality.list"),
     ({ config }) => config.users.length === 0,
   );
-  const targets = targetChooser("lab-quality-targets", () => form.changed());
+  const targets = targetChooser("lab-quality-targets");
   const form = jobForm({
     id: "lab-quality",
     start: t("lab.quality.start"),
@@ -54,6 +54,7 @@ export function qualityPanel(element) {
       return list.load();
     },
   });
+  targets.watch(form.changed);
   fill(
     element,
     el("p", { class: "lab-hint" }, t("lab.quality.what")),

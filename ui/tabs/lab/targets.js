@@ -27,12 +27,13 @@ export const settingsToMeasure = {
 };
 
 /**
- * The choice as a fieldset. `chosen()` gives the ids for a request.
+ * The choice as a fieldset. `chosen()` gives the ids for a request; `watch(listener)` follows the servers from then on
+ * and tells of every change, of the first state at once.
  *
  * @param {string} id
- * @param {() => void} changed
  */
-export function targetChooser(id, changed) {
+export function targetChooser(id) {
+  let changed = () => {};
   /** @type {Server[]} */
   let running = [];
   /** @type {Set<string>} */
@@ -91,16 +92,20 @@ export function targetChooser(id, changed) {
     show();
     changed();
   };
-  settings.listeners.add(redraw);
-  onSnapshot(({ servers }) => {
-    const now = servers.filter(({ state }) => state === "running");
-    if (now.map(({ id, name }) => id + name).join() === running.map(({ id, name }) => id + name).join()) return;
-    running = now;
-    redraw();
-  });
   show();
   return {
     element,
+    /** @param {() => void} listener */
+    watch(listener) {
+      changed = listener;
+      settings.listeners.add(redraw);
+      onSnapshot(({ servers }) => {
+        const now = servers.filter(({ state }) => state === "running");
+        if (now.map(({ id, name }) => id + name).join() === running.map(({ id, name }) => id + name).join()) return;
+        running = now;
+        redraw();
+      });
+    },
     chosen: () => ({
       // In the order in which they were chosen: answers are held against the first one's.
       servers: [...ticked].filter((one) => running.some((server) => server.id === one)),
