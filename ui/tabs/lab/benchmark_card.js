@@ -168,7 +168,8 @@ export function benchmarkCard(id, changed) {
 }
 
 /** A line of the tutorials' table is named by what it stands for. @param {Target} target */
-const nameOf = ({ line, name }) => (line ? t(`lab.table.line.${line}`) : name);
+const nameOf = ({ line, engine, name }) =>
+  line ? t(`lab.table.line.${engine === "transformers" ? "cpu" : line}`) : name;
 
 /** @param {number} index */
 const swatch = (index) => el("span", { class: "lab-swatch", style: { background: COLOURS[index % COLOURS.length] } });

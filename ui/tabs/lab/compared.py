@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.errors import ConsoleError, NotFound
 from backend.lab.benchmark.compared import answers, summary_of, table
-from backend.lab.benchmark.record import Benchmark
+from backend.lab.benchmark.record import Benchmark, Target
 from backend.lab.export import markdown_line, safe_cell
 from backend.lab.row import RunRow
 from backend.services import Services
@@ -38,16 +38,21 @@ def compared_json(services: Services, one: Benchmark, language: Language) -> dic
         held = None if row is None else row.measured_bytes or row.host_bytes
         figures = summary_of(one, place) if target.quality is not None else None
         problems = target.quality.get("problems", {}) if target.quality else {}
-        name = t(f"lab.table.line.{target.line}", language) if target.line else target.name
+        name = line_name(target, language) if target.line else target.name
         servers.append({"name": name, "bytes": held, "figures": figures, "problems": problems})
     lines = None
     if one.config.table:
         lines = table(one, row_of, _parameters(services, one.config.table))
         for line, target in zip(lines, one.targets, strict=True):
-            line["name"] = t(f"lab.table.line.{target.line}", language)
+            line["name"] = line_name(target, language)
             line["skipped"] = None if target.skipped is None else say(target.skipped, language)
             line["problem"] = None if target.problem is None else say(target.problem, language)
     return {"servers": servers, "answers": answers(one) if one.config.has_quality else [], "table": lines}
+
+
+def line_name(target: Target, language: Language) -> str:
+    """What a line of the tutorials' table stands for; the CPU engine has no cache ratio."""
+    return t(f"lab.table.line.{'cpu' if target.engine == 'transformers' else target.line}", language)
 
 
 def _parameters(services: Services, model: str) -> int:

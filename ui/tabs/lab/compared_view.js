@@ -26,10 +26,11 @@ const scrolled = (label, className, head, rows) =>
 
 /** @param {Compared} compared */
 export function comparedView({ servers, answers, table }) {
+  const alone = table !== null && servers.length < 2; // its figures stand in the table
   return [
     table && [tableOf(table), el("p", { class: "lab-hint" }, t("lab.table.read"))],
-    figures(servers),
-    texts(servers, answers),
+    !alone && figures(servers),
+    texts(servers, answers, table === null),
   ];
 }
 
@@ -75,8 +76,8 @@ function figures(servers) {
   ];
 }
 
-/** Each question with every server's answer. @param {QualityServer[]} servers @param {Compared["answers"]} answers */
-function texts(servers, answers) {
+/** Each question with every server's answer. @param {QualityServer[]} servers @param {Compared["answers"]} answers @param {boolean} open */
+function texts(servers, answers, open) {
   const given = answers.filter((row) => row.answers.some((one) => one !== null));
   if (!given.length) return null;
   const head = el(
@@ -95,7 +96,7 @@ function texts(servers, answers) {
   );
   return el(
     "details",
-    { class: "lab-menu wide", open: true },
+    { class: "lab-menu wide", open },
     el("summary", {}, t("lab.quality.answers")),
     scrolled(t("lab.quality.answers"), "lab-answers", head, rows),
   );

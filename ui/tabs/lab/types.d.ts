@@ -69,6 +69,7 @@ export interface Level {
 
 export interface Target {
   name: string;
+  engine: string;
   stage: string;
   levels: Level[];
   problem: string | null;
