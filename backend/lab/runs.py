@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from itertools import count
 from typing import Any
 
 from backend.errors import InvalidInput, Message, NotFound
@@ -47,12 +48,16 @@ class Runs:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._changes = count(1)
+        self._change = 0  # of what is kept or deleted
+        self._states: tuple[int, tuple[str, ...]] = (-1, ())
 
     def keep(self, row: RunRow) -> None:
         """Write the row as soon as that can be done; a note that a person wrote stays."""
         values = [_storable(getattr(row, name)) for name in _KEPT]
         text = folded(" ".join(storable(getattr(row, name)) for name in _TEXTS))
         steps = ((_SAVE, (*values, text)), (_DETAIL, (row.id, json.dumps(row.detail))))
+        self._change = next(self._changes)
         self._store.write_soon((KIND, row.id, ""), steps, row)
 
     def listed(self, query: Query, skip: int = 0, limit: int = MOST_ROWS) -> tuple[tuple[RunRow, ...], int]:
@@ -70,8 +75,13 @@ class Runs:
         return tuple(RunRow(**dict(zip(COLUMNS, row, strict=True))) for row in rows), int(total)
 
     def states(self) -> tuple[str, ...]:
-        """Every state that a row has, for the filter."""
-        return tuple(row[0] for row in self._store.rows("SELECT DISTINCT state FROM lab_run ORDER BY state"))
+        """Every state that a row has, for the filter. Every row is read for it: once a change."""
+        change = self._change
+        if self._states[0] != change:
+            self._store.settle()
+            found = self._store.rows("SELECT DISTINCT state FROM lab_run ORDER BY state")
+            self._states = (change, tuple(row[0] for row in found))
+        return self._states[1]
 
     def points(self, query: Query, x: str, y: str) -> list[tuple[str, str, float, float]]:
         """(id, name, x, y) of the rows that have both numbers, the newest MOST_POINTS. Raises InvalidInput."""
@@ -130,6 +140,7 @@ class Runs:
             for table in ("lab_run", "lab_run_detail"):
                 steps.append((f"DELETE FROM {table} WHERE id = ?", (storable(run_id),)))
         self._store.write((KIND, ",".join(ids), "delete"), steps)
+        self._change = next(self._changes)
 
 
 def _where(query: Query) -> tuple[str, list[Any]]:

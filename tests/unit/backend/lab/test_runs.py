@@ -93,12 +93,15 @@ def test_filter_sort_and_note(store: Store) -> None:
     assert [row.id for row in runs.listed(Query(text="显存"))[0]] == ["r2"]
     assert runs.listed(Query(text="100%"))[1] == 0
     assert runs.listed(Query(state="failed"))[1] == 1
+    assert runs.states() == ("failed", "stopped")
     assert runs.note("r1", " for the report ") == "for the report"
     runs.keep(a_row(1, state="running"))  # what the recorder writes later leaves it alone
     assert (runs.get("r1").note, runs.get("r1").state) == ("for the report", "running")
+    assert runs.states() == ("failed", "running", "stopped")
     assert [row.id for row in runs.listed(Query(text="report"))[0]] == ["r1"]
     assert runs.points(Query(), "started_at", "tokens") == [("r3", "demo :3", 1003.0, 9.0)]
     runs.delete(["r1", "r3"])
+    assert runs.states() == ("failed",)
     assert [row.id for row in runs.listed(Query())[0]] == ["r2"]
     for wrong in (
         lambda: runs.listed(Query(sort="name; DROP TABLE lab_run")),
