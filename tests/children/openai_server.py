@@ -13,8 +13,8 @@ calls of the next answers, one list for each. Faults: ``refuse`` (500), ``key`` 
 ``silent`` (never a first token), ``error`` (an error object in the stream), ``empty`` (no text), ``unended`` (no
 finish_reason), ``logprobs`` (400 to a question that wants them). With ``encode``, ``/v1/encode`` counts words, and
 five around a prompt. ``logprobs``: what stands with each token under that name, from the first again at their end.
-``answers`` are texts by question. With ``ppl`` there are LMDeploy's ``/get_ppl``, which says it, ``/v1/encode`` (the ids
-are the words' lengths) and ``/generate`` (the next id is the sum of the ids and ``shift``).
+``answers`` are texts by question. With ``ppl`` there are LMDeploy's ``/get_ppl``, which says it, ``/v1/encode`` (the
+ids are the words' lengths) and ``/generate`` (the next id is the sum of the ids and ``shift``).
 """
 
 import argparse
