@@ -9,13 +9,13 @@ from starlette.types import ASGIApp
 
 from backend.services import Services
 from ui.blocks import create_blocks, theme
-from ui.first_files import first_files
+from ui.first_files import first_files, style_sheet
 from ui.gradio_compat import mount
 from ui.i18n import page_i18n
 from ui.page.storage_panel import storage_routes
 from ui.tabs import TABS
 from ui.web.asset_cache import AssetCache
-from ui.web.asset_files import asset_files, asset_route, asset_url, gradio_styles_route
+from ui.web.asset_files import FILES, all_urls, asset_route
 from ui.web.gateway import GatewayRoutes
 from ui.web.going_on import GoesOn
 from ui.web.guard import Guard
@@ -42,11 +42,12 @@ def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
     routes = [*console_routes(services), *share_routes(services, tokens), *storage_routes(services)]
     for tab in TABS:
         routes += tab.routes(services)
-    files = asset_files(tab.name for tab in TABS)
     page = create_blocks(services)  # before page_i18n, which has the texts that the page was built with
-    page.known_by(asset_url(name, path) for name, path in files.items())
-    first = first_files(page.kinds())
-    app.mount("/console", Mount("/", routes=[*routes, gradio_styles_route(first), asset_route(files)]))
+    page.known_by(all_urls())
+    shown = {role: [tab.name for tab in TABS if tab.for_class or role is Role.OPERATOR] for role in Role}
+    first = {role: first_files(page.kinds_at_first(tabs[0]), page.kinds()) for role, tabs in shown.items()}
+    styles = style_sheet(first[Role.OPERATOR])  # all components' styles: every role's are the same
+    app.mount("/console", Mount("/", routes=[*routes, asset_route(styles)]))
     shelf = Shelf(services.settings.uploads_dir)
     services.chat.library.on_deleted = shelf.forget
     mount(
@@ -54,11 +55,10 @@ def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
         page,
         lambda gradio: GoesOn(OwnUploads(gradio, shelf)),
         max_file_size=MAX_UPLOAD,
-        favicon_path=str(files["icons/favicon.png"]),
-        i18n=page_i18n(path.read_text(encoding="utf-8") for path in files.values() if path.suffix == ".js"),
+        favicon_path=str(FILES["icons/favicon.png"]),
+        i18n=page_i18n(),
         theme=theme(),
     )
     below = BelowBase(app, services.settings.root_path)
-    shown = {role: [tab.name for tab in TABS if tab.for_class or role is Role.OPERATOR] for role in Role}
     guarded = Guard(AssetCache(HtmlHead(below, shown, first)), tokens, services.settings)
     return GatewayRoutes(guarded, services.gateway, services.settings, services.metrics)

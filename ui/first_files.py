@@ -1,14 +1,15 @@
 """Which of Gradio's own files a page needs before it can be used, found in Gradio's build.
 
 Gradio's page finds them in four waves, each behind a round trip to the server, a style a request: some ninety of them.
-With their list the page asks for all scripts at once, and for all styles as one file. Where an upgrade builds its files
-otherwise, the list is empty, and the page loads as Gradio made it; tests/unit/ui/test_first_files.py says so.
+With their list the page asks for all scripts at once that its first tab needs, for the others when it has settled, and
+for all styles as one file. Where an upgrade builds its files otherwise, the list is empty, and the page loads as Gradio
+made it; tests/unit/ui/test_first_files.py says so.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from ui.gradio_compat import static_folder
@@ -25,17 +26,24 @@ class FirstFiles:
     """Names below assets/, scripts in the order in which they are needed."""
 
     scripts: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()  # scripts that what isn't seen at first needs
     styles: tuple[str, ...] = ()
 
 
-def first_files(types: Iterable[str]) -> FirstFiles:
-    """The files of a page with components of these types ("textbox"); none where Gradio's build isn't as expected."""
+def first_files(first: Iterable[str], types: Iterable[str] = ()) -> FirstFiles:
+    """The files of a page that begins with components of the types ``first`` ("textbox"), and has those of ``types``
+    too; none where Gradio's build isn't as expected."""
+    begin = frozenset(first)
     try:
-        return _found(static_folder(), frozenset(types))
+        needed = _found(static_folder(), begin)
+        whole = _found(static_folder(), begin | frozenset(types))
     finally:
         _text.cache_clear()  # megabytes that nobody reads again
+    later = tuple(name for name in whole.scripts if name not in set(needed.scripts))
+    return FirstFiles(needed.scripts, later, whole.styles)
 
 
+@lru_cache(maxsize=8)
 def style_sheet(files: FirstFiles) -> str:
     """The styles as one."""
     return "\n".join((static_folder() / "assets" / name).read_text(encoding="utf-8") for name in files.styles)
@@ -52,7 +60,7 @@ def _found(folder: Path, types: frozenset[str]) -> FirstFiles:
     except (OSError, LookupError, ValueError):
         return FirstFiles()
     styles = [n for n in wanted if n.endswith(".css") and not _ELSEWHERE.search(_text(folder / "assets" / n))]
-    return FirstFiles(tuple(n for n in wanted if n.endswith(".js")), tuple(styles))
+    return FirstFiles(tuple(n for n in wanted if n.endswith(".js")), styles=tuple(styles))
 
 
 def _needed(assets: Path, entry: str, types: frozenset[str]) -> Iterator[str]:

@@ -94,6 +94,18 @@ class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's types are not followed
         """The types of its components, by which ui/first_files.py finds their files in Gradio's build."""
         return frozenset(block.get_block_name() for block in self.blocks.values())
 
+    def kinds_at_first(self, tab: str) -> frozenset[str]:
+        """Those of what is drawn when the page opens with that tab: not the other tabs', nor what is folded."""
+        found: set[str] = set()
+        waiting = list(self.children)
+        while waiting:
+            block = waiting.pop()
+            found.add(block.get_block_name())
+            folded = isinstance(block, gr.Accordion) and not block.open
+            if not folded and not (isinstance(block, gr.Tab) and block.id != tab):
+                waiting += getattr(block, "children", ())
+        return frozenset(found)
+
     async def process_api(
         self, block_fn: Any, inputs: list[Any], state: Any = None, request: Any = None, *others: Any, **named: Any
     ) -> dict[str, Any]:
@@ -188,6 +200,51 @@ def encodable(data: Any) -> Any:
     return data
 
 
+# Gradio's page is told the types of all handlers' arguments, and each component's three times more: 0.2 MB for a page
+# about the API, which the console doesn't show.
+_CONFIG, _API_INFO = "window.gradio_config = ", "window.gradio_api_info = "
+_NO_ENDPOINTS: Mapping[str, Any] = {"named_endpoints": {}, "unnamed_endpoints": {}}
+_FRAME_SCRIPT = re.compile(r"<script>(?:(?!</script>).)*iframeResizer(?:(?!</script>).)*</script>\s*", re.DOTALL)
+_NOT_DRAWN = ("api_info", "api_info_as_input", "api_info_as_output", "example_inputs", "skip_api")
+
+
+def slim(page: str, locale: str) -> str:
+    """Gradio's page without what it draws nothing of, and with the texts of that language alone."""
+
+    def drawn(config: Any) -> Any:
+        for component in config.get("components", ()):
+            for name in _NOT_DRAWN:
+                component.pop(name, None)
+        texts = config.get("i18n_translations")
+        if isinstance(texts, dict) and locale in texts:
+            config["i18n_translations"] = {locale: texts[locale]}
+        return config
+
+    page = _FRAME_SCRIPT.sub("", page)
+    return _with_value(_with_value(page, _CONFIG, drawn), _API_INFO, lambda _: _NO_ENDPOINTS)
+
+
+def theme_address(page: str) -> str:
+    """The address of the theme's style, relative to the page, which the page asks for behind all scripts; "" where it
+    isn't told."""
+    found = re.search(r'"theme_hash":"(\w+)"', page)
+    return f"./theme.css?v={found[1]}" if found else ""
+
+
+def _with_value(page: str, before: str, change: Callable[[Any], Any]) -> str:
+    """The page with another value in a script's assignment; as it is where there is none."""
+    place = page.find(before)
+    if place < 0:
+        return page
+    start = place + len(before)
+    try:
+        value, end = json.JSONDecoder().raw_decode(page, start)
+    except ValueError:
+        return page
+    kept = json.dumps(change(value), ensure_ascii=False, separators=(",", ":"))
+    return page[:start] + kept.replace("<", "\\u003c") + page[end:]
+
+
 # When a request of an event fails, Gradio's page handles no event any more, says so, and asks until it gets an answer;
 # then it loads itself anew, and what a person had typed and chosen is gone. Here it goes on instead, takes its words
 # back, and tells the page's scripts. Where another page answers (another version's: see Page.known_by) it still loads
@@ -204,7 +261,7 @@ _UNREADABLE = re.compile(
     r"(?P<gone>catch\{return\[\{error:(?P<lost>\w+)\},500\]\}let \w+,\w+;try\{\w+=await \w+\.json\(\),\w+=\w+\.status\}"
     r"catch)\(\w+\)\{(?P<reply>\w+)=\{error:`Could not parse server response: \$\{\w+\}`\}"
 )
-PAGE_SCRIPTS = re.compile(r"/assets/(?:Blocks|index)-[\w-]+\.js")  # where these stand
+PAGE_SCRIPTS = re.compile(r"/assets/(?:Blocks|index|core|HTML)-[\w-]+\.js")  # where these stand
 COMES_BACK = "console-back"  # the event that ui/page/bridge.js hears
 
 
@@ -227,6 +284,101 @@ def going_on(script: str) -> str | None:
     script, reloads = _RELOADS.subn(no_reload, script)
     script, unreadable = _UNREADABLE.subn(lost, script)
     return script if reloads + unreadable == 1 else None
+
+
+# Each component's script is asked for when the page is made, those of closed tabs and folded parts too: a third of the
+# first page's bytes. Gradio's page loads what was hidden once it is to be drawn; so what ui/page/start.js has marked as
+# CLOSED is made without its script, like what is hidden, and isn't given it in the first of the steps that follow.
+CLOSED = "closed"
+_AT_ONCE = re.compile(
+    r"(?P<hidden>=\w+\.shared_props\.visible===!1)(?P<load>\?null:\w+\((?P<node>\w+)\.type,\w+\.component_class_id,)"
+)
+_STEPS = re.compile(r"\[\w+=>\w+\(\w+,this\.#\w+\.api_url\),(?P<rest>(?:\w+=>[\w.]+\([\w.,#]*\),?){4})\]")
+
+
+def loads_when_drawn(script: str) -> str | None:
+    """The script that makes the page's components so that it loads what is drawn alone; None for another script."""
+    script, at_once = _AT_ONCE.subn(rf"\g<hidden>||\g<node>.{CLOSED}\g<load>", script)
+    script, steps = _STEPS.subn(r"[\g<rest>]", script)
+    return script if at_once == steps == 1 else None
+
+
+# At each message of an event the page tells every component that any event names how the event stands, and walks the
+# whole page for each: a third of the processor's time of a page load. Here those alone are told for which it changed.
+_TELLS_ALL = re.compile(
+    r"(?P<name>update_loading_stati_state\(\)\{)await Promise\.all\("
+    r"(?P<all>Object\.entries\(this\.loading_stati\.current\))"
+    r"(?P<tell>\.map\(\(\[\w+,\w+\]\)=>this\.update_state_cb\(Number\(\w+\),\{loading_status:\w+\},!1\)\))\)\}"
+)
+
+
+def tells_changes(script: str) -> str | None:
+    """The script that tells components how events stand, so that it tells what changed; None for another script."""
+    script, found = _TELLS_ALL.subn(
+        r"\g<name>let told=this.told_stati??=new Map;"
+        r"await Promise.all(\g<all>.filter(([id,status])=>{let words=JSON.stringify(status);"
+        r"return told.get(id)!==words&&told.set(id,words)})\g<tell>)}",
+        script,
+    )
+    return script if found == 1 else None
+
+
+# gr.HTML's script is Handlebars for three quarters, which compiles every part's template anew with each value; no
+# template here has anything for it ("{{"): what JavaScript's own templates do ("${value}") stays.
+_HANDLEBARS = re.compile(
+    r"var \w+=\w+\(\(?\w+=>\{\w+\.__esModule=!0,\w+\.extend=.*?(?=,\w+=new Map,\w+=\w+\(`<div class=\"error-container)",
+    re.DOTALL,
+)
+_COMPILES = re.compile(r"\b(\w+)\.default\.compile\(\w+\)\(\w+\)")
+
+
+def without_handlebars(script: str) -> str | None:
+    """gr.HTML's script without it; None for another script."""
+    used = _COMPILES.findall(script)
+    if len(used) != 1 or len(_HANDLEBARS.findall(script)) != 1:
+        return None
+    return _HANDLEBARS.sub(lambda _: f"var {used[0]}={{default:{{compile:text=>()=>text}}}}", script)
+
+
+# Gradio's page is made twice before it is drawn, the second time for a developer's changes, of which there are none;
+# and for each component it looks through all targets of all events. Both took a tenth of a page load's time.
+_MAKES_TWICE = re.compile(r"(?P<count>\{\w+\(\)),(?P<again>\w+\(\(\)=>\{\w+\.reload\(\w+\.components,)")
+_LOOKS_THROUGH = re.compile(
+    r"(?P<name>find_attached_events\((?P<node>\w),(?P<events>\w)\)\{let \w=)"
+    r"(?P=events)\.filter\(\w=>\w\.targets\.find\(\(\[\w\]\)=>\w===(?P=node)\.id\)\)"
+    r"\.map\(\w=>\{let \w=\w\.targets\.find\(\(\[\w\]\)=>\w===(?P=node)\.id\);return \w\?\w\[1\]:null\}\)"
+    r"\.filter\(Boolean\)"
+)
+
+
+def makes_once(script: str) -> str | None:
+    """The script that makes the page so that it does so once; None for another script."""
+    script, found = _MAKES_TWICE.subn(r"\g<count>&&\g<again>", script)
+    return script if found == 1 else None
+
+
+def knows_its_events(script: str) -> str | None:
+    """The script that finds each component's events so that it looks through them once; None for another script."""
+
+    def by_target(found: re.Match[str]) -> str:
+        node, events = found["node"], found["events"]
+        return (
+            f"{found['name']}(this.events_seen!==({events})&&(this.events_seen={events},this.events_of=new Map,"
+            f"{events}.forEach(event=>new Map([...event.targets].reverse()).forEach((name,id)=>"
+            "this.events_of.set(id,[...this.events_of.get(id)??[],name])))),"
+            f"(this.events_of.get({node}.id)??[]).filter(Boolean))"
+        )
+
+    script, found = _LOOKS_THROUGH.subn(by_target, script)
+    return script if found == 1 else None
+
+
+def mended(script: str) -> str | None:
+    """A script of Gradio's page with all that is changed in it here; None where nothing is."""
+    changed = script
+    for change in (going_on, loads_when_drawn, tells_changes, makes_once, knows_its_events, without_handlebars):
+        changed = change(changed) or changed
+    return changed if changed != script else None
 
 
 def unused_scripts() -> list[Path]:

@@ -50,20 +50,21 @@ def gradio_i18n() -> "gr.I18n":
     return _gradio_i18n(texts())
 
 
-def page_i18n(scripts: Iterable[str]) -> "gr.I18n":
-    """Those texts alone that a page can show: what its components were built with, the tabs' own, and of the shared
-    ones what the page's scripts name. The backend's sentences come with the answers that need them."""
-    return _gradio_i18n(page_keys(scripts))
+def page_i18n() -> "gr.I18n":
+    """Those texts alone that Gradio shows: what its components were built with. Scripts bring theirs along
+    (``script_texts``), the backend's sentences come with the answers that need them."""
+    return _gradio_i18n({*_on_page, *(f"{key}.class" for key in _on_page)})
 
 
-def page_keys(scripts: Iterable[str]) -> frozenset[str]:
-    """Their keys; a script names one whole ("common.copy") or by its beginning (`common.state.${state}`)."""
-    source = "\n".join(scripts)
+def script_texts(source: str, language: Language) -> dict[str, str]:
+    """The texts that scripts of that source show; they name one whole ("common.copy") or by its beginning
+    (`common.state.${state}`). With what a class is told instead."""
     named, begun = set(_NAMED.findall(source)), tuple(_BEGUN.findall(source))
-    shared = {key for path in HERE.glob("locales/*.json") for key in json.loads(path.read_text(encoding="utf-8"))}
-    named |= {f"{key}.class" for key in named}  # what a class is told instead
-    shown = {key for key in texts() if key in named or key.startswith(begun)}
-    return frozenset(_on_page | shown | (set(texts()) - shared))
+    return {
+        key: text[language]
+        for key, text in texts().items()
+        if key in named or key.removesuffix(".class") in named or key.startswith(begun)
+    }
 
 
 def _gradio_i18n(keys: Iterable[str]) -> "gr.I18n":

@@ -1,14 +1,15 @@
-"""The page's scripts as modules: behind a prefix, each file once and by its digest, asked for again where it failed."""
+"""The page's scripts: behind a prefix, each file once and by its digest, asked for again where it failed."""
 
 import re
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from ui.tabs import TABS
-from ui.web.asset_files import asset_files
+from ui.web.asset_files import PLOTLY_NAME
 
 PREFIX = "/user/me/proxy/8300"
 NewPage = Callable[..., Page]
@@ -35,28 +36,34 @@ def open_tabs(page: Page) -> None:
         expect(page.locator(drawn)).to_be_visible()
 
 
-def test_behind_a_prefix_each_module_comes_once(new_page: NewPage) -> None:
+def test_behind_a_prefix_each_file_comes_once(new_page: NewPage) -> None:
     page = new_page(path=f"{PREFIX}/")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.reload()
     page.locator("#header-servers[data-count]").wait_for()
-    first = {asset(url) for url in asked if asset(url).endswith(".js")}
-    assert "tabs/deploy/deploy.js" in first
-    assert not [name for name in first if name.startswith(("tabs/chat/", "tabs/lab/", "tabs/vram/", "tabs/quantize/"))]
+    assert {"page/page.en.js", "tabs/deploy/deploy.en.js"} <= {asset(url) for url in asked}
     open_tabs(page)
+    page.locator("#header-guide").click()
+    expect(page.locator("dialog#guide")).to_be_visible()
     urls = [url for url in asked if asset(url).endswith(".js")]
-    assert {asset(url) for url in urls} == {name for name in asset_files(t.name for t in TABS) if name.endswith(".js")}
-    assert len(urls) == len(set(urls))
+    scripts = [f"tabs/{tab.name}/{tab.name}.en.js" for tab in TABS]
+    wanted = {"page/page.en.js", "page/guide.en.js", PLOTLY_NAME, *scripts}
+    assert {asset(url) for url in urls} == wanted
+    fetched = page.evaluate(
+        "performance.getEntriesByType('resource').filter((one) => one.transferSize > 0).map((one) => one.name)"
+    )
+    urls_fetched = [url for url in fetched if asset(url).endswith(".js")]
+    assert len(urls_fetched) == len(set(urls_fetched))
     assert [url for url in urls if not re.search(r"\?v=[0-9a-f]{12}$", url)] == []
     outside = [url for url in asked if urlsplit(url).scheme == "http" and not urlsplit(url).path.startswith(PREFIX)]
     assert outside == []
 
 
 def test_a_module_that_fails_is_asked_for_again(new_page: NewPage) -> None:
-    """The tab's own module, one that it imports, and a page's first one."""
+    """A tab's script, and the page's own."""
     page = new_page(path=f"{PREFIX}/")
-    failing = re.compile(r"/console/assets/tabs/quantize/(?:quantize|job_card)\.js")
+    failing = re.compile(r"/console/assets/tabs/quantize/quantize\.en\.js")
     page.route(failing, lambda route: route.abort())
     with page.expect_event("requestfailed"):
         page.locator("#quantize-tab-button").click()
@@ -64,7 +71,7 @@ def test_a_module_that_fails_is_asked_for_again(new_page: NewPage) -> None:
     page.unroute(failing)
     expect(page.locator("#quantize-jobs h2")).to_be_visible()
 
-    failing = re.compile(r"/console/assets/page/(?:bridge|dom)\.js")
+    failing = re.compile(r"/console/assets/page/page\.en\.js")
     page.route(failing, lambda route: route.fulfill(status=503, body="no"))
     page.reload()
     expect(page.locator("#quantize-start")).to_be_visible()  # the address keeps the tab
@@ -74,16 +81,33 @@ def test_a_module_that_fails_is_asked_for_again(new_page: NewPage) -> None:
     expect(page.locator("#header-language input")).to_have_value("English (en)")
 
 
-@pytest.mark.parametrize("body", ['{"version": "x", "serv', "", "null", "<html>a proxy's own page</html>", "{}"])
-def test_a_reply_that_cant_be_read_doesnt_end_the_poll(new_page: NewPage, body: str) -> None:
+def test_what_is_pressed_happens_when_its_script_is_there(new_page: NewPage) -> None:
+    """Where it can't be had, that is said, with another try; the press isn't lost."""
+    page = new_page(path=f"{PREFIX}/")
+    failing = re.compile(r"/console/assets/page/share\.en\.js")
+    page.route(failing, lambda route: route.abort())
+    page.locator("#header-share").click()
+    expect(page.locator("dialog#not-loaded [role=alert]")).to_be_visible()
+    page.unroute(failing)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("dialog#not-loaded")).to_have_count(0)
+    expect(page.locator("dialog#share #share-address")).to_be_visible()
+
+
+def test_a_reply_that_cant_be_read_doesnt_end_the_poll(new_page: NewPage) -> None:
     page = new_page(path=f"{PREFIX}/")
     polls = re.compile(r"/console/snapshot")
-    page.route(polls, lambda route: route.fulfill(status=200, content_type="application/json", body=body))
-    expect(page.locator("#console-offline")).to_be_visible()
-    page.unroute(polls)
-    expect(page.locator("#console-offline")).to_have_count(0)
-    with page.expect_request(polls):
-        pass
+    for body in ('{"version": "x", "serv', "", "null", "<html>a proxy's own page</html>", "{}"):
+        page.route(polls, partial(fulfill, body))
+        expect(page.locator("#console-offline"), body).to_be_visible()
+        page.unroute(polls)
+        expect(page.locator("#console-offline"), body).to_have_count(0)
+        with page.expect_request(polls):
+            pass
+
+
+def fulfill(body: str, route: Route) -> None:
+    route.fulfill(status=200, content_type="application/json", body=body)
 
 
 def test_gradios_files_are_asked_for_at_once(new_page: NewPage) -> None:
@@ -100,5 +124,6 @@ def test_gradios_files_are_asked_for_at_once(new_page: NewPage) -> None:
     scripts = {name for name in gradio if name.endswith(".js")}
     assert len(scripts) > 20
     assert {name for name in scripts - named if not name.startswith("index-")} == set()
+    assert not [name for name in scripts if name.startswith("markdown-code-")]  # Chat's
     assert [name for name in gradio if name.endswith(".css") and not name.startswith("index-")] == []
-    assert sum(path.endswith("/gradio/first.css") for path in asked) == 1
+    assert len({path for path in asked if path.endswith("/page/page.css")}) == 1

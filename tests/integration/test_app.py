@@ -81,7 +81,7 @@ def test_from_the_printed_address_to_the_page(console: Console) -> None:
     assert 'lang="zh-CN"' in page.text
     assert console.token not in page.text
     scripts = re.findall(r'(?:src|href)="\./(console/assets/[^"]+)"', page.text)
-    assert any("page/bridge.js" in script for script in scripts)
+    assert any("page/page.zh.js" in script for script in scripts)
     with console.client() as operator:
         for script in scripts:
             answer = operator.get(f"/{script}")

@@ -1,6 +1,6 @@
 /** What a page's scripts need of a browser, for their tests in Node: import this first. */
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 const TABS = ["deploy", "quantize", "chat", "vram", "lab"];
 const ROOT = new URL("../../", import.meta.url);
@@ -11,23 +11,16 @@ function texts(...files) {
   return Object.fromEntries(all.map(([key, { en }]) => [key, en]));
 }
 
-globalThis.gradio_config = {
-  i18n_translations: {
-    en: texts(
-      "ui/locales/common.json",
-      "ui/locales/life.json",
-      "ui/locales/installation.json",
-      "ui/locales/tokens.json",
-      ...TABS.map((tab) => `ui/tabs/${tab}/texts.json`),
-    ),
-  },
-};
 globalThis.document = {
   baseURI: "http://localhost/",
-  documentElement: { lang: "en" },
+  documentElement: { lang: "en", dataset: {} },
   visibilityState: "visible",
   addEventListener() {},
 };
+
+const { addTexts } = await import("../../ui/page/texts.js");
+const locales = readdirSync(new URL("ui/locales/", ROOT)).map((file) => `ui/locales/${file}`);
+addTexts(texts(...locales, ...TABS.map((tab) => `ui/tabs/${tab}/texts.json`)));
 
 /** Lets everything run that is ready to. */
 export const settled = () => new Promise((resolve) => setImmediate(resolve));

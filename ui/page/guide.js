@@ -37,6 +37,6 @@ export function openGuide() {
   const dialog = openDialog({ id: "guide", title: t("header.guide"), tools: keys }, chapters);
   const showKeys = () => {
     dialog.close();
-    showShortcuts();
+    void showShortcuts();
   };
 }

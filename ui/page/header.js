@@ -1,12 +1,12 @@
 // @ts-check
 /** The header on every tab: GPUs or memory, running servers, notices, language, light and dark. */
 
+import { fetchAhead } from "./ahead.js";
 import { Bridge } from "./bridge.js";
 import { readClock } from "./clock.js";
 import { el, fill } from "./dom.js";
 import { shortGib } from "./format.js";
-import { openGuide } from "./guide.js";
-import { openShare } from "./share.js";
+import { later } from "./later.js";
 import { listenToKeys } from "./shortcuts.js";
 import { settleTabs } from "./settle.js";
 import { onSnapshot } from "./snapshot.js";
@@ -22,6 +22,15 @@ const THEME = "console-theme";
 const TYPE = "console-type";
 
 const bridge = new Bridge();
+
+const openGuide = later(
+  () => import("./guide.js"),
+  (guide) => guide.openGuide(),
+);
+const openShare = later(
+  () => import("./share.js"),
+  (share) => void share.openShare(),
+);
 
 /** Light or dark, remembered. */
 function toggleTheme() {
@@ -60,7 +69,7 @@ const isClass = () => document.documentElement.dataset.role === "class";
 function shareButton() {
   const name = el("span", { class: "header-share-name" }, t("header.share"));
   const look = { class: "button small", type: "button", id: "header-share", dataset: { icon: "class" } };
-  const element = el("button", { ...look, hidden: isClass(), onclick: openShare }, name);
+  const element = el("button", { ...look, hidden: isClass(), onclick: () => void openShare() }, name);
   return {
     element,
     /** @param {HeaderFigures} figures */
@@ -119,7 +128,7 @@ function bar(element) {
   const type = tool("type", t("header.type"), toggleType, "Aa");
   type.setAttribute("aria-pressed", String(document.documentElement.dataset.type === "large"));
   const theme = tool("theme", t("header.theme"), toggleTheme, "◐");
-  const guide = tool("guide", t("header.guide"), openGuide);
+  const guide = tool("guide", t("header.guide"), () => void openGuide());
   const share = shareButton();
   const tools = el("div", { class: "header-tools" }, share.element, guide, type, theme);
   const role = el(
@@ -172,6 +181,7 @@ export const parts = {
     keepTabInAddress();
     settleTabs();
     listenToKeys();
+    fetchAhead();
   },
   bar,
   hint,

@@ -22,6 +22,10 @@ const FILLED = {
 const isFilled = (element) =>
   (element instanceof HTMLTextAreaElement ? element.value : element.textContent)?.trim() !== "";
 
+/** Whether a tab's form is what it will be. @param {string} name */
+export const hasSettled = (name) =>
+  !(name in FILLED) || document.getElementById(`${name}-tab`)?.dataset.settled !== undefined;
+
 /** Watches the open tab until it has settled. @param {string} name */
 function settle(name) {
   if (!(name in FILLED)) return;

@@ -1,10 +1,8 @@
 // @ts-check
 /** Keys for what is done often. Single letters count only where nobody writes, and can be switched off. */
 
-import { openDialog } from "./dialog.js";
-import { el } from "./dom.js";
+import { later } from "./later.js";
 import { openTab, showTab, stepTab } from "./tabs.js";
-import { t } from "./texts.js";
 
 const OFF = "console-keys";
 const LONGEST_MS = 5000; // a tab's script may still be on its way
@@ -23,20 +21,8 @@ export function onCommand(name, run) {
 /** @param {Command} name */
 const run = (name) => commands.get(name)?.();
 
-/** The list, in its order: keys as they stand on a keyboard, and the text's key. @type {[string[], string][]} */
-const LIST = [
-  [["Enter"], "keys.send"],
-  [["Shift", "Enter"], "keys.line"],
-  [["Esc"], "keys.stop"],
-  [["N"], "keys.new"],
-  [["C"], "keys.write"],
-  [["]"], "keys.next"],
-  [["["], "keys.previous"],
-  [["/"], "keys.search"],
-  [["?"], "keys.list"],
-];
-
-const areOn = () => localStorage.getItem(OFF) !== "off";
+/** Whether single letters count. */
+export const areOn = () => localStorage.getItem(OFF) !== "off";
 
 /** @param {EventTarget | null} target */
 export function isWriting(target) {
@@ -66,6 +52,15 @@ function chat(command) {
   attempt();
 }
 
+/** @param {boolean} on */
+export const switchKeys = (on) => localStorage.setItem(OFF, on ? "on" : "off");
+
+/** The list of all of them. */
+export const showShortcuts = later(
+  () => import("./shortcut_list.js"),
+  (module) => module.showShortcuts(),
+);
+
 /** By the key that is pressed, without Ctrl, Alt or Meta. @type {Record<string, () => void>} */
 const SINGLE = {
   n: () => chat("new"),
@@ -73,7 +68,7 @@ const SINGLE = {
   "]": () => stepTab(1),
   "[": () => stepTab(-1),
   "/": search,
-  "?": showShortcuts,
+  "?": () => void showShortcuts(),
 };
 
 /** Listens from now on. */
@@ -90,23 +85,4 @@ export function listenToKeys() {
     event.preventDefault();
     action();
   });
-}
-
-/** The list of all of them. */
-export function showShortcuts() {
-  const rows = LIST.flatMap(([keys, text]) => [
-    el(
-      "dt",
-      {},
-      keys.map((key) => el("kbd", {}, key)),
-    ),
-    el("dd", {}, t(text)),
-  ]);
-  const box = el("input", { type: "checkbox", checked: areOn(), id: "keys-on" });
-  box.addEventListener("change", () => localStorage.setItem(OFF, box.checked ? "on" : "off"));
-  openDialog(
-    { id: "shortcuts", title: t("keys.title") },
-    el("dl", { class: "shortcuts" }, rows),
-    el("label", { class: "keys-on" }, box, " ", t("keys.on")),
-  );
 }

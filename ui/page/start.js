@@ -41,9 +41,31 @@
   if (remembered("console-type") === "large") root.dataset.type = "large";
   if (remembered("console-hint-closed") !== null) root.dataset.hint = "closed";
 
-  /** @typedef {{type: string, props: Record<string, unknown>}} Component */
+  /** @typedef {{id: number, type: string, closed?: boolean, props: Record<string, unknown>}} Component */
 
-  /** @typedef {{components?: Component[], i18n_translations?: Record<string, Record<string, string>>}} Config */
+  /** @typedef {{id: number, children?: Layout[]}} Layout */
+
+  /**
+   * @typedef {{components?: Component[], layout?: Layout, i18n_translations?: Record<string, Record<string, string>>}}
+   *   Config
+   */
+
+  /**
+   * Marks what isn't drawn at first: other tabs' components and what is folded. Their scripts come when they are drawn
+   * (ui/gradio_compat.py: loads_when_drawn).
+   *
+   * @param {Map<number, Component>} byId
+   * @param {Layout} place
+   * @param {boolean} closed
+   */
+  function markClosed(byId, { id, children = [] }, closed) {
+    const component = byId.get(id);
+    if (component && closed) component.closed = true;
+    const isOf = (/** @type {string} */ type) => component?.type === type;
+    const folded =
+      (isOf("accordion") && component?.props.open === false) || (isOf("tabitem") && component?.props.id !== tab);
+    for (const child of children) markClosed(byId, child, closed || folded);
+  }
 
   /**
    * Gradio's own description of the page with the tab that opens, without those that are others', and with the texts
@@ -56,6 +78,8 @@
       if (type === "tabs" && props.elem_id === "tabs") props.selected = tab;
       if (type === "tabitem" && !tabs.includes(String(props.id))) props.visible = false;
     }
+    if (config?.components && config.layout)
+      markClosed(new Map(config.components.map((one) => [one.id, one])), config.layout, false);
     if (role !== "class") return config;
     for (const texts of Object.values(config?.i18n_translations ?? {})) {
       for (const key of Object.keys(texts)) if (`${key}.class` in texts) texts[key] = texts[`${key}.class`];

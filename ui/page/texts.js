@@ -1,14 +1,24 @@
 // @ts-check
-/** The page's language and its texts, which Gradio's page brings along (ui/i18n.py). */
+/**
+ * The page's language and the texts that its scripts show. They come with the scripts: each file that the console makes
+ * of modules (ui/web/bundles.py) adds those that its modules name.
+ */
 
-const config = /** @type {{i18n_translations?: Record<string, Record<string, string>>}} */ (
-  Reflect.get(globalThis, "gradio_config") ?? {}
-);
+const root = globalThis.document?.documentElement;
 
-export const language = globalThis.document?.documentElement.lang.startsWith("zh") ? "zh" : "en";
+export const language = root?.lang.startsWith("zh") ? "zh" : "en";
 export const locale = language === "zh" ? "zh-CN" : "en";
 
-const texts = config.i18n_translations?.[locale] ?? config.i18n_translations?.[language] ?? {};
+/** @type {Record<string, string>} */
+const texts = {};
+
+/** @param {Readonly<Record<string, string>>} more */
+export function addTexts(more) {
+  Object.assign(texts, more);
+}
+
+/** What a class is told instead ("<key>.class") where that stands there. @param {string} key */
+const found = (key) => (root?.dataset.role === "class" ? texts[`${key}.class`] : undefined) ?? texts[key];
 
 /**
  * The text of that key in the page's language, its {placeholders} filled.
@@ -17,7 +27,7 @@ const texts = config.i18n_translations?.[locale] ?? config.i18n_translations?.[l
  * @param {Record<string, unknown>} [params]
  */
 export function t(key, params = {}) {
-  const text = texts[key];
+  const text = found(key);
   if (text === undefined) {
     console.warn(`no text ${key}`);
     return key;

@@ -1,7 +1,7 @@
-"""Keeps the compressed bytes of static files: Gradio compresses each of its files anew at every request.
+"""Keeps the compressed bytes of static files: Gradio compresses each of its files anew at every request, and hastily.
 
-A file is fetched from the application by a task of its own, once for all who ask at that moment. Who asks may go away
-at any time: the fetch doesn't see it, and only what came whole is kept.
+A file is fetched from the application as it is and compressed here, by a task of its own, once for all who ask at that
+moment. Who asks may go away at any time: the fetch doesn't see it, and only what came whole is kept.
 """
 
 import asyncio
@@ -9,11 +9,14 @@ import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-PREFIXES = ("/assets/", "/static/", "/console/assets/")
+from ui.web.compression import LEAST_BYTES, accepted, is_text, packed
+
+PREFIXES = ("/assets/", "/static/", "/console/assets/", "/theme.css")
 MAX_BYTES = 64 << 20
 FETCH_S = 60.0
 FOR_EVER = "private, max-age=31536000, immutable"
@@ -54,10 +57,9 @@ class AssetCache:
         if "range" in request:
             await self.app(scope, receive, send)
             return
-        accepted = request.get("accept-encoding", "")
-        encoding = next((name for name in ("br", "gzip") if name in accepted), "")
-        # Only the console's own files have a query that counts (their digest); others' would only fill the memory.
-        query = scope["query_string"] if scope["path"].startswith("/console/") else b""
+        encoding = accepted(request.get("accept-encoding", ""))
+        # Only these have a query that counts (their digest); others' would only fill the memory.
+        query = scope["query_string"] if scope["path"].startswith(("/console/", "/theme.css")) else b""
         key = (scope["path"], query, encoding)
         answer = self._kept.get(key)
         if answer is not None:
@@ -92,11 +94,18 @@ class AssetCache:
             log.warning("%s broke off", key[0])
             return None
         headers = MutableHeaders(raw=list(answer.start["headers"]))
+        body = answer.body
         if answer.found:
+            if "content-encoding" not in headers and is_text(headers.get("content-type", "")):
+                headers.add_vary_header("accept-encoding")
+                if key[2] and len(body) >= LEAST_BYTES:
+                    body = await run_in_threadpool(packed, body, key[2])
+                    headers["content-encoding"] = key[2]
+                    del headers["accept-ranges"], headers["etag"]  # those of the file as it is
             hashed = key[0].startswith("/assets/") or b"v=" in key[1]
             headers["cache-control"] = FOR_EVER if hashed else A_DAY
-        headers["content-length"] = str(len(answer.body))
-        answer = Answer({**answer.start, "headers": headers.raw}, answer.body)
+        headers["content-length"] = str(len(body))
+        answer = Answer({**answer.start, "headers": headers.raw}, body)
         if answer.found:
             self._keep(key, answer)
         return answer
@@ -133,10 +142,10 @@ async def whole_answer(app: ASGIApp, scope: Scope) -> Answer | None:
             body.extend(message.get("body", b""))
             complete = not message.get("more_body", False)
 
-    # Without conditions, so that it is a whole answer (its own ETag is of no use then), and without what uvicorn could
-    # do in the answer's place, such as sending the file itself.
-    conditions = (b"if-none-match", b"if-modified-since")
-    headers = [(name, value) for name, value in scope["headers"] if name not in conditions]
+    # Without conditions, so that it is a whole answer (its own ETag is of no use then), as it is, and without what
+    # uvicorn could do in the answer's place, such as sending the file itself.
+    left_out = (b"if-none-match", b"if-modified-since", b"accept-encoding")
+    headers = [(name, value) for name, value in scope["headers"] if name not in left_out]
     await app({**scope, "headers": headers, "extensions": {}}, receive, send)
     if start is None or not complete:
         return None

@@ -1,40 +1,49 @@
 """The console's own files that a browser may fetch: a list of names below console/assets/, never a folder.
 
-Scripts are ES modules with relative imports. The list is what the pages' first modules import, all the way down.
+Scripts are ES modules with relative imports; they come as a few files that are made of them (ui/web/bundles.py), in the
+page's language, all styles as one. The list begins with what every page needs and with each tab's own module; what
+these import, at once or later, follows. A module that is added needs no line here.
 """
 
-import gzip
 import hashlib
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from ui.first_files import FirstFiles, style_sheet
+from ui.i18n import LANGUAGES, Language, script_texts
+from ui.web.bundles import PAGE, addresses, groups, imports_of, later_of, linked, without_comments
 
-GRADIO_STYLES = "gradio/first.css"
 UI = Path(__file__).parents[1]
 ICONS = UI.parent / "assets" / "icons"
 PLOTLY = UI.parent / "assets" / "plotly" / "plotly-basic.min.js"
+PLOTLY_NAME = f"plotly/{PLOTLY.name}"
+STYLES = "page/page.css"
 FIRST_MODULES = ("page/bridge.js", "page/header.js")  # what every page begins with
-_IMPORT = re.compile(r'^(?:import|export|\}) ?[^;"]*"(\.[^"]+\.js)";$', re.MULTILINE)
+FILES = {PLOTLY_NAME: PLOTLY, **{f"icons/{name}": ICONS / name for name in ("favicon.svg", "favicon.png")}}
 
 
-def asset_files(tabs: Iterable[str]) -> Mapping[str, Path]:
-    """What stands at console/assets/<name>: styles, modules, plotly.js, icons."""
-    named = list(tabs)
-    styles = ["page/console.css", "page/shell.css", "page/storage_panel.css", "page/tokens.css"]
-    names = [*styles, *(name for tab in named for name in tab_styles(tab))]
-    names += modules([*FIRST_MODULES, *(tab_module(tab) for tab in named)])
-    files = {name: UI / name for name in names if (UI / name).is_file()}
-    files[f"plotly/{PLOTLY.name}"] = PLOTLY
-    return files | {f"icons/{path.name}": path for path in (ICONS / "favicon.svg", ICONS / "favicon.png")}
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What is made of the files on disk."""
+
+    files: Mapping[str, str]  # the text of each by its name
+    map: Mapping[str, str]  # from a module to the file that has it, without the language
+
+
+def tabs_with_script() -> list[str]:
+    """The tabs' names, by their folders."""
+    return sorted(path.name for path in (UI / "tabs").iterdir() if (UI / tab_module(path.name)).is_file())
+
+
+def tab_module(tab: str) -> str:
+    """The module that a tab's elements are filled by; loaded when the tab opens."""
+    return f"tabs/{tab}/{tab}.js"
 
 
 def tab_styles(tab: str) -> list[str]:
@@ -43,63 +52,96 @@ def tab_styles(tab: str) -> list[str]:
     return [f"tabs/{tab}/{tab}.css", *(f"tabs/{tab}/{name}" for name in parts)]
 
 
-def tab_module(tab: str) -> str:
-    """The module that a tab's elements are filled by; loaded when the tab opens."""
-    return f"tabs/{tab}/{tab}.js"
-
-
-def modules(first: Iterable[str]) -> list[str]:
-    """These modules and what they import, each once, in the order in which they are needed."""
-    found: dict[str, None] = {}
-    waiting = list(first)
+def modules() -> dict[str, Path]:
+    """All modules of the page's, by their names: what the first ones import, at once or later, all the way down."""
+    found: dict[str, Path] = {}
+    waiting = [*FIRST_MODULES, *map(tab_module, tabs_with_script())]
     while waiting:
         name = waiting.pop(0)
-        if name in found or not (UI / name).is_file():
+        if name in found or not (path := UI / name).is_file():
             continue
-        found[name] = None
-        waiting += _imports(name)
-    return list(found)
+        found[name] = path
+        source = without_comments(path.read_text(encoding="utf-8"))
+        waiting += [*imports_of(name, source), *later_of(name, source)]
+    return found
 
 
-def _imports(name: str) -> Iterator[str]:
-    for path in _IMPORT.findall((UI / name).read_text(encoding="utf-8")):
-        yield (UI / name).parent.joinpath(path).resolve().relative_to(UI).as_posix()
+def styles() -> list[Path]:
+    """All style sheets, in their order."""
+    names = ["page/console.css", "page/shell.css", "page/storage_panel.css", "page/tokens.css"]
+    names += [name for tab in tabs_with_script() for name in tab_styles(tab)]
+    return [path for name in names if (path := UI / name).is_file()]
 
 
-def asset_route(files: Mapping[str, Path]) -> BaseRoute:
+def made() -> Made:
+    """Scripts and styles as browsers get them; made anew where a file has changed."""
+    folders = [UI / "page", *(UI / "tabs").iterdir()]
+    found = (path for folder in folders for kind in ("*.js", "*.css") for path in folder.glob(kind))
+    return _made(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in found)))
+
+
+@lru_cache(maxsize=1)
+def _made(_: tuple[tuple[str, int], ...]) -> Made:
+    sources = {name: without_comments(path.read_text(encoding="utf-8")) for name, path in modules().items()}
+    found = groups(sources, FIRST_MODULES, map(tab_module, tabs_with_script()))
+    files = {STYLES: "\n".join(without_comments(path.read_text(encoding="utf-8")) for path in styles())}
+    for language in LANGUAGES:
+        texts = partial(script_texts, language=language)
+        files |= {in_language(group.name, language): linked(group, sources, FIRST_MODULES, texts) for group in found}
+    return Made(files, addresses(found, sources, FIRST_MODULES))
+
+
+def in_language(name: str, language: Language) -> str:
+    """The name of the file that is made of a group of modules: "page/page.js" → "page/page.zh.js"."""
+    return f"{name.removesuffix('.js')}.{language}.js"
+
+
+def import_map(language: Language, tabs: Iterable[str]) -> dict[str, str]:
+    """From each module's address, which the others import, to that of the file that has it, for a page with those
+    tabs."""
+    theirs = ("page/", *(f"tabs/{tab}/" for tab in tabs))
+    whole = made()
+    imports = {
+        plain_url(module): made_url(whole, in_language(name, language))
+        for module, name in whole.map.items()
+        if name.startswith(theirs)
+    }
+    return imports | {plain_url(PLOTLY_NAME): file_url(PLOTLY_NAME)}
+
+
+def first_scripts(language: Language, tabs: Iterable[str]) -> list[str]:
+    """The addresses of the scripts that a page needs at once: its own, and the one of the tab that opens."""
+    whole = made()
+    names = [in_language(name, language) for name in (PAGE, *map(tab_module, list(tabs)[:1]))]
+    return [made_url(whole, name) for name in names if name in whole.files]
+
+
+def styles_url(gradio: str) -> str:
+    """The address of all styles, the console's and these of Gradio's."""
+    return f"{plain_url(STYLES)}?v={_digest(made().files[STYLES] + gradio)}"
+
+
+def all_urls() -> list[str]:
+    """The addresses of all that a page of this version may be made of."""
+    whole = made()
+    return [*(made_url(whole, name) for name in whole.files), *map(file_url, FILES)]
+
+
+def asset_route(gradio_styles: str = "") -> BaseRoute:
     """Serves exactly these files; everything else is 404."""
 
     async def serve(request: Request) -> Response:
-        path = files.get(request.path_params["name"])
-        if path is None:
+        name = request.path_params["name"]
+        if (path := FILES.get(name)) is not None:
+            return FileResponse(path)
+        text = made().files.get(name)
+        if text is None:
             raise HTTPException(404)
-        answer = FileResponse(path)
-        if path.suffix not in (".js", ".css") or "gzip" not in request.headers.get("accept-encoding", ""):
-            return answer
-        # A tunnel may be slow. Once a file; plotly.js takes a tenth of a second.
-        body = await run_in_threadpool(_compressed, path, path.stat().st_mtime_ns)
-        headers = {"content-encoding": "gzip", "vary": "accept-encoding"}
-        return Response(body, media_type=answer.media_type, headers=headers)
+        if name == STYLES:
+            return Response(f"{text}\n{gradio_styles}", media_type="text/css")
+        return Response(text, media_type="text/javascript")
 
     return Route("/assets/{name:path}", serve, methods=["GET"])
-
-
-def gradio_styles_route(files: FirstFiles) -> BaseRoute:
-    """Gradio's first styles as one file."""
-    styles = style_sheet(files).encode()
-    packed = gzip.compress(styles, 9)
-
-    async def serve(request: Request) -> Response:
-        if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(styles, media_type="text/css")
-        return Response(packed, media_type="text/css", headers={"content-encoding": "gzip", "vary": "accept-encoding"})
-
-    return Route(f"/assets/{GRADIO_STYLES}", serve, methods=["GET"])
-
-
-def gradio_styles_url(files: FirstFiles) -> str:
-    """Its address, with a digest."""
-    return f"{plain_url(GRADIO_STYLES)}?v={_text_digest(style_sheet(files))}"
 
 
 def plain_url(name: str) -> str:
@@ -107,21 +149,22 @@ def plain_url(name: str) -> str:
     return f"./console/assets/{name}"
 
 
-def asset_url(name: str, path: Path) -> str:
-    """An asset's address with a digest of its content, so that browsers may keep it for ever; relative to the page."""
-    return f"{plain_url(name)}?v={_digest(path, path.stat().st_mtime_ns)}"
+def made_url(whole: Made, name: str) -> str:
+    """The address of a file that is made, relative to the page, with a digest: browsers may keep it for ever."""
+    return f"{plain_url(name)}?v={_digest(whole.files[name])}"
 
 
-@lru_cache(maxsize=8)
-def _text_digest(text: str) -> str:
+def file_url(name: str) -> str:
+    """The address of one of FILES, with a digest."""
+    path = FILES[name]
+    return f"{plain_url(name)}?v={_file_digest(path, path.stat().st_mtime_ns)}"
+
+
+@lru_cache(maxsize=64)
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-@lru_cache(maxsize=256)
-def _digest(path: Path, mtime_ns: int) -> str:
+@lru_cache(maxsize=16)
+def _file_digest(path: Path, mtime_ns: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-
-
-@lru_cache(maxsize=256)
-def _compressed(path: Path, mtime_ns: int) -> bytes:
-    return gzip.compress(path.read_bytes(), 9)

@@ -1,4 +1,5 @@
-"""Gradio's page scripts, served so that the page goes on after a failed connection instead of loading itself anew."""
+"""Gradio's page scripts as ui/gradio_compat.py changes them: so that the page goes on after a failed connection instead
+of loading itself anew, and costs less."""
 
 import functools
 
@@ -6,11 +7,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ui.gradio_compat import PAGE_SCRIPTS, going_on, static_folder
+from ui import gradio_compat
+from ui.gradio_compat import PAGE_SCRIPTS, static_folder
 
 
 class GoesOn:
-    """ASGI layer around Gradio's router: the scripts that would give up come from here, mended."""
+    """ASGI layer around Gradio's router: the scripts that are mended come from here."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -28,6 +30,7 @@ class GoesOn:
 def mended(path: str) -> str | None:
     """The script at that path, mended; None where there is none, or none that has a part in it."""
     try:
-        return going_on((static_folder() / path.lstrip("/")).read_text(encoding="utf-8"))
+        script = (static_folder() / path.lstrip("/")).read_text(encoding="utf-8")
     except OSError:
         return None
+    return gradio_compat.mended(script)

@@ -76,6 +76,14 @@ def test_events_that_wait_for_their_turn_have_one_handler(blocks: gr.Blocks) -> 
     assert {target: count for target, count in named.items() if count > 1} == {}
 
 
+def test_no_part_has_a_handlebars_template(blocks: gr.Blocks) -> None:
+    """The page's script for it comes without Handlebars (ui/gradio_compat.py: without_handlebars)."""
+    parts = [block for block in blocks.blocks.values() if isinstance(block, gr.HTML)]
+    assert parts
+    templates = {str(template) for part in parts for template in (part.html_template, part.css_template)}
+    assert not [template for template in templates if "{{" in template]
+
+
 def test_nothing_is_taken_out_of_the_page(blocks: gr.Blocks) -> None:
     """Components that come and go rebuild the page's tree, and two at one moment can leave it standing still: what is
     hidden at first stays in the page."""

@@ -30,6 +30,15 @@ def test_more_components_need_more() -> None:
     assert first_files({"textbox", "no-such-component"}) == first_files({"textbox"})
 
 
+def test_what_isnt_seen_at_first_comes_later() -> None:
+    files, whole = first_files({"textbox", "html"}, TYPES), first_files(TYPES)
+    assert files.scripts == first_files({"textbox", "html"}).scripts
+    assert set(files.later) == set(whole.scripts) - set(files.scripts)
+    assert any(name.startswith("markdown-code-") for name in files.later)
+    assert files.styles == whole.styles
+    assert first_files(TYPES, TYPES).later == ()
+
+
 def test_of_another_build_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page loads then as Gradio made it."""
     for wrong in ("<html></html>", '<script src="./assets/index-none.js"></script>'):

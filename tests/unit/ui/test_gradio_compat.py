@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tests.support.node import run_node
 from ui import gradio_compat
 from ui.gradio_compat import (
     API,
+    CLOSED,
     COMES_BACK,
     FILES,
     PAGE_SCRIPTS,
@@ -33,10 +36,15 @@ from ui.gradio_compat import (
     Page,
     file_paths,
     going_on,
+    loads_when_drawn,
+    mended,
     mount,
     mounted,
     route_of,
+    slim,
     static_folder,
+    tells_changes,
+    without_handlebars,
 )  # fmt: skip
 
 LOG: list[str] = []
@@ -152,6 +160,119 @@ print(page.app_id)
     number, in_any_order, other_script, other_event = map(int, first)
     assert number == in_any_order < 1 << 53
     assert len({number, other_script, other_event}) == 3
+
+
+def test_components_load_when_they_are_drawn() -> None:
+    """One file makes them: what is closed has no script, and isn't given one by the step that would; when a tab or a
+    part is opened, what is seen then and has none is given it."""
+    [(name, script)] = scripts_that(loads_when_drawn).items()
+    assert name == "core"
+    original = next((static_folder() / "assets").glob("core-*.js")).read_text(encoding="utf-8")
+    assert going_on(original) is None
+    assert script.count(f".{CLOSED}?null:") == 1
+    steps = re.compile(r"postprocess\(\w\)\{this\.root=this\.traverse\(\w,\[(.*?)\]\)\}")
+    before, after = steps.findall(original)[0], steps.findall(script)[0]
+    assert before.count("=>") == 5
+    assert before.endswith(after)
+    [load] = re.findall(r"^\w=>(\w+)\(\w,this\.#\w\.api_url\),", before)
+    gives = r"{if\(e\.props\.shared_props\.visible&&!e\.component\)"
+    assert re.search(rf"function {load}\(e,t\)\{gives}", script)
+    assert re.search(rf"function \w+\(e,t\)\{gives}\{{let n=", script.replace(f"function {load}(e,t)", ""))
+    assert loads_when_drawn("nothing of it") is None
+
+
+def scripts_that(change: Callable[[str], str | None]) -> dict[str, str]:
+    """Those of Gradio's scripts that this changes, by the beginning of their names, as they are then."""
+    found = {}
+    for file in (static_folder() / "assets").glob("*.js"):
+        if changed := change(file.read_text(encoding="utf-8")):
+            assert PAGE_SCRIPTS.fullmatch(f"/assets/{file.name}")
+            found[file.name.partition("-")[0]] = changed
+    return found
+
+
+def test_components_are_told_what_changed() -> None:
+    """The method as it is changed, run by Node: the same status isn't told twice."""
+    [script] = scripts_that(tells_changes).values()
+    method = re.search(r"update_loading_stati_state\(\)\{let told.*?!1\)\)\)\}", script)
+    assert method
+    ask = """
+        const page = new (class {
+          loading_stati = { current: { 1: { status: "pending" }, 2: { status: "pending" } } };
+          told = [];
+          update_state_cb(id, state, check) { this.told.push([id, state, check]); }
+          async METHOD
+        })();
+        const { current } = page.loading_stati;
+        await page.update_loading_stati_state();
+        current[1] = { ...current[1] };
+        current[2] = { status: "complete" };
+        await page.update_loading_stati_state();
+        await page.update_loading_stati_state();
+        console.log(JSON.stringify(page.told));
+    """
+    done = run_node("--input-type=module", "--eval", ask.replace("METHOD", method[0]))
+    assert done.returncode == 0, done.stderr
+    pending, complete = {"loading_status": {"status": "pending"}}, {"loading_status": {"status": "complete"}}
+    assert json.loads(done.stdout) == [[1, pending, False], [2, pending, False], [2, complete, False]]
+
+
+def test_html_parts_come_without_handlebars() -> None:
+    [(name, script)] = scripts_that(without_handlebars).items()
+    assert name == "HTML"
+    assert len(script) < 15_000
+    assert "Parse error on line" not in script
+    assert "default:{compile:text=>text" in script.replace("()=>", "")
+    assert re.search(r"\w+\.default\.compile\(\w+\)\(\w+\)", script)
+    assert "Error rendering" in script
+
+
+def test_a_script_is_mended_in_all_its_places() -> None:
+    assert set(scripts_that(mended)) == {"Blocks", "HTML", "core", "index"}
+    assert "told_stati" in scripts_that(mended)["Blocks"]
+    assert COMES_BACK in scripts_that(mended)["Blocks"]
+
+
+async def test_the_page_is_told_what_it_draws(app: FastAPI) -> None:
+    async with living(app) as client:
+        page = (await client.get("/")).text
+    texts = {"en": {"a": "</script>"}, "zh-CN": {"a": "你好"}}
+    page = page.replace('"i18n_translations":null', f'"i18n_translations":{json.dumps(texts)}'.replace("<", "\\u003c"))
+    slimmed = slim(page, "en")
+
+    def value(text: str, name: str) -> Any:
+        return json.JSONDecoder().raw_decode(text, text.index(f"window.{name} = ") + len(f"window.{name} = "))[0]
+
+    before, after = value(page, "gradio_config"), value(slimmed, "gradio_config")
+    assert before["i18n_translations"] == texts
+    assert after["i18n_translations"] == {"en": texts["en"]}
+    assert any("api_info" in component for component in before["components"])
+    assert not [component for component in after["components"] if "api_info" in component]
+    assert [c["props"] for c in after["components"]] == [c["props"] for c in before["components"]]
+    assert {name for name in before if before[name] != after[name]} == {"components", "i18n_translations"}
+    assert "named_endpoints" in value(page, "gradio_api_info")
+    assert value(slimmed, "gradio_api_info") == {"named_endpoints": {}, "unnamed_endpoints": {}}
+    assert slimmed.count("</script>") == page.count("</script>")
+    assert slim("another page", "en") == "another page"
+    # Nothing of the page reads what is left out; its client submits by number, and takes what it isn't told of.
+    scripts = "\n".join(path.read_text(encoding="utf-8") for path in (static_folder() / "assets").glob("*.js"))
+    assert not re.search(r"\b(api_info_as_input|api_info_as_output|example_inputs|skip_api)\b", scripts)
+    assert re.search(r"typeof \w+==`number`\)\w+=\w+,\w+=\w+\.unnamed_endpoints\[\w+\]", scripts)
+
+
+async def test_what_is_seen_at_first() -> None:
+    with Page(lambda *_: None, lambda *_: None, analytics_enabled=False) as page:
+        gr.Textbox()
+        with gr.Tabs():
+            with gr.Tab("A", id="a"), gr.Accordion("closed", open=False):
+                gr.Number()
+            with gr.Tab("B", id="b"):
+                with gr.Accordion("open"):
+                    gr.Slider()
+                gr.HTML(visible="hidden")
+    assert page.kinds_at_first("a") == {"textbox", "tabs", "tabitem", "accordion", "form"}
+    assert page.kinds_at_first("b") == {"textbox", "tabs", "tabitem", "accordion", "slider", "html", "form"}
+    assert page.kinds() >= page.kinds_at_first("a") | {"number"}
 
 
 def test_the_version_that_all_this_was_seen_in() -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.node import run_node
-from ui.tabs import TABS
-from ui.web.asset_files import UI, asset_files
+from ui.web.asset_files import UI, modules
 
 ROOT = UI.parent
 SCRIPTS = sorted(UI.rglob("*.js"))
@@ -27,7 +26,7 @@ def test_script(path: Path) -> None:
 
 
 def test_every_script_is_served_and_checked() -> None:
-    served = set(asset_files(tab.name for tab in TABS).values())
+    served = set(modules().values())
     assert [str(path) for path in MODULES if path not in served] == []
     unchecked = [path.name for path in SCRIPTS if not path.read_text().startswith("// @ts-check\n")]
     assert unchecked == []

@@ -10,6 +10,7 @@ import { allowButton, cardList, cardSection } from "../../page/cards.js";
 import { everySecond } from "../../page/clock.js";
 import { commandView } from "../../page/command_view.js";
 import { byId, el, outer } from "../../page/dom.js";
+import { fillLater, later } from "../../page/later.js";
 import { logPanel } from "../../page/log_view.js";
 import { Selection } from "../../page/selection.js";
 import { onRemedy, withSettings } from "../../page/remedies.js";
@@ -17,10 +18,8 @@ import { change, onSnapshot, refresh } from "../../page/snapshot.js";
 import { t } from "../../page/texts.js";
 import { serverCard } from "./server_card.js";
 import { storagePanel } from "../../page/storage_panel.js";
-import { getModel } from "./get_model.js";
 import { installationCard, installEngines } from "./installation.js";
 import { downloadRows } from "./get_model_rows.js";
-import { keysPanel } from "./keys.js";
 import { presetFiles } from "./preset_files.js";
 import { endLeftover } from "./leftovers.js";
 import { canStop, isAlive, isExternal } from "./server_facts.js";
@@ -197,10 +196,16 @@ function got(path) {
   bridge.tell("got");
 }
 
+/** @param {unknown[]} values the form, and the card that the plan is for */
+const openGetModel = later(
+  () => import("./get_model.js"),
+  ({ getModel }, /** @type {unknown[]} */ values) =>
+    getModel(values.slice(0, -1), values.at(-1), values[told.controls.indexOf("model")], got),
+);
+
 export const events = {
   /** "Get a model" was pressed. @param {...unknown} values the form, and the card that the plan is for */
-  getModel: (...values) =>
-    void getModel(values.slice(0, -1), values.at(-1), values[told.controls.indexOf("model")], got),
+  getModel: (...values) => void openGetModel(values),
   /** The handler's input: the model to choose. */
   gotModel: () => [folder],
   /** The form changed: its memory plan and its command follow. */
@@ -265,8 +270,14 @@ export const parts = {
   },
 
   keys(element) {
-    const panel = keysPanel(element);
-    servers.listen(() => panel.show(servers.items.filter(isExternal)));
+    fillLater(
+      element,
+      () => import("./keys.js"),
+      ({ keysPanel }) => {
+        const panel = keysPanel(element);
+        servers.listen(() => panel.show(servers.items.filter(isExternal)));
+      },
+    );
   },
 
   downloads(element) {

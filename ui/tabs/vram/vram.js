@@ -79,9 +79,13 @@ async function tick() {
 /** The whole figure: at first, and when cards, owners or the window changed. */
 async function load() {
   if (!chart) return;
-  await loadPlotly();
   const seconds = windowSeconds;
-  const { r, now, ...fresh } = /** @type {FigureReply} */ (await get(`vram/figure?window=${seconds}`));
+  // Together: each is a round trip, and plotly.js is large.
+  const [{ r, now, ...fresh }, events] = await Promise.all([
+    /** @type {Promise<FigureReply>} */ (get(`vram/figure?window=${seconds}`)),
+    askForEvents(seconds),
+    loadPlotly(),
+  ]);
   const rows = r.map(decoded);
   const loaded = { ...fresh, newest: now ? decoded(now) : null };
   const wanted = loaded.interval * 1000;
@@ -89,7 +93,7 @@ async function load() {
   if (wanted < FASTEST_POLL_MS) pace = FASTEST_POLL_MS;
   if (seconds !== windowSeconds) return; // another was chosen meanwhile
   view = loaded;
-  await loadEvents(loaded);
+  showEvents(loaded, events);
   await chart.draw(loaded, rows, seconds);
   fill(
     notes,
@@ -112,14 +116,17 @@ async function update(known) {
   }
   known.n = n;
   known.newest = now ? decoded(now) : (rows.at(-1) ?? known.newest);
-  if (e !== happened.e) await loadEvents(known);
+  if (e !== happened.e) showEvents(known, await askForEvents(windowSeconds));
   chart.extend(rows);
   if (places.table) drawTable(places.table, known);
 }
 
-/** @param {View} known */
-async function loadEvents(known) {
-  happened = await get(`vram/events?window=${windowSeconds}`);
+/** @param {number} seconds @returns {Promise<EventsReply>} */
+const askForEvents = (seconds) => get(`vram/events?window=${seconds}`);
+
+/** @param {View} known @param {EventsReply} events */
+function showEvents(known, events) {
+  happened = events;
   if (places.events) drawEvents(places.events, happened, known.o);
   if (places.reconciled) drawReconciled(places.reconciled, happened);
   chart?.mark(happened);

@@ -15,7 +15,7 @@ from tests.support.node import run_node
 from ui.blocks import create_blocks
 from ui.page.bridge import hear
 from ui.tabs import TABS
-from ui.web.asset_files import UI, asset_files
+from ui.web.asset_files import UI, modules
 
 AREAS = ("header", *(tab.name for tab in TABS))
 
@@ -125,4 +125,4 @@ def _ids(components: list[gr.components.Component]) -> list[int]:
 
 
 def test_the_list_of_files_holds_every_area() -> None:
-    assert {script(area) for area in AREAS} <= set(asset_files(tab.name for tab in TABS).values())
+    assert {script(area) for area in AREAS} <= set(modules().values())

@@ -1,42 +1,100 @@
 """The console's own files at console/assets/: exactly those on the list."""
 
+import re
 from pathlib import Path
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from tests.support.asgi import client
+from ui.i18n import LANGUAGES
 from ui.tabs import TABS
-from ui.web.asset_files import asset_files, asset_route, asset_url
+from ui.web import asset_files
+from ui.web.asset_files import (
+    FILES,
+    STYLES,
+    asset_route,
+    first_scripts,
+    import_map,
+    made,
+    modules,
+    styles_url,
+    tabs_with_script,
+)
 
-FILES = asset_files(tab.name for tab in TABS)
+GRADIO = ".gradio { color: red }"
 
 
-def test_addresses_change_with_the_content(tmp_path: Path) -> None:
-    file = tmp_path / "a.js"
-    file.write_text("1")
-    first = asset_url("page/a.js", file)
-    assert first.startswith("./console/assets/page/a.js?v=")
-    file.write_text("22")
-    assert asset_url("page/a.js", file) != first
+def served(styles: str = "") -> httpx.AsyncClient:
+    return client(Starlette(routes=[Mount("/console", routes=[asset_route(styles)])]))
+
+
+@pytest.fixture
+def ui(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small page: two modules, a tab, a part that comes later."""
+    for name, text in {
+        "page/bridge.js": 'export const a = "common.copy";\n',
+        "page/header.js": 'import { a } from "./bridge.js";\nexport const parts = () => import("./rare.js");\na;\n',
+        "page/rare.js": "export const rare = 1;\n",
+        "page/lonely.js": "export const nobody = 1;\n",
+        "page/console.css": "a {}\n",
+        "tabs/one/one.js": 'import { a } from "../../page/bridge.js";\nexport const parts = { a };\n',
+        "tabs/one/one.css": "b {}\n",
+        "tabs/none/texts.json": "{}\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(asset_files, "UI", tmp_path)
+    return tmp_path
+
+
+def test_the_tabs_are_those_of_the_page() -> None:
+    assert set(tabs_with_script()) == {tab.name for tab in TABS}
+
+
+def test_the_list_follows_what_is_imported(ui: Path) -> None:
+    assert list(modules()) == ["page/bridge.js", "page/header.js", "tabs/one/one.js", "page/rare.js"]
+    names = {"page/page", "tabs/one/one", "page/rare"}
+    assert set(made().files) == {STYLES, *(f"{name}.{language}.js" for name in names for language in ("en", "zh"))}
+    assert "lonely" not in str(made().files)
+    assert made().files[STYLES] == "a {}\n\nb {}\n"
+    assert "Copy" in made().files["page/page.en.js"]
+    assert "复制" in made().files["page/page.zh.js"]
+
+
+def test_addresses_change_with_the_content(ui: Path) -> None:
+    [first, tab] = first_scripts("en", ["one"])
+    assert re.fullmatch(r"\./console/assets/page/page\.en\.js\?v=[0-9a-f]{12}", first)
+    styles = styles_url(GRADIO)
+    (ui / "page" / "header.js").write_text("export const parts = 2;\n")
+    assert first_scripts("en", ["one"])[0] != first
+    assert first_scripts("en", ["one"])[1] == tab
+    assert "page/rare.en.js" not in made().files
+    assert styles_url(GRADIO) == styles
+    assert styles_url("") != styles
 
 
 def test_what_has_no_file_is_left_out() -> None:
-    assert "tabs/nothing/nothing.js" not in asset_files(["nothing"])
+    assert len(first_scripts("en", ["nothing"])) == 1
+    assert "nothing" not in str(import_map("en", ["nothing"]))
 
 
 async def test_what_is_on_the_list_is_served() -> None:
-    session = client(Starlette(routes=[Mount("/console", routes=[asset_route(FILES)])]))
+    session = served(GRADIO)
+    for name, text in made().files.items():
+        answer = await session.get(f"/console/assets/{name}")
+        assert answer.status_code == 200
+        assert answer.text == (f"{text}\n{GRADIO}" if name == STYLES else text)
+        kind = answer.headers["content-type"].partition(";")[0]
+        assert kind == ("text/css" if name.endswith(".css") else "text/javascript")
     for name, path in FILES.items():
-        for encoding in ("identity", "gzip"):
-            answer = await session.get(f"/console/assets/{name}", headers={"accept-encoding": encoding})
-            assert answer.status_code == 200
-            assert answer.content == path.read_bytes()
-            if path.suffix == ".js":
-                kind = answer.headers["content-type"].partition(";")[0]
-                assert kind in ("text/javascript", "application/javascript")  # Gradio's import sets the second
-                assert ("content-encoding" in answer.headers) == (encoding == "gzip")
+        answer = await session.get(f"/console/assets/{name}")
+        assert answer.content == path.read_bytes()
+    for language in LANGUAGES:
+        for url in import_map(language, tabs_with_script()).values():
+            assert (await session.get(f"/{url[2:]}")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -49,5 +107,4 @@ async def test_what_is_on_the_list_is_served() -> None:
     ],
 )  # fmt: skip
 async def test_nothing_else_is(name: str) -> None:
-    session = client(Starlette(routes=[Mount("/console", routes=[asset_route(FILES)])]))
-    assert (await session.get(f"/console/assets/{name}")).status_code == 404
+    assert (await served().get(f"/console/assets/{name}")).status_code == 404

@@ -1,18 +1,16 @@
 """What the console puts into Gradio's page, and the cache of static files."""
 
-import gzip
 import json
 import re
 from typing import Any
 
 import pytest
-from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from tests.support.asgi import client
 from ui.i18n import Language
 from ui.web.asset_cache import A_DAY, FOR_EVER, AssetCache
-from ui.web.asset_files import asset_files
 from ui.web.html_head import HtmlHead, inject
 from ui.web.visitor import STATE_KEY, Role, Visitor
 
@@ -37,9 +35,10 @@ def visitor(language: Language = "en", role: Role = Role.OPERATOR) -> Visitor:
 
 @pytest.mark.parametrize(("language", "locale"), [("en", "en"), ("zh", "zh-CN")])
 def test_language_and_scripts(language: Language, locale: str) -> None:
-    page = inject(PAGE, visitor(language), ("deploy", "nothing"))
+    page = inject(PAGE, language, Role.OPERATOR, ("deploy", "nothing"))
     assert f'lang="{locale}"' in page
-    assert f'id="console-page">{{"locale": "{locale}", "role": "operator", "tabs": ["deploy", "nothing"]}}<' in page
+    about = f'{{"locale": "{locale}", "role": "operator", "tabs": ["deploy", "nothing"], "later": []}}'
+    assert f'id="console-page">{about}<' in page
     assert page.index("console-page") < page.index("window.gradio_config = {}")
     assert "elsewhere.example" not in page
     assert "nothing.js" not in page
@@ -48,25 +47,24 @@ def test_language_and_scripts(language: Language, locale: str) -> None:
 def test_the_import_map_stands_between_base_and_modules() -> None:
     """Relative addresses are relative to the base; the map counts only for the modules after it."""
     module = '<script type="module" src="./assets/index.js"></script>'
-    page = inject(PAGE.replace("</head>", f"{module}</head>"), visitor(), ("deploy", "vram"))
+    page = inject(PAGE.replace("</head>", f"{module}</head>"), "en", Role.OPERATOR, ("deploy", "vram"))
     assert page.index('<base href="./"') < page.index('<script type="importmap">') < page.index(module)
     found = re.search(r'<script type="importmap">(.*?)</script>', page)
     assert found
     imports = json.loads(found[1])["imports"]
-    assert set(imports) == {
-        f"./console/assets/{name}" for name in asset_files(["deploy", "vram"]) if name.endswith(".js")
-    }
-    assert all(url.startswith(f"{plain}?v=") for plain, url in imports.items())
+    assert imports["./console/assets/page/dom.js"].startswith("./console/assets/page/page.en.js?v=")
+    assert imports["./console/assets/tabs/vram/vram.js"].startswith("./console/assets/tabs/vram/vram.en.js?v=")
+    assert not [name for name in imports if "/tabs/" in name and "/deploy/" not in name and "/vram/" not in name]
     # At first sight: what every page needs and its first tab, by the addresses that the map gives.
     preloaded = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page)
     assert set(preloaded) <= set(imports.values())
     names = [url.partition("?")[0].removeprefix("./console/assets/") for url in preloaded]
-    assert {"page/bridge.js", "page/snapshot.js", "page/log_view.js", "tabs/deploy/server_card.js"} <= set(names)
-    assert not [name for name in names if name.startswith("tabs/vram/")]
+    assert names == ["page/page.en.js", "tabs/deploy/deploy.en.js"]
+    assert page.index(preloaded[0]) < page.index("window.gradio_config = {}")
 
 
 def test_a_base_behind_a_prefix() -> None:
-    page = inject(PAGE.replace('<base href="./" />', '<base href="/user/me/">'), visitor(), ("deploy",))
+    page = inject(PAGE.replace('<base href="./" />', '<base href="/user/me/">'), "en", Role.OPERATOR, ("deploy",))
     assert '<base href="/user/me/"><script type="importmap">' in page
 
 
@@ -81,7 +79,7 @@ async def test_the_page_is_rewritten_and_compressed(encodings: str) -> None:
     assert "importmap" in answer.text
     assert "中" in answer.text
     assert answer.headers["cache-control"] == "no-store"
-    assert (answer.headers.get("content-encoding") == "gzip") == ("gzip" in encodings)
+    assert answer.headers.get("content-encoding", "") == ("br" if "br" in encodings else "")
 
 
 async def test_a_class_has_tabs_of_its_own() -> None:
@@ -95,7 +93,7 @@ async def test_a_class_has_tabs_of_its_own() -> None:
         await head(scope, receive, send)
 
     page = (await client(outer).get("/")).text
-    assert '"role": "class", "tabs": ["chat"]' in page
+    assert '"role": "class", "tabs": ["chat"], ' in page
     assert "tabs/deploy" not in page
 
 
@@ -110,34 +108,43 @@ async def test_other_answers_pass() -> None:
 
 
 class Files:
-    """Static files that are compressed anew at every request, as Gradio's are; counts the requests."""
+    """Static files; counts the requests."""
 
     def __init__(self) -> None:
         self.asked = 0
+        self.headers: dict[bytes, bytes] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.asked += 1
-        headers = dict(scope["headers"])
+        self.headers = dict(scope["headers"])
         if scope["path"].endswith("missing.js"):
             await PlainTextResponse("no", 404)(scope, receive, send)
-            return
-        body, more = b"x" * 10_000, {}
-        if b"gzip" in headers.get(b"accept-encoding", b""):
-            body, more = gzip.compress(body), {"content-encoding": "gzip"}
-        await PlainTextResponse(body, headers=more)(scope, receive, send)
+        elif scope["path"].endswith(".png"):
+            await Response(b"x" * 10_000, media_type="image/png")(scope, receive, send)
+        else:
+            await PlainTextResponse("x" * 10_000, headers={"etag": '"1"'})(scope, receive, send)
 
 
-async def test_static_files_are_compressed_once() -> None:
+@pytest.mark.parametrize(
+    ("accepted", "used"), [("gzip, br", "br"), ("gzip", "gzip"), ("br;q=0, gzip", "gzip"), ("identity", "")]
+)
+async def test_static_files_are_compressed_once(accepted: str, used: str) -> None:
     files = Files()
     session = client(AssetCache(files))
     for _ in range(3):
-        answer = await session.get("/assets/index-abc.js", headers={"accept-encoding": "gzip"})
+        answer = await session.get("/assets/index-abc.js", headers={"accept-encoding": accepted})
         assert answer.text == "x" * 10_000
         assert answer.headers["cache-control"] == FOR_EVER
+        assert answer.headers.get("content-encoding", "") == used
+        assert answer.headers["vary"] == "accept-encoding"
+        assert ("etag" in answer.headers) == (used == "")
     assert files.asked == 1
+    assert b"accept-encoding" not in files.headers  # as it is: what compresses hastily is left out
     plain = await session.get("/assets/index-abc.js", headers={"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
-    assert files.asked == 2
+    assert files.asked == (1 if used == "" else 2)
+    picture = await session.get("/assets/a.png", headers={"accept-encoding": accepted})
+    assert "content-encoding" not in picture.headers
 
 
 async def test_what_is_no_whole_file_is_not_kept() -> None:
@@ -170,7 +177,7 @@ def test_the_configuration_has_the_pages_language_alone() -> None:
     written = json.dumps({"i18n_translations": texts, "after": 1}, ensure_ascii=False, separators=(",", ":"))
     page = PAGE.replace("gradio_config = {}", f"gradio_config = {written.replace('<', chr(92) + 'u003c')}")
     for language, locale in (("en", "en"), ("zh", "zh-CN")):
-        shown = inject(page, visitor(language), ("deploy",))  # type: ignore[arg-type]
+        shown = inject(page, language, Role.OPERATOR, ("deploy",))  # type: ignore[arg-type]
         found, _ = json.JSONDecoder().raw_decode(shown, shown.index('{"i18n_translations"'))
         assert found == {"i18n_translations": {locale: texts[locale]}, "after": 1}
         assert "</" not in shown[shown.index("window.gradio_config") : shown.index('"after"')]
