@@ -14,7 +14,7 @@ from tests.support.console import Console
 DEADLINE_MS = 30_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 OWN_FAILURES = re.compile(
-    "(snapshot|selection) listener failed|mounting .* failed|nobody hears|Error in watch callback"
+    "(snapshot|selection) listener failed|mounting .* failed|nobody hears|Error in watch callback|^no text "
 )  # what the scripts catch, and say
 
 
@@ -57,51 +57,85 @@ def console(
         console.close()
 
 
-@pytest.fixture
-def new_page(browser: Browser, console: Console) -> Iterator[Callable[..., Page]]:
-    """A factory of pages, each of a fresh browser: ``new_page()``, ``new_page(locale="zh-CN")``, ``new_page(token=…)``.
+class Pages:
+    """Makes pages, each of a fresh browser: ``make()``, ``make(locale="zh-CN")``, ``make(token=…)``.
 
-    Every page is watched: an error of its scripts, and a request that leaves this machine, fail the test.
+    Every page is watched: an error of its scripts, and a request that leaves this machine, fail the test (``check``).
     """
-    contexts: list[BrowserContext] = []
-    problems: list[str] = []
 
-    def heard(said: ConsoleMessage) -> None:
-        if OWN_FAILURES.search(said.text):
-            problems.append(said.text)
+    def __init__(self, browser: Browser, console: Console) -> None:
+        self._browser = browser
+        self._console = console
+        self._contexts: list[BrowserContext] = []
+        self._problems: list[str] = []
 
-    def watch(page: Page) -> None:
-        page.on("pageerror", lambda error: problems.append(f"uncaught: {error}"))
-        page.on("console", heard)
-
-    def note(url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("data", "blob", "about") and parts.hostname not in LOOPBACK:
-            problems.append(f"a request left this machine: {url}")
-
-    def make(token: str | None = None, path: str = "/", ready: bool = True, **options: object) -> Page:
-        context = browser.new_context(**({"locale": "en-US", "viewport": {"width": 1366, "height": 850}} | options))  # type: ignore[arg-type]
+    def make(self, token: str | None = None, path: str = "/", ready: bool = True, **options: object) -> Page:
+        wanted = {"locale": "en-US", "viewport": {"width": 1366, "height": 850}} | options
+        context = self._browser.new_context(**wanted)  # type: ignore[arg-type]
         context.set_default_timeout(DEADLINE_MS)
-        contexts.append(context)
-        context.on("request", lambda request: note(request.url))
-        context.on("page", watch)
+        self._contexts.append(context)
+        context.on("request", lambda request: self._note(request.url))
+        context.on("page", self._watch)
         page = context.new_page()
-        token = console.token if token is None else token
-        page.goto(f"{console.base_url}{path}" + (f"?token={token}" if token else ""))
+        token = self._console.token if token is None else token
+        page.goto(f"{self._console.base_url}{path}" + (f"?token={token}" if token else ""))
         if ready:
             page.locator("#header-servers[data-count]").wait_for()
         return page
 
-    yield make
-    for context in contexts:
-        context.close()
-    assert not problems, "\n".join(problems)
+    def check(self) -> None:
+        """Fails where something went wrong that a test may not have looked at."""
+        problems, self._problems = self._problems, []
+        assert not problems, "\n".join(problems)
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+
+    def _watch(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self._problems.append(f"uncaught: {error}"))
+        page.on("console", self._heard)
+
+    def _heard(self, said: ConsoleMessage) -> None:
+        if OWN_FAILURES.search(said.text):
+            self._problems.append(said.text)
+
+    def _note(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob", "about") and parts.hostname not in LOOPBACK:
+            self._problems.append(f"a request left this machine: {url}")
+
+
+@pytest.fixture
+def new_page(browser: Browser, console: Console) -> Iterator[Callable[..., Page]]:
+    """A factory of pages: ``new_page()``, ``new_page(locale="zh-CN")``, ``new_page(token=…)``."""
+    pages = Pages(browser, console)
+    yield pages.make
+    pages.close()
+    pages.check()
 
 
 @pytest.fixture
 def page(new_page: Callable[..., Page]) -> Page:
     """The operator's page, in English, ready to use."""
     return new_page()
+
+
+@pytest.fixture(scope="module")
+def opened_once(browser: Browser, console: Console) -> Iterator[tuple[Pages, Page]]:
+    """One page of the module's, with what watches it."""
+    pages = Pages(browser, console)
+    yield pages, pages.make()
+    pages.close()
+
+
+@pytest.fixture
+def shared_page(opened_once: tuple[Pages, Page]) -> Iterator[Page]:
+    """The operator's page, in English, loaded once for the module: for tests that leave it as they found it, and find
+    it as another left it (any tab open). A page load takes seconds of both cores."""
+    pages, page = opened_once
+    yield page
+    pages.check()
 
 
 @pytest.fixture(scope="session")

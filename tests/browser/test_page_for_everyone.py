@@ -75,8 +75,8 @@ def test_axe_finds_nothing_grave(new_page: NewPage, locale: str) -> None:
             page.locator("#header-theme").click()
 
 
-def test_axe_finds_nothing_grave_in_what_opens(new_page: NewPage) -> None:
-    page = new_page()
+def test_axe_finds_nothing_grave_in_what_opens(shared_page: Page) -> None:
+    page = shared_page
     for button, dialog in (("#header-share", "#share .share-qr svg"), ("#header-guide", "#guide h3")):
         page.locator(button).click()
         expect(page.locator(dialog).first).to_be_visible()
@@ -117,7 +117,8 @@ def test_the_address_keeps_the_tab(new_page: NewPage) -> None:
     expect(page.locator("#deploy-tab")).to_be_visible()
 
 
-def test_gradio_doesnt_show(page: Page) -> None:
+def test_gradio_doesnt_show(shared_page: Page) -> None:
+    page = shared_page
     expect(page.locator("footer")).to_have_count(0)
     expect(page.get_by_text("Built with Gradio")).to_have_count(0)
     assert page.evaluate("document.querySelectorAll('a[href*=\"gradio.app\"]').length") == 0
@@ -236,8 +237,9 @@ def test_share_with_the_class(new_page: NewPage, console: Console) -> None:
     page.wait_for_function("document.fullscreenElement?.id === 'share-frame'")
 
 
-def test_the_teachers_page_without_secrets(page: Page, console: Console) -> None:
+def test_the_teachers_page_without_secrets(shared_page: Page, console: Console) -> None:
     """What a projector shows lets nobody in."""
+    page = shared_page
     for tab in TABS:
         open_tab(page, tab.name)
         shown = page.evaluate(

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -125,7 +125,8 @@ def test_switching_the_language_is_remembered(page: Page) -> None:
         expect(page.locator("#header-language input")).to_have_value(label)
 
 
-def test_every_tab_opens(page: Page) -> None:
+def test_every_tab_opens(shared_page: Page) -> None:
+    page = shared_page
     for tab in TABS:
         page.locator(f"#{tab.name}-tab-button").click()
         expect(page.locator(f"#{tab.name}-tab")).to_be_visible()
@@ -133,14 +134,15 @@ def test_every_tab_opens(page: Page) -> None:
         expect(page.locator("#header-gpu .gauge").first).to_be_visible()
 
 
-def test_a_machine_without_a_gpu_shows_its_memory(page: Page) -> None:
-    gauge = page.locator("#header-gpu")
+def test_a_machine_without_a_gpu_shows_its_memory(shared_page: Page) -> None:
+    gauge = shared_page.locator("#header-gpu")
     expect(gauge).to_have_attribute("data-state", re.compile("gpu|host"))
     expect(gauge.locator(".gauge-figures").first).to_have_text(re.compile(r"\d.* / \d.* GiB"))
 
 
-def test_every_control_has_a_name(page: Page) -> None:
+def test_every_control_has_a_name(shared_page: Page) -> None:
     """What a screen reader says of each control that is shown, on every tab."""
+    page = shared_page
     for tab in TABS:
         page.locator(f"#{tab.name}-tab-button").click()
         expect(page.locator(f"#{tab.name}-tab")).to_be_visible()
@@ -174,9 +176,10 @@ def test_a_first_visit_is_told_what_to_do(page: Page) -> None:
     expect(hint).to_have_count(0)
 
 
-@pytest.mark.parametrize("width", [1366, 400])
-def test_nothing_sticks_out(new_page: NewPage, width: int) -> None:
-    page = new_page(viewport={"width": width, "height": 850})
+@pytest.mark.parametrize("width", [400, 1366])
+def test_nothing_sticks_out(shared_page: Page, width: int) -> None:
+    page = shared_page
+    page.set_viewport_size({"width": width, "height": 850})
     for tab in TABS:
         page.locator(f"#{tab.name}-tab-button").click()
         expect(page.locator(f"#{tab.name}-tab")).to_be_visible()
@@ -195,12 +198,12 @@ def test_a_class_is_told_and_sees_no_paths(new_page: NewPage, console: Console) 
     assert json.dumps(str(console.state_dir)) not in json.dumps(page.evaluate("window.gradio_config"))
 
 
-def test_two_pages_share_one_console(new_page: NewPage) -> None:
+def test_two_pages_share_one_console(new_page: NewPage, shared_page: Page) -> None:
     count = (
         "import('./console/assets/page/request.js')"
         ".then(({get}) => get('snapshot')).then((snapshot) => snapshot.servers.length)"
     )
-    assert [new_page().evaluate(count), new_page().evaluate(count)] == [0, 0]
+    assert [new_page().evaluate(count), shared_page.evaluate(count)] == [0, 0]
 
 
 class TestLogView:
@@ -213,9 +216,9 @@ class TestLogView:
         return path
 
     @pytest.fixture
-    def page(self, new_page: NewPage, log: Path) -> Page:
-        page = new_page()
-        page.evaluate(
+    def page(self, shared_page: Page, log: Path) -> Iterator[Page]:
+        """With a view of its own."""
+        shared_page.evaluate(
             """async (run) => {
                 const { logView } = await import('./console/assets/page/log_view.js');
                 const place = document.createElement('div');
@@ -225,7 +228,8 @@ class TestLogView:
             }""",
             RUN,
         )
-        return page
+        yield shared_page
+        shared_page.locator("#log-test").evaluate("(place) => place.remove()")
 
     def test_it_grows_and_resolves_carriage_returns(self, page: Page, log: Path) -> None:
         lines = page.locator("#log-test .log-line")

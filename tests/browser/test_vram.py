@@ -26,7 +26,8 @@ def console_arguments(models: Path) -> list[str]:
     return ["--models", str(models)]
 
 
-def test_the_machines_memory_without_a_gpu(page: Page) -> None:
+def test_the_machines_memory_without_a_gpu(shared_page: Page) -> None:
+    page = shared_page
     open_tab(page)
     expect(page.locator("#vram-chart")).to_have_attribute("data-machine", "host")
     expect(page.locator("#vram-chart .vram-notes")).to_contain_text("no NVIDIA GPU")
@@ -38,7 +39,8 @@ def test_the_machines_memory_without_a_gpu(page: Page) -> None:
     expect(page.locator("#vram-table")).to_contain_text("Start a server on the Deploy tab")
 
 
-def test_an_interval_out_of_bounds_is_refused_in_words(page: Page) -> None:
+def test_an_interval_out_of_bounds_is_refused_in_words(shared_page: Page) -> None:
+    page = shared_page
     open_tab(page)
     interval = page.locator("#vram-interval input")
     interval.fill("60")

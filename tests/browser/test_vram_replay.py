@@ -35,8 +35,9 @@ def console(tmp_path_factory: pytest.TempPathFactory, trace: Path) -> Iterator[C
 
 
 @pytest.fixture
-def replayed(page: Page) -> Page:
+def replayed(shared_page: Page) -> Page:
     """The VRAM tab of the replaying console, its window at five minutes, a reading every 0.2 s."""
+    page = shared_page
     page.evaluate(FAST)
     open_tab(page)
     expect(page.locator("#vram-chart")).to_have_attribute("data-machine", "gpu")
