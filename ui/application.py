@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from backend.services import Services
 from ui.blocks import create_blocks, theme
-from ui.first_files import first_files, style_sheet
+from ui.first_files import carried_script, first_files, style_sheet
 from ui.gradio_compat import mount
 from ui.i18n import page_i18n
 from ui.page.storage_panel import storage_routes
@@ -47,7 +47,8 @@ def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
     shown = {role: [tab.name for tab in TABS if tab.for_class or role is Role.OPERATOR] for role in Role}
     first = {role: first_files(page.kinds_at_first(tabs[0]), page.kinds()) for role, tabs in shown.items()}
     styles = style_sheet(first[Role.OPERATOR])  # all components' styles: every role's are the same
-    app.mount("/console", Mount("/", routes=[*routes, asset_route(styles)]))
+    carried = {role.value: carried_script(files) for role, files in first.items()}
+    app.mount("/console", Mount("/", routes=[*routes, asset_route(styles, carried)]))
     shelf = Shelf(services.settings.uploads_dir)
     services.chat.library.on_deleted = shelf.forget
     mount(

@@ -1,23 +1,26 @@
 """Which of Gradio's own files a page needs before it can be used, found in Gradio's build.
 
 Gradio's page finds them in four waves, each behind a round trip to the server, a style a request: some ninety of them.
-With their list the page asks for all scripts at once that its first tab needs, for the others when it has settled, and
-for all styles as one file. Where an upgrade builds its files otherwise, the list is empty, and the page loads as Gradio
-made it; tests/unit/ui/test_first_files.py says so.
+With their list the page asks for all scripts at once that its first tab needs, the small ones among them as one file
+(ui/page/imports.js tells the page's modules), for the others when it has settled, and for all styles as one file. Where
+an upgrade builds its files otherwise, the list is empty, and the page loads as Gradio made it;
+tests/unit/ui/test_first_files.py says so.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
-from ui.gradio_compat import static_folder
+from ui.gradio_compat import mended, static_folder
 
 _ENTRY = re.compile(r'src="\./assets/(index-[\w-]+\.js)"')
 _LISTED = re.compile(r"m\.f=\[([^\]]*)\]")
 _LATER = re.compile(r"import\(`\./([^`]+)`\)(?:\.then\([^()]*\)|;return\{[^{}]*\}\})?,__vite__mapDeps\(\[([\d,]*)\]\)")
-_STATIC = re.compile(r'(?:from|import)"\./([\w-]+(?:\.[\w-]+)*\.js)"')
+_STATIC = re.compile(r'\b(from|import)"\./([\w-]+(?:\.[\w-]+)*\.js)"')
+_SMALL = 12_000  # bytes: what costs a round trip more than it costs to carry
 _ELSEWHERE = re.compile(r"url\((?![\"']?(?:data:|#))")  # a style with files beside it
 
 
@@ -26,6 +29,7 @@ class FirstFiles:
     """Names below assets/, scripts in the order in which they are needed."""
 
     scripts: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()  # scripts that come as one file
     later: tuple[str, ...] = ()  # scripts that what isn't seen at first needs
     styles: tuple[str, ...] = ()
 
@@ -40,7 +44,37 @@ def first_files(first: Iterable[str], types: Iterable[str] = ()) -> FirstFiles:
     finally:
         _text.cache_clear()  # megabytes that nobody reads again
     later = tuple(name for name in whole.scripts if name not in set(needed.scripts))
-    return FirstFiles(needed.scripts, later, whole.styles)
+    carried = tuple(name for name in needed.scripts if _can_be_carried(name))
+    return FirstFiles(tuple(name for name in needed.scripts if name not in carried), carried, later, whole.styles)
+
+
+@lru_cache(maxsize=8)
+def carried_script(files: FirstFiles) -> str:
+    """The small scripts as one, which leaves them at its own element for ui/page/imports.js; "" where there are none.
+    What they import is named so that an import map leads to it from anywhere."""
+    if not files.carried:
+        return ""
+    others: dict[str, None] = {}
+
+    def anywhere(found: re.Match[str]) -> str:
+        if found[2] not in files.carried:
+            others[found[2]] = None
+        return f'{found[1]}"gradio/{found[2]}"'
+
+    scripts = {name: _STATIC.sub(anywhere, _served(name)) for name in files.carried}
+    carried = json.dumps({"scripts": scripts, "others": list(others)}, ensure_ascii=False)
+    return f"document.currentScript.dataset.scripts = JSON.stringify({carried});\n"
+
+
+def _can_be_carried(name: str) -> bool:
+    """A script that asks for nothing by its own address."""
+    source = _served(name)
+    return len(source) <= _SMALL and "import.meta" not in source and not re.search(r"\bimport\(", source)
+
+
+def _served(name: str) -> str:
+    source = (static_folder() / "assets" / name).read_text(encoding="utf-8")
+    return mended(source) or source
 
 
 @lru_cache(maxsize=8)
@@ -98,7 +132,7 @@ def _with_imports(assets: Path, names: Iterable[str]) -> Iterator[str]:
         seen.add(name)
         yield name
         if name.endswith(".js"):
-            waiting += _STATIC.findall(_text(assets / name))
+            waiting += [found[2] for found in _STATIC.finditer(_text(assets / name))]
 
 
 def _of(listed: list[str], places: str) -> list[str]:

@@ -111,7 +111,8 @@ def fulfill(body: str, route: Route) -> None:
 
 
 def test_gradios_files_are_asked_for_at_once(new_page: NewPage) -> None:
-    """Not one wave after another: each that the page needs is among those in its head, and its styles are one file."""
+    """Not one wave after another: each that the page needs is among those in its head; the small ones are one file, and
+    so are all styles."""
     page = new_page(path=f"{PREFIX}/")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(urlsplit(request.url).path))
@@ -122,7 +123,8 @@ def test_gradios_files_are_asked_for_at_once(new_page: NewPage) -> None:
     known = page.evaluate("[...document.querySelectorAll('head link[rel=modulepreload]')].map((link) => link.href)")
     named = {urlsplit(href).path.rpartition("/")[2] for href in known}
     scripts = {name for name in gradio if name.endswith(".js")}
-    assert len(scripts) > 20
+    assert 5 < len(scripts) < 20
+    assert len({path for path in asked if path.endswith("/gradio/operator.js")}) == 1
     assert {name for name in scripts - named if not name.startswith("index-")} == set()
     assert not [name for name in scripts if name.startswith("markdown-code-")]  # Chat's
     assert [name for name in gradio if name.endswith(".css") and not name.startswith("index-")] == []

@@ -15,7 +15,7 @@ const MORE = { vram: ["../plotly/plotly-basic.min.js"] };
 /** @param {string} tab */
 const filesOf = (tab) => [`../tabs/${tab}/${tab}.js`, ...(MORE[tab] ?? [])];
 
-/** @type {Set<string>} */
+/** What has been asked for: what stood in the page's head, then what is asked for here. @type {Set<string>} */
 const asked = new Set();
 
 /**
@@ -25,7 +25,7 @@ const asked = new Set();
  * @param {Record<string, string>} how
  */
 function fetchFile(file, how) {
-  const href = file.startsWith(".") && !file.startsWith("./assets/") ? import.meta.resolve(file) : file;
+  const href = file.startsWith("./assets/") ? new URL(file, document.baseURI).href : import.meta.resolve(file);
   if (asked.has(href)) return Promise.resolve();
   asked.add(href);
   const link = Object.assign(document.createElement("link"), how, { href });
@@ -60,6 +60,8 @@ function about() {
 /** From now on. */
 export function fetchAhead() {
   const { later, tabs } = about();
+  for (const link of document.querySelectorAll("link[rel=modulepreload]"))
+    if (link instanceof HTMLLinkElement) asked.add(link.href);
   new MutationObserver(fetchOpened).observe(document.documentElement, {
     attributes: true,
     attributeFilter: ["data-tab"],

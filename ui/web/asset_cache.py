@@ -122,6 +122,7 @@ class AssetCache:
 
 async def whole_answer(app: ASGIApp, scope: Scope) -> Answer | None:
     """What the application answers to a client that never goes away; None where it ends before its last byte."""
+    own = scope["path"].startswith("/console/")  # which compresses nothing hastily, but has a file that is compressed
     start: Message | None = None
     body = bytearray()
     complete = False
@@ -144,7 +145,7 @@ async def whole_answer(app: ASGIApp, scope: Scope) -> Answer | None:
 
     # Without conditions, so that it is a whole answer (its own ETag is of no use then), as it is, and without what
     # uvicorn could do in the answer's place, such as sending the file itself.
-    left_out = (b"if-none-match", b"if-modified-since", b"accept-encoding")
+    left_out = (b"if-none-match", b"if-modified-since", *(() if own else (b"accept-encoding",)))
     headers = [(name, value) for name, value in scope["headers"] if name not in left_out]
     await app({**scope, "headers": headers, "extensions": {}}, receive, send)
     if start is None or not complete:

@@ -18,12 +18,15 @@ from starlette.routing import BaseRoute, Route
 
 from ui.i18n import LANGUAGES, Language, script_texts
 from ui.web.bundles import PAGE, addresses, groups, imports_of, later_of, linked, without_comments
+from ui.web.compression import accepted
 
 UI = Path(__file__).parents[1]
 ICONS = UI.parent / "assets" / "icons"
 PLOTLY = UI.parent / "assets" / "plotly" / "plotly-basic.min.js"
 PLOTLY_NAME = f"plotly/{PLOTLY.name}"
+PLOTLY_PACKED = PLOTLY.with_name(f"{PLOTLY.name}.br")  # as small as brotli can, which takes seconds
 STYLES = "page/page.css"
+CARRIED = "gradio/{}.js"  # Gradio's small scripts, for a role
 FIRST_MODULES = ("page/bridge.js", "page/header.js")  # what every page begins with
 FILES = {PLOTLY_NAME: PLOTLY, **{f"icons/{name}": ICONS / name for name in ("favicon.svg", "favicon.png")}}
 
@@ -127,14 +130,23 @@ def all_urls() -> list[str]:
     return [*(made_url(whole, name) for name in whole.files), *map(file_url, FILES)]
 
 
-def asset_route(gradio_styles: str = "") -> BaseRoute:
-    """Serves exactly these files; everything else is 404."""
+def carried_url(role: str, script: str) -> str:
+    """The address of Gradio's small scripts as one, for a role."""
+    return f"{plain_url(CARRIED.format(role))}?v={_digest(script)}"
+
+
+def asset_route(gradio_styles: str = "", carried: Mapping[str, str] | None = None) -> BaseRoute:
+    """Serves exactly these files; everything else is 404. ``carried``: Gradio's small scripts as one, by role."""
+    more = {CARRIED.format(role): script for role, script in (carried or {}).items()}
 
     async def serve(request: Request) -> Response:
         name = request.path_params["name"]
         if (path := FILES.get(name)) is not None:
+            if name == PLOTLY_NAME and accepted(request.headers.get("accept-encoding", "")) == "br":
+                headers = {"content-encoding": "br", "vary": "accept-encoding"}
+                return FileResponse(PLOTLY_PACKED, media_type="text/javascript", headers=headers)
             return FileResponse(path)
-        text = made().files.get(name)
+        text = more.get(name) or made().files.get(name)
         if text is None:
             raise HTTPException(404)
         if name == STYLES:

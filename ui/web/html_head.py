@@ -13,10 +13,10 @@ from html import escape
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.first_files import FirstFiles, style_sheet
+from ui.first_files import FirstFiles, carried_script, style_sheet
 from ui.gradio_compat import slim, theme_address
 from ui.i18n import Language
-from ui.web.asset_files import UI, Made, file_url, first_scripts, import_map, made, styles_url
+from ui.web.asset_files import UI, Made, carried_url, file_url, first_scripts, import_map, made, styles_url
 from ui.web.bundles import without_comments
 from ui.web.compression import accepted, packed
 from ui.web.visitor import STATE_KEY, Role, Visitor
@@ -26,7 +26,9 @@ NONE = FirstFiles()
 _BASE = re.compile(r"<base\s[^>]*>")
 
 # Before Gradio's first script: it reads language and theme once, and the page's description when that is there.
-START = without_comments((UI / "page" / "start.js").read_text(encoding="utf-8"))
+START, IMPORTS = (
+    without_comments((UI / "page" / name).read_text(encoding="utf-8")) for name in ("start.js", "imports.js")
+)
 
 
 class HtmlHead:
@@ -102,7 +104,11 @@ def inject(page: str, language: Language, role: Role, tabs: Sequence[str], files
     scripts = [f"./assets/{name}" for name in files.scripts] + first_scripts(language, tabs)
     # After Gradio's own <base>: relative addresses hold behind any prefix. Before any module: the map counts for those
     # alone that come after it. And before the page's long description: what is named here is asked for meanwhile.
-    early = f'<script type="importmap">{json.dumps({"imports": import_map(language, tabs)})}</script>'
+    imports = json.dumps(import_map(language, tabs))
+    early = f'<script type="application/json" id="console-imports">{imports}</script>'
+    if carried := carried_script(files):
+        early += f'<script id="console-carried" src="{escape(carried_url(role, carried))}"></script>'
+    early += f"<script>{IMPORTS}</script>"
     early += "".join(
         f'<link rel="preload" as="style" href="{escape(url)}">' for url in (sheet, theme_address(page)) if url
     )
@@ -110,6 +116,7 @@ def inject(page: str, language: Language, role: Role, tabs: Sequence[str], files
     page = _BASE.sub(lambda base: f"{base[0]}{early}", page, count=1)
     links = f'<link rel="icon" type="image/svg+xml" href="{escape(file_url("icons/favicon.svg"))}">'
     links += f'<link rel="stylesheet" href="{escape(sheet)}">'
-    # Gradio's page asks for a style that has no link yet: these have one, which loads nothing.
+    # Gradio's page asks for what has no link yet: these have one, which loads nothing.
     links += "".join(f'<link rel="stylesheet" href="./assets/{name}" disabled>' for name in files.styles)
+    links += "".join(f'<link rel="carried" href="./assets/{name}">' for name in files.carried)
     return page.replace("</head>", f"{links}</head>", 1)

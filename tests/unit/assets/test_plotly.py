@@ -5,7 +5,9 @@ import importlib.util
 import re
 from pathlib import Path
 
-from ui.web.asset_files import PLOTLY
+import brotli  # type: ignore[import-untyped]
+
+from ui.web.asset_files import PLOTLY, PLOTLY_PACKED
 
 ABOUT = (PLOTLY.parent / "README.md").read_text(encoding="utf-8")
 
@@ -31,3 +33,7 @@ def test_it_is_of_the_version_that_plotly_py_carries() -> None:
 def test_it_is_the_file_as_it_came_with_its_license() -> None:
     assert hashlib.sha256(PLOTLY.read_bytes()).hexdigest() in ABOUT
     assert (PLOTLY.parent / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
+
+
+def test_what_is_compressed_is_the_same() -> None:
+    assert brotli.decompress(PLOTLY_PACKED.read_bytes()) == PLOTLY.read_bytes()

@@ -111,12 +111,14 @@ export class Chart {
     }
     const looked = this.zoomed && this.#plot?.layout ? axis(this.#plot.layout, "xaxis").range : null;
     for (const name of timeAxes(layout)) axis(layout, name).range = looked ?? this.#range();
+    // In the layout at once: each change afterwards draws the whole chart again.
+    for (const [path, value] of Object.entries(themed(layout))) put(layout, path, value);
     const place = this.#plot ?? el("div", { class: "vram-plot" });
     if (!this.#plot) fill(this.#stage, place);
     const plot = await plotly.react(place, data, layout, CONFIG);
     const isNew = plot !== this.#plot;
     this.#plot = plot;
-    await plotly.relayout(plot, { ...themed(layout), ...this.#marks() });
+    if (this.#events.length) await plotly.relayout(plot, this.#marks()); // where its words have room is known now
     if (isNew) this.#listen(plotly, plot);
     this.#showPercentAxes();
     this.#report();
@@ -285,6 +287,15 @@ export class Chart {
 
 /** How much larger than usual the page's type is: the chart itself isn't zoomed (page/shell.css). */
 const typeScale = () => Number(css("--type")) || 1;
+
+/** Sets what a path such as "xaxis.tickfont.color" names. @param {object} place @param {string} path @param {unknown} value */
+function put(place, path, value) {
+  const names = path.split(".");
+  const last = names.pop() ?? "";
+  let at = /** @type {Record<string, unknown>} */ (place);
+  for (const name of names) at = /** @type {Record<string, unknown>} */ (at[name] ??= {});
+  at[last] = value;
+}
 
 /** The page's colours, light or dark, and its size of type. @param {Layout} layout @returns {Change} */
 function themed(layout) {

@@ -48,10 +48,10 @@ def test_the_import_map_stands_between_base_and_modules() -> None:
     """Relative addresses are relative to the base; the map counts only for the modules after it."""
     module = '<script type="module" src="./assets/index.js"></script>'
     page = inject(PAGE.replace("</head>", f"{module}</head>"), "en", Role.OPERATOR, ("deploy", "vram"))
-    assert page.index('<base href="./"') < page.index('<script type="importmap">') < page.index(module)
-    found = re.search(r'<script type="importmap">(.*?)</script>', page)
+    assert page.index('<base href="./"') < page.index('id="console-imports"') < page.index(module)
+    found = re.search(r'id="console-imports">(.*?)</script>', page)
     assert found
-    imports = json.loads(found[1])["imports"]
+    imports = json.loads(found[1])
     assert imports["./console/assets/page/dom.js"].startswith("./console/assets/page/page.en.js?v=")
     assert imports["./console/assets/tabs/vram/vram.js"].startswith("./console/assets/tabs/vram/vram.en.js?v=")
     assert not [name for name in imports if "/tabs/" in name and "/deploy/" not in name and "/vram/" not in name]
@@ -65,7 +65,7 @@ def test_the_import_map_stands_between_base_and_modules() -> None:
 
 def test_a_base_behind_a_prefix() -> None:
     page = inject(PAGE.replace('<base href="./" />', '<base href="/user/me/">'), "en", Role.OPERATOR, ("deploy",))
-    assert '<base href="/user/me/"><script type="importmap">' in page
+    assert '<base href="/user/me/"><script type="application/json" id="console-imports">' in page
 
 
 @pytest.mark.parametrize("encodings", ["gzip, br", "identity", ""])
@@ -76,7 +76,7 @@ async def test_the_page_is_rewritten_and_compressed(encodings: str) -> None:
 
     session = client(seen(HtmlHead(gradio, {Role.OPERATOR: ("deploy",)}), "zh"))
     answer = await session.get("/", headers={"accept-encoding": encodings})
-    assert "importmap" in answer.text
+    assert "console-imports" in answer.text
     assert "中" in answer.text
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers.get("content-encoding", "") == ("br" if "br" in encodings else "")
