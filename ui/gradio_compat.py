@@ -203,7 +203,6 @@ def encodable(data: Any) -> Any:
 # Gradio's page is told the types of all handlers' arguments, and each component's three times more: 0.2 MB for a page
 # about the API, which the console doesn't show.
 _CONFIG, _API_INFO = "window.gradio_config = ", "window.gradio_api_info = "
-_NO_ENDPOINTS: Mapping[str, Any] = {"named_endpoints": {}, "unnamed_endpoints": {}}
 _FRAME_SCRIPT = re.compile(r"<script>(?:(?!</script>).)*iframeResizer(?:(?!</script>).)*</script>\s*", re.DOTALL)
 _NOT_DRAWN = ("api_info", "api_info_as_input", "api_info_as_output", "example_inputs", "skip_api")
 
@@ -215,20 +214,16 @@ def slim(page: str, locale: str) -> str:
         for component in config.get("components", ()):
             for name in _NOT_DRAWN:
                 component.pop(name, None)
-        texts = config.get("i18n_translations")
-        if isinstance(texts, dict) and locale in texts:
-            config["i18n_translations"] = {locale: texts[locale]}
-        return config
+        texts = config.get("i18n_translations") or {}
+        return config | ({"i18n_translations": {locale: texts[locale]}} if locale in texts else {})
 
-    page = _FRAME_SCRIPT.sub("", page)
-    return _with_value(_with_value(page, _CONFIG, drawn), _API_INFO, lambda _: _NO_ENDPOINTS)
+    page = _with_value(_FRAME_SCRIPT.sub("", page), _CONFIG, drawn)
+    return _with_value(page, _API_INFO, lambda _: {"named_endpoints": {}, "unnamed_endpoints": {}})
 
 
 def theme_address(page: str) -> str:
-    """The address of the theme's style, relative to the page, which the page asks for behind all scripts; "" where it
-    isn't told."""
-    found = re.search(r'"theme_hash":"(\w+)"', page)
-    return f"./theme.css?v={found[1]}" if found else ""
+    """The address of the theme's style, for which the page asks behind all scripts; "" where it isn't told."""
+    return f"./theme.css?v={found[1]}" if (found := re.search(r'"theme_hash":"(\w+)"', page)) else ""
 
 
 def _with_value(page: str, before: str, change: Callable[[Any], Any]) -> str:
@@ -293,18 +288,18 @@ CLOSED = "closed"
 _AT_ONCE = re.compile(
     r"(?P<hidden>=\w+\.shared_props\.visible===!1)(?P<load>\?null:\w+\((?P<node>\w+)\.type,\w+\.component_class_id,)"
 )
-_STEPS = re.compile(r"\[\w+=>\w+\(\w+,this\.#\w+\.api_url\),(?P<rest>(?:\w+=>[\w.]+\([\w.,#]*\),?){4})\]")
+_STEPS = re.compile(r"\[\w+=>\w+\(\w+,this\.#\w+\.api_url\),((?:\w+=>[\w.]+\([\w.,#]*\),?){4})\]")
 
 
 def loads_when_drawn(script: str) -> str | None:
     """The script that makes the page's components so that it loads what is drawn alone; None for another script."""
     script, at_once = _AT_ONCE.subn(rf"\g<hidden>||\g<node>.{CLOSED}\g<load>", script)
-    script, steps = _STEPS.subn(r"[\g<rest>]", script)
+    script, steps = _STEPS.subn(r"[\1]", script)
     return script if at_once == steps == 1 else None
 
 
 # At each message of an event the page tells every component that any event names how the event stands, and walks the
-# whole page for each: a third of the processor's time of a page load. Here those alone are told for which it changed.
+# whole page for each. Here those alone are told for which it changed.
 _TELLS_ALL = re.compile(
     r"(?P<name>update_loading_stati_state\(\)\{)await Promise\.all\("
     r"(?P<all>Object\.entries\(this\.loading_stati\.current\))"
@@ -329,19 +324,17 @@ _HANDLEBARS = re.compile(
     r"var \w+=\w+\(\(?\w+=>\{\w+\.__esModule=!0,\w+\.extend=.*?(?=,\w+=new Map,\w+=\w+\(`<div class=\"error-container)",
     re.DOTALL,
 )
-_COMPILES = re.compile(r"\b(\w+)\.default\.compile\(\w+\)\(\w+\)")
 
 
 def without_handlebars(script: str) -> str | None:
     """gr.HTML's script without it; None for another script."""
-    used = _COMPILES.findall(script)
-    if len(used) != 1 or len(_HANDLEBARS.findall(script)) != 1:
-        return None
-    return _HANDLEBARS.sub(lambda _: f"var {used[0]}={{default:{{compile:text=>()=>text}}}}", script)
+    used = re.findall(r"\b(\w+)\.default\.compile\(\w+\)\(\w+\)", script)
+    script, found = _HANDLEBARS.subn(lambda _: f"var {''.join(used)}={{default:{{compile:text=>()=>text}}}}", script)
+    return script if found == len(used) == 1 else None
 
 
 # Gradio's page is made twice before it is drawn, the second time for a developer's changes, of which there are none;
-# and for each component it looks through all targets of all events. Both took a tenth of a page load's time.
+# and for each component it looks through all targets of all events.
 _MAKES_TWICE = re.compile(r"(?P<count>\{\w+\(\)),(?P<again>\w+\(\(\)=>\{\w+\.reload\(\w+\.components,)")
 _LOOKS_THROUGH = re.compile(
     r"(?P<name>find_attached_events\((?P<node>\w),(?P<events>\w)\)\{let \w=)"

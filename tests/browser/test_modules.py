@@ -48,7 +48,7 @@ def test_behind_a_prefix_each_file_comes_once(new_page: NewPage) -> None:
     expect(page.locator("dialog#guide")).to_be_visible()
     urls = [url for url in asked if asset(url).endswith(".js")]
     scripts = [f"tabs/{tab.name}/{tab.name}.en.js" for tab in TABS]
-    wanted = {"page/page.en.js", "page/guide.en.js", PLOTLY_NAME, *scripts}
+    wanted = {"gradio/operator.js", "page/page.en.js", "page/guide.en.js", PLOTLY_NAME, *scripts}
     assert {asset(url) for url in urls} == wanted
     fetched = page.evaluate(
         "performance.getEntriesByType('resource').filter((one) => one.transferSize > 0).map((one) => one.name)"

@@ -24,8 +24,8 @@ const FOR_CLASS = /** @type {readonly string[]} */ (["lesson"]);
 const places = {};
 /** @type {HTMLElement | null} */
 let buttons = null;
-/** @type {Role | null} */
-let role = null;
+/** The page knows who looks before the first snapshot tells. @type {Role | null} */
+let role = /** @type {Role | null} */ (globalThis.document?.documentElement.dataset.role ?? null);
 /** @type {Section} */
 let shown = SECTIONS[0];
 
