@@ -4,8 +4,8 @@
 port 0 takes a free one, which it prints as ``port N``; ``--key @FILE`` reads the key from FILE. What it does can be
 changed while it
 runs: ``POST /script`` with any of ``{"text", "tokens", "rate", "fault", "first_s", "key", "calls", "finish",
-"usage", "encode", "logprobs"}``; ``GET /script`` gives it and what happened: ``requests`` (bodies, with times of
-arrival, first token and end, and how they ended).
+"usage", "encode", "logprobs", "echo"}``; ``GET /script`` gives it and what happened: ``requests`` (bodies, with times
+of arrival, first token and end, and how they ended).
 
 ``rate`` is tokens per second (0 = as fast as it goes), ``first_s`` the wait before the first. ``calls`` are the tool
 calls of the next answers, one list for each. Faults: ``refuse`` (500), ``key`` (401), ``redirect``, ``context`` (400),
@@ -14,6 +14,7 @@ calls of the next answers, one list for each. Faults: ``refuse`` (500), ``key`` 
 ``silent`` (never a first token), ``error`` (an error object in the stream), ``empty`` (no text), ``unended`` (no
 finish_reason), ``logprobs`` (400 to a question that wants them). With ``encode``, ``/v1/encode`` counts words, and
 five around a prompt. ``logprobs``: what stands with each token under that name, from the first again at their end.
+With ``echo`` an answer's tokens are the question and a number: ``fox-0 fox-1 …``, in paragraphs.
 """
 
 import argparse
@@ -39,6 +40,7 @@ class Script:
         self.settings: dict[str, Any] = {
             "text": "", "tokens": options.tokens, "rate": options.rate, "fault": options.fault, "first_s": 0.0,
             "key": options.key, "calls": [], "finish": "stop", "usage": True, "encode": False, "logprobs": [],
+            "echo": False,
         }  # fmt: skip
         self.model = options.model
         self.entry: dict[str, Any] = {"id": options.model, "object": "model"}
@@ -46,8 +48,12 @@ class Script:
             self.entry["max_model_len"] = options.context
         self.requests: list[dict[str, Any]] = []
 
-    def pieces(self) -> list[str]:
+    def pieces(self, body: dict[str, Any]) -> list[str]:
         """The answer, token by token."""
+        if self.settings["echo"]:
+            question = body["messages"][-1]["content"]
+            ends = ["\n\n" if number % 50 == 49 else " " for number in range(int(self.settings["tokens"]))]
+            return [f"{question}-{number}{end}" for number, end in enumerate(ends)]
         if self.settings["text"]:
             words = self.settings["text"].split(" ")
             return [word if i == 0 else f" {word}" for i, word in enumerate(words)]
@@ -142,7 +148,7 @@ class Connection:
     async def whole(self, request: dict[str, Any], settings: dict[str, Any]) -> bool:
         """The answer at once, as where no stream was asked for."""
         calls = settings["calls"].pop(0) if settings["calls"] else []
-        pieces = [] if calls else self.script.pieces()
+        pieces = [] if calls else self.script.pieces(request["body"])
         message: dict[str, Any] = {"role": "assistant", "content": "".join(pieces) or None}
         if calls:
             message["tool_calls"] = [call(index, name, arguments) for index, (name, arguments) in enumerate(calls)]
@@ -170,7 +176,7 @@ class Connection:
         for index, (name, arguments) in enumerate(calls):
             await self.event({"tool_calls": [call(index, name, arguments[:3])]})
             await self.event({"tool_calls": [call(index, None, arguments[3:])]})
-        pieces = [] if calls or fault == "empty" else self.script.pieces()
+        pieces = [] if calls or fault == "empty" else self.script.pieces(request["body"])
         began = time.perf_counter()
         for number, piece in enumerate(pieces):
             if number == AFTER and await self.misbehave(fault):

@@ -143,5 +143,11 @@ export interface ShelfReply {
 
 export interface ClassReply {
   lessons: { id: string; title: string }[];
-  people: { who: string; name: string; last_at: number; ways: { id: string; done: number; of: number }[] }[];
+  people: {
+    who: string;
+    name: string;
+    here: boolean;
+    last_at: number;
+    ways: { id: string; done: number; of: number }[];
+  }[];
 }
