@@ -11,6 +11,8 @@ from backend.chat.gpu_reading import gpu_text
 from backend.chat.service import Chat
 from backend.chat.setup import setup_of
 from backend.chat.startable import settings_of
+from backend.classroom.limits import Allowances
+from backend.classroom.names import Names
 from backend.classroom.people import OPERATOR, People
 from backend.classroom.visitors import Visitors
 from backend.console import storage
@@ -65,6 +67,8 @@ class Services:
     gateway: Gateway
     keeper: Keeper
     lab: Lab
+    names: Names
+    allowances: Allowances
     started_at: float = field(default_factory=time.time)  # seconds since the epoch
     visitors: Visitors = field(default_factory=Visitors)
 
@@ -144,6 +148,8 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
     sampler.add_listener(reconciler.listen)
     sampler.add_listener(lambda _, sample: jobs.note_gpu_memory(held_by_owner(sample)))
     people = People(store)
+    names = Names(store, people.name)
+    allowances = Allowances(store, people.is_operator)
 
     def api_used_at(visitor: str) -> float:
         who = people.name(visitor)
@@ -162,6 +168,7 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         reconciler.memory,
         people,
         api_used_at,
+        names,
     )
     sampler.start()
     visitors = Visitors()
@@ -170,14 +177,16 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         store,
         settings.state_dir / "pictures",
         people=people,
+        allowances=allowances,
         on_picture=sampler.mark_picture,
         on_answer=lab.answered,
         is_here=visitors.is_here,
+        waiting=lambda server_id: waiting_in(sampler, server_id),
     )
     chat.setup_of = lambda view: setup_of(view.config, model_of(catalog, view), held(sampler.latest(), view.id))
     chat.settings_of = lambda run: settings_of(lab.runs, run)
     chat.tool_sources["gpu_memory"] = lambda given: gpu_text(sampler.latest())
-    gateway = Gateway(servers, store, KeyRing(store, tokens), chat.pictures)
+    gateway = Gateway(servers, store, KeyRing(store, tokens), chat.pictures, allowances)
     keeper = Keeper(servers, lambda server_id: chat.answering(server_id) + gateway.answering(server_id))
     keeper.start()
     return Services(
@@ -198,6 +207,8 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         gateway=gateway,
         keeper=keeper,
         lab=lab,
+        names=names,
+        allowances=allowances,
         visitors=visitors,
     )
 
@@ -234,6 +245,13 @@ def model_of(catalog: Catalog, view: ServerView) -> ModelInfo | None:
 def held(sample: Sample | None, owner: str) -> int:
     """Bytes of GPU memory that the server or job holds; 0 where none was seen."""
     return held_by_owner(sample).get(owner, 0) if sample is not None else 0
+
+
+def waiting_in(sampler: Sampler, server_id: str) -> int:
+    """How many requests wait inside a server, by its own figures of a moment ago; 0 where it tells none."""
+    sample = sampler.latest()
+    use = sample.caches.get(server_id) if sample else None
+    return use.waiting if use else 0
 
 
 def held_by_owner(sample: Sample) -> dict[str, int]:

@@ -16,6 +16,7 @@ from ui.page.storage_panel import storage_routes
 from ui.tabs import TABS
 from ui.web.asset_cache import AssetCache
 from ui.web.asset_files import FILES, all_urls, asset_route
+from ui.web.classroom import class_routes
 from ui.web.gateway import GatewayRoutes
 from ui.web.going_on import GoesOn
 from ui.web.guard import Guard
@@ -40,6 +41,7 @@ def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     routes = [*console_routes(services), *share_routes(services, tokens), *storage_routes(services)]
+    routes += class_routes(services)
     for tab in TABS:
         routes += tab.routes(services)
     page = create_blocks(services)  # before page_i18n, which has the texts that the page was built with

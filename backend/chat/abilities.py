@@ -35,16 +35,23 @@ def logprobs_mode(extra: Sequence[str]) -> str:
 
 def unable(server: ServerView) -> frozenset[str]:
     """The settings' fields that mean nothing to that server."""
-    return UNABLE.get(server.config.engine, frozenset())
+    known = UNABLE.get(server.config.engine, frozenset())
+    return known | {"answer_form"} if server.takes_forms is False else known
 
 
 def check_able(sampling: Sampling, servers: Sequence[ServerView]) -> None:
     """InvalidInput where a setting was made that one of the servers can't take."""
     wrong = [
-        Message(f"chat.error.unable.{name}", {"name": server.name, "engine": server.config.engine}, field=name)
+        Message(_key(name, server), {"name": server.name, "engine": server.config.engine}, field=name)
         for server in servers
         for name in sorted(unable(server))
         if getattr(sampling, name) not in (None, (), False)
     ]
     if wrong:
         raise InvalidInput(*wrong)
+
+
+def _key(name: str, server: ServerView) -> str:
+    """A server that was asked isn't what its engine's name says."""
+    asked = name == "answer_form" and server.takes_forms is False
+    return f"chat.error.unable.{name}_asked" if asked else f"chat.error.unable.{name}"

@@ -70,7 +70,7 @@ async def write_answer(client: Client, task: Task, answer: Answer, meter: Meter)
                             reader.add(event.entries, lately)
                             answer = replace(answer, tokens=reader.tokens)
                         continue
-                    meter.token(now)
+                    meter.token(now, 1 if isinstance(event, CallDelta) else event.pieces)
                     if isinstance(event, CallDelta):
                         calls[event.index] = _grown(calls.get(event.index), event)
                         continue

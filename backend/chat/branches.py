@@ -47,6 +47,15 @@ def asked_anew(conversation: Conversation, number: int) -> Conversation:
     return set_aside(conversation, number)
 
 
+def rewritten(conversation: Conversation, number: int, lane: int, text: str) -> Conversation:
+    """With that answer's text written otherwise, and marked so; as it was, it stays as a branch, with all that came
+    after it."""
+    old = conversation.exchanges[number]
+    answer = replace(old.answers[lane], text=text, edited=True, tokens=None, no_logprobs=None)
+    answers = (*old.answers[:lane], answer, *old.answers[lane + 1 :])
+    return set_aside(conversation, number).asked(old.question, answers, conversation.sampling)
+
+
 def turned_to(conversation: Conversation, exchange_id: int) -> Conversation:
     """With that exchange's branch shown, to its end. NotFound where there is none."""
     for aside in conversation.asides:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from backend.chat.context import Weight, rough_tokens
 from backend.chat.conversation import CONVERSATION_LIMIT, EXCHANGES_LIMIT, QUESTION_LIMIT, Conversation, Question
+from backend.engines.remedies import GPU_ENGINES
 from backend.errors import InvalidInput, Message, Value
+from backend.memory_plan.formulas import option
 from backend.servers.server import ServerView
 
 FIELD = "question"
@@ -12,9 +14,13 @@ ONE_AT_A_TIME = frozenset({"transformers"})  # engines that answer one request a
 
 
 def at_once(server: ServerView) -> int | None:
-    """How many requests the server works on at the same time; None = as many as come."""
-    alone = server.config.engine in ONE_AT_A_TIME and "--continuous-batching" not in server.config.extra
-    return 1 if alone else None
+    """How many requests the server works on at the same time; None = not known, or as many as come."""
+    config = server.config
+    if config.engine in ONE_AT_A_TIME:
+        return None if "--continuous-batching" in config.extra else 1
+    if config.engine in GPU_ENGINES and not option(config, "--dp"):
+        return option(config, "--max-batch-size") or None
+    return None
 
 
 def check_fits(question: Question, servers: Sequence[ServerView]) -> None:

@@ -6,8 +6,8 @@ has been passed on by then.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
@@ -15,9 +15,11 @@ from typing import Any
 import httpx
 
 from backend.chat.answer_reader import AnswerReader, BrokeOff, NotAnAnswer, text_of
-from backend.chat.completion import Event
+from backend.chat.answer_stream import PlainReader, Response, reads_plainly
+from backend.chat.completion import Delta, Event
 from backend.chat.completion_values import ServerSaid, json_values, words
 from backend.chat.event_stream import TooLong
+from backend.chat.pace import Pace
 from backend.errors import ConsoleError, InvalidInput, Message, Unavailable
 from backend.machine.clients import client_options
 from backend.outside_text import clean
@@ -55,11 +57,17 @@ class Client:
     def __init__(self, deadlines: Deadlines | None = None) -> None:
         self.deadlines = deadlines or Deadlines()
         self._clients: dict[tuple[str, str], httpx.AsyncClient] = {}
+        self._plain = PlainReader(self.deadlines.connect_s)
+        self._plainly: set[tuple[str, str]] = set()
+        self._pace = Pace()
 
     async def prepare(self, base_url: str, api_key: str) -> None:
         """Do what takes time once, so that no answer waits for it: the certificates, the connection pool."""
         if (base_url, api_key) not in self._clients:
             client = await asyncio.to_thread(self._make, base_url, api_key)
+            plainly = await asyncio.to_thread(reads_plainly, base_url, bool(api_key))
+            if plainly and await asyncio.to_thread(self._plain.prepare):
+                self._plainly.add((base_url, api_key))
             if self._clients.setdefault((base_url, api_key), client) is not client:
                 await client.aclose()
 
@@ -71,16 +79,13 @@ class Client:
         await self.prepare(base_url, api_key)
         reader = AnswerReader()
         patience = self.deadlines.first_token_s
+        body = {**request, "stream": True, "stream_options": {"include_usage": True}}
+        begun = False
         try:
             async with AsyncExitStack() as stack:
+                stack.enter_context(self._pace.watching())
                 async with asyncio.timeout(patience):
-                    response = await stack.enter_async_context(
-                        self._clients[base_url, api_key].stream(
-                            "POST",
-                            f"{base_url.rstrip('/')}/chat/completions",
-                            json={**request, "stream": True, "stream_options": {"include_usage": True}},
-                        )
-                    )
+                    response = await stack.enter_async_context(self._sent(base_url, api_key, body))
                     if not response.is_success:
                         raise await refusal(response, base_url)
                 pieces = response.aiter_bytes()
@@ -90,9 +95,13 @@ class Client:
                             data = await anext(pieces, None)
                         if data is None:
                             break
-                        for event in reader.feed(data):
+                        pause = self._pace.reading_pause_s()
+                        for event in merged(reader.feed(data)) if pause else reader.feed(data):
                             patience = self.deadlines.silence_s
+                            begun = True
                             yield event
+                        if pause and begun and not reader.done:
+                            await asyncio.sleep(pause)
                         if reader.completion.ended:
                             patience = min(patience, self.deadlines.end_s)
                 except (TimeoutError, httpx.HTTPError):
@@ -123,21 +132,75 @@ class Client:
         sound_counts = isinstance(counts, list) and len(counts) == len(texts) and all(type(n) is int for n in counts)
         return counts if sound_counts else None
 
+    async def ask(
+        self, base_url: str, api_key: str, body: Mapping[str, Any], deadline_s: float
+    ) -> tuple[int, Any] | None:
+        """A completion as a whole: its HTTP status and what came, None in its place where that is no JSON. None where
+        nothing came, or not in time."""
+        await self.prepare(base_url, api_key)
+        try:
+            async with asyncio.timeout(deadline_s):
+                url = f"{base_url.rstrip('/')}/chat/completions"
+                response = await self._clients[base_url, api_key].post(url, json=body)
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL):
+            return None
+        try:
+            return response.status_code, json.loads(response.content)
+        except (ValueError, RecursionError):
+            return response.status_code, None
+
     async def close(self) -> None:
         """Close all connections."""
         clients, self._clients = list(self._clients.values()), {}
         for client in clients:
             await client.aclose()
+        await self._plain.close()
+
+    def _sent(self, base_url: str, api_key: str, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Response]:
+        url = f"{base_url.rstrip('/')}/chat/completions"
+        if (base_url, api_key) in self._plainly:
+            return self._plain.post(url, body, headers_for(api_key))
+        return self._clients[base_url, api_key].stream("POST", url, json=body)
 
     def _make(self, base_url: str, api_key: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             **client_options(base_url, with_key=bool(api_key)),
             timeout=httpx.Timeout(None, connect=self.deadlines.connect_s),
-            headers={"Authorization": f"Bearer {api_key or NO_KEY}", "Accept": "text/event-stream, application/json"},
+            headers=headers_for(api_key),
         )
 
 
-async def refusal(response: httpx.Response, base_url: str) -> ConsoleError:
+def headers_for(api_key: str) -> dict[str, str]:
+    """What every request has."""
+    return {"Authorization": f"Bearer {api_key or NO_KEY}", "Accept": "text/event-stream, application/json"}
+
+
+def merged(events: Iterable[Event]) -> Iterator[Event]:
+    """Pieces of text that came together as one. What else is in a piece keeps it apart."""
+    pieces: list[Delta] = []
+    try:
+        for event in events:
+            if isinstance(event, Delta) and event == Delta(event.text, event.thinking):
+                pieces.append(event)
+                continue
+            yield from _joined(pieces)
+            pieces = []
+            yield event
+    except Exception:
+        yield from _joined(pieces)  # what came before it
+        raise
+    yield from _joined(pieces)
+
+
+def _joined(pieces: list[Delta]) -> Iterator[Delta]:
+    if len(pieces) < 2:
+        yield from pieces
+        return
+    text, thinking = "".join(one.text for one in pieces), "".join(one.thinking for one in pieces)
+    yield Delta(text, thinking, pieces=len(pieces))
+
+
+async def refusal(response: Response, base_url: str) -> ConsoleError:
     """The error of an answer whose status says that it is none."""
     data = b""
     try:

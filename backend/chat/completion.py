@@ -28,6 +28,7 @@ from backend.chat.tool_calls import CallDelta, CallReader
 
 DONE = "[DONE]"  # the API's own word for the end
 IDLE = frozenset({"", "ping", "[ping]", "pong", "keepalive", "keep-alive", "heartbeat", "processing"})
+ORDINARY = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint"})
 SEPARATOR = "\n\n---\n\n"
 
 
@@ -37,6 +38,7 @@ class Delta:
 
     text: str = ""
     thinking: str = ""
+    pieces: int = 1  # as so many the server sent it
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,12 @@ class CompletionReader:
 
     def value(self, value: object, kind: str = "") -> Iterator[Event]:
         """One JSON value: a chunk, a whole answer, an error. Raises ServerSaid."""
+        if not kind and type(value) is dict and self._choices.single and (text := ordinary_text(value)):
+            self.seen = True
+            self._choices.take_first()
+            self._written.add(text, "", False)
+            yield Delta(text)
+            return
         if isinstance(value, list):
             for item in value:
                 yield from self.value(item, kind)
@@ -202,6 +210,22 @@ class CompletionReader:
         self._left_size += len(text)
 
 
+def ordinary_text(value: dict[str, Any]) -> str:
+    """The text of a chunk that brings nothing else, as nearly all do: the short way past all that servers may send.
+    "" for every other one."""
+    choices = value.get("choices")
+    if type(choices) is not list or len(choices) != 1 or not value.keys() <= ORDINARY or value.get("usage"):
+        return ""
+    choice = choices[0]
+    if type(choice) is not dict or type(delta := choice.get("delta")) is not dict:
+        return ""
+    text = delta.get("content")
+    if type(text) is not str or type(choice.get("index")) is not int or choice["index"] != 0:
+        return ""
+    plain = all(choice[name] is None for name in choice.keys() - {"index", "delta"})
+    return text if plain and all(delta[name] is None for name in delta.keys() - {"role", "content"}) else ""
+
+
 class _Written:
     """What the answer says so far, as far as a repeated whole must be told from more."""
 
@@ -234,6 +258,15 @@ class _Choices:
         self._counting = False  # each chunk has a number of its own: all are one answer
         self._together = False
         self._last: object = None
+
+    @property
+    def single(self) -> bool:
+        """Whether there was nothing but one answer, numbered 0."""
+        return self._main in (None, 0) and not (self._others or self._counting or self._together)
+
+    def take_first(self) -> None:
+        """A piece of the answer that is numbered 0."""
+        self._main = self._last = 0
 
     def is_main(self, index: object, position: int, of: int, has_text: bool) -> bool:
         key = whole_number(index)

@@ -35,8 +35,12 @@ class AnswerState(StrEnum):
 # Ends after which an answer can go on; the others would only come again.
 GOES_ON = frozenset(
     {"chat.end.length", "chat.end.stopped", "chat.end.left", "chat.end.console", "chat.end.gone", "chat.end.gone_said",
-     "chat.end.silent"}
+     "chat.end.silent", "chat.end.server_stopped", "chat.end.server_died", "chat.end.server_removed"}
 )  # fmt: skip
+# Ends after which another server could go on.
+OTHERS_CAN = GOES_ON - {"chat.end.length", "chat.end.stopped", "chat.end.left", "chat.end.console"} | {
+    "chat.error.unreachable", "servers.not-running",
+}  # fmt: skip
 ENDED = frozenset({AnswerState.DONE, AnswerState.STOPPED, AnswerState.FAILED})
 
 
@@ -113,6 +117,7 @@ class Answer:
     ``form`` is what was asked for. ``thinking_s``: how long it thought, None while it does or where it didn't.
     ``tokens``: all that it wrote, thought and calls too, with log-probabilities (``logprobs.unpacked``); None where
     these weren't asked for, and ``no_logprobs`` says why none came. ``setup``: what the server ran with.
+    ``edited``: a person wrote it otherwise.
     """
 
     server_id: str
@@ -130,6 +135,7 @@ class Answer:
     tokens: tuple[str, ...] | None = None
     no_logprobs: Message | None = None
     setup: Setup | None = None
+    edited: bool = False
 
     @property
     def cut_off(self) -> bool:

@@ -81,7 +81,7 @@ def _quoted(text: str) -> str:
 
 
 def _figures(answer: Answer) -> str:
-    stats, setup, parts = answer.stats, answer.setup or Setup(), list[str]()
+    stats, setup, parts = answer.stats, answer.setup or Setup(), ["edited"] if answer.edited else list[str]()
     if setup.bits is not None:
         parts.append(f"{setup.bits} bits")
     if setup.kv_bits is not None:

@@ -1,7 +1,7 @@
 """What a question must be to be asked of these servers, and what it takes of their context."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from backend.chat.attachments import MAX_DOCUMENTS, MAX_PICTURES, Upload
@@ -15,6 +15,8 @@ from backend.engines.base import ServeConfig
 from backend.errors import InvalidInput, Message, NotFound, Unavailable
 from backend.servers.server import ServerState, ServerView
 
+DIED = "chat.end.server_died"
+
 
 class Servers(Protocol):
     """What the chat needs of the server manager."""
@@ -24,6 +26,9 @@ class Servers(Protocol):
 
     def get(self, server_id: str, /) -> ServerView:
         """One of them; NotFound."""
+
+    def change(self, server_id: str, change: Callable[[ServerView], ServerView], /) -> ServerView:
+        """The view as ``change`` makes it; NotFound."""
 
     def wake(self, server_id: str, /) -> None:
         """Before a question: it is woken where it sleeps. May block; NotFound, Unavailable."""
@@ -91,6 +96,16 @@ class Questions:
                 raise Unavailable(Message("chat.error.server_not_running", {"name": view.name}, field="server"))
             views.append(view)
         return tuple(views)
+
+    def why_gone(self, server_id: str) -> Message | None:
+        """Why nothing more comes from that server, as far as the console knows; None while it runs."""
+        try:
+            view = self._servers.get(server_id)
+        except NotFound:
+            return Message("chat.end.server_removed")
+        if view.state in (ServerState.STOPPING, ServerState.STOPPED):
+            return Message("chat.end.server_stopped", {"name": view.name})
+        return Message(DIED, {"name": view.name}) if view.state is ServerState.FAILED else None
 
     async def weighed(self, earlier: Conversation, question: Question, server: ServerView) -> Weight:
         """What the question takes of the server's context, after what was said."""

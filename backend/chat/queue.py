@@ -68,6 +68,11 @@ class Turns:
             self._show(server, self._lines[server].left(ticket.number))
             del self._tickets[ticket.number]
 
+    def serving(self, server: str) -> int:
+        """How many are being served there."""
+        line = self._lines.get(server)
+        return len(line.serving) if line else 0
+
     def _show(self, server: str, line: Line) -> None:
         self._lines[server] = line
         for number in (*line.serving, *line.waiting):

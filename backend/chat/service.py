@@ -8,7 +8,8 @@ belongs to one event loop, the page's.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from backend.chat.abilities import check_able
 from backend.chat.archive import Archive, gone
 from backend.chat.attachments import Attachments, Looked, Upload
-from backend.chat.branches import asked_anew, place, set_aside, turned_to
+from backend.chat.branches import asked_anew, place, rewritten, set_aside, turned_to
 from backend.chat.checks import check_fits, check_total
 from backend.chat.client import Client, Deadlines
 from backend.chat.context import Weight
@@ -29,9 +30,11 @@ from backend.chat.conversation import (
     Sampling,
 )
 from backend.chat.desks import Desk, Desks
+from backend.chat.form_probe import FormProbe
 from backend.chat.in_turn import InTurn, Turn, check_turns, not_startable
 from backend.chat.keeping import Keeping
 from backend.chat.library import Library
+from backend.chat.pace import Pace
 from backend.chat.pictures import Pictures
 from backend.chat.presets import Presets
 from backend.chat.questions import Questions, Servers, question_with
@@ -40,14 +43,13 @@ from backend.chat.session import Room, View
 from backend.chat.setup import Setup
 from backend.chat.token_counter import TokenCounter
 from backend.chat.writer import Writer
+from backend.classroom.limits import Allowances
 from backend.classroom.people import People
 from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound
 from backend.servers.server import ServerView
 from backend.store import Store
 
 ABANDONED_S = 20.0
-COALESCE_S = 0.05
-LONG_ANSWER = 6000  # characters: drawing one takes a browser longer, so it is drawn half as often
 HEARTBEAT_S = 1.0
 STOP_S = 5.0
 KEPT_LOOK_S = 2.0
@@ -71,15 +73,19 @@ class Chat:
         folder: Path,
         *,
         people: People | None = None,
+        allowances: Allowances | None = None,
         deadlines: Deadlines | None = None,
         on_picture: Callable[[str], None] = lambda server_id: None,
         on_answer: Callable[[str, str, Answer, Question], None] = lambda visitor, server_id, answer, question: None,
         is_here: Callable[[str], bool] = lambda visitor: False,
+        waiting: Callable[[str], int] = lambda server_id: 0,
     ) -> None:
         """``on_picture`` is told of every server that a picture is sent to, ``on_answer`` of every whole answer:
         visitor, server, answer, question; both must be quick. ``is_here``: whether a page of that visitor is open: an
-        answer in a conversation that none of them shows goes on then."""
+        answer in a conversation that none of them shows goes on then. ``waiting``: how many requests wait inside a
+        server, as it says."""
         self.people = people or People(store)
+        self._allowances = allowances or Allowances(store, self.people.is_operator)
         self.pictures = Pictures(folder, self.people.circle)
         self._attachments = Attachments(self.pictures)
         self.archive = Archive(store)
@@ -92,6 +98,7 @@ class Chat:
         self._client = Client(deadlines)
         counter = TokenCounter(self._client)
         self._questions = Questions(servers, counter)
+        self._forms = FormProbe(self._client, servers)
         self._writer = Writer(
             self._client,
             counter,
@@ -101,6 +108,9 @@ class Chat:
             lambda visitor: self.library.changed(visitor),
             on_answer,
             lambda view: self.setup_of(view),
+            self._allowances.spent,
+            self._questions.why_gone,
+            waiting,
         )
         self._rooms = Rooms(
             self.archive,
@@ -115,6 +125,7 @@ class Chat:
         # What a server runs with; called in a thread, as an answer ends.
         self.setup_of: Callable[[ServerView], Setup | None] = lambda view: None
         self.library = Library(self.archive, self._rooms, self.people, self.pictures, Keeping(store), self._stopped)
+        self._pace = Pace()
         self._background: set[asyncio.Task[None]] = set()  # tasks that nobody waits for
 
     def _woken(self, server_id: str) -> Any:
@@ -168,6 +179,10 @@ class Chat:
             return
         await self._client.prepare(endpoint.base_url, endpoint.api_key)
 
+    def look_at_forms(self, server_id: str) -> "asyncio.Task[None]":
+        """Somebody wants a form of that server's answers: whether it takes one is found out in the task."""
+        return self._in_background(self._forms.look(server_id))
+
     async def picked(self, visitor: str) -> tuple[str, ...]:
         """The servers that the visitor picked by hand, by lane; "" where none was."""
         return self._desks.of(visitor).picked
@@ -179,9 +194,9 @@ class Chat:
 
     async def watch(self, visitor: str, conversation: str = "") -> AsyncGenerator[View, None]:
         """The conversation now and at each change until the answers have ended; at least once a second, and at most
-        every 50 ms, but the first token at once."""
+        every 50 ms (less often where many watch), but the first token at once."""
         room = await self._room(visitor, conversation)
-        with room.watched():
+        with room.watched(), self._pace.watching():
             while True:
                 shown_at, version, view = time.monotonic(), room.version, room.view()
                 yield view
@@ -189,7 +204,7 @@ class Chat:
                     return
                 await room.newer(version, HEARTBEAT_S)
                 if view.characters:
-                    pause = COALESCE_S if view.characters < LONG_ANSWER else 2 * COALESCE_S
+                    pause = self._pace.pause_s(view.characters)
                     await asyncio.sleep(max(0.0, shown_at + pause - time.monotonic()))
 
     async def ask(
@@ -219,7 +234,9 @@ class Chat:
         check_able(sampling, servers)
         with room.holding():
             counts = await self._attachments.count(uploads)
-            self._questions.check_counts(question_with(room, instead_of, text, (), ()), *counts, servers)
+            planned = question_with(room, instead_of, text, (), ())
+            self._questions.check_counts(planned, *counts, servers)
+            self._allowances.check(visitor, len(servers), counts[0] + len(planned.pictures))
             taken = await self._attachments.take(room.visitor, uploads)
             question = question_with(room, instead_of, text, taken.pictures, taken.documents)
             await self._questions.check_room(question, sampling, server_ids)
@@ -228,6 +245,7 @@ class Chat:
         servers = self._questions.check(room, text, uploads, server_ids, instead_of)
         question = question_with(room, instead_of, text, taken.pictures, taken.documents)
         self._questions.check_taken(room, question, servers)
+        self._allowances.begin(visitor, len(servers), len(question.pictures))
         if instead_of:
             room.conversation = set_aside(room.conversation, place(room.conversation, instead_of))
         self._begin(visitor, room, question, sampling, servers)
@@ -314,6 +332,7 @@ class Chat:
         check_able(sampling, servers)
         check_fits(question, servers)
         check_total(room.conversation, question.characters)
+        self._allowances.begin(visitor, len(servers), len(question.pictures))
         room.conversation = asked_anew(room.conversation, number)
         self._begin(visitor, room, question, sampling, servers)
         await self._save(room)
@@ -328,6 +347,7 @@ class Chat:
         (server,) = self._questions.running((server_id,))
         check_able(sampling, (server,))
         check_total(room.conversation, 0)
+        self._allowances.begin(visitor, 1, 0)
         old = last[0].answers[0]
         new = replace(
             old,
@@ -364,6 +384,25 @@ class Chat:
         room.bump()
         await self._save(room)
 
+    async def rewrite(self, visitor: str, exchange: int, lane: int, text: str, conversation: str = "") -> None:
+        """Write an answer otherwise: that of the exchange with this id, in that lane. The model reads it as its own
+        from now on; the earlier one stays as a branch. Raises InvalidInput, Conflict, NotFound."""
+        room = await self._room(visitor, conversation)
+        self._check_free(room)
+        number = place(room.conversation, exchange)
+        answers = room.conversation.exchanges[number].answers
+        if not text.strip():
+            raise InvalidInput(Message("chat.error.answer_empty"))
+        if not 0 <= lane < len(answers):
+            raise NotFound(Message("chat.error.exchange_gone"))
+        check_total(room.conversation, text)
+        if text != answers[lane].text:
+            room.conversation = rewritten(room.conversation, number, lane, text)
+            room.characters = room.conversation.characters
+            room.bump()
+            await self._save(room)
+            self.library.changed(room.visitor)
+
     async def turn_to(self, visitor: str, exchange: int, conversation: str = "") -> None:
         """Show the branch of the exchange with that id."""
         room = await self._room(visitor, conversation)
@@ -380,6 +419,10 @@ class Chat:
         last = [room.conversation.exchanges[-1:] for room in rooms]
         answers = [answer for exchanges in last for exchange in exchanges for answer in exchange.answers]
         return sum(answer.state not in ENDED and server_id in ("", answer.server_id) for answer in answers)
+
+    def being_answered(self) -> Mapping[str, int]:
+        """How many answers of each visitor are under way. From any thread."""
+        return Counter(room.visitor for room in self._rooms if room.active)
 
     def begin_sweeping(self) -> None:
         """From now on until the end, what was kept for long enough is removed."""

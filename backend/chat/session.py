@@ -16,10 +16,22 @@ SEARCHED_AT_ONCE = 200_000  # characters
 
 
 @dataclass(frozen=True)
+class Crowd:
+    """Who else is at the server while an answer's first token is waited for: ``beside`` are answered at the same time,
+    by what the console knows; ``waiting`` wait inside the server, by its own word; ``at_once``: so many it answers at
+    the same time, None = not known."""
+
+    beside: int = 0
+    waiting: int = 0
+    at_once: int | None = None
+
+
+@dataclass(frozen=True)
 class View:
     """A conversation at one moment.
 
-    ``active``: answers are under way. ``places``: (place, length of the line) by lane, where one waits for its turn.
+    ``active``: answers are under way. ``places``: (place, length of the line) by lane, where one waits for its turn;
+    ``crowds``: by lane, until the first token.
     ``waited_s``: since the question was asked. ``problem``: why it isn't kept across a restart. ``id``: the
     conversation's, ``version`` grows whenever it changes. ``doing``: by lane, what is done before it can be asked.
     """
@@ -32,6 +44,7 @@ class View:
     id: str = ""
     version: int = 0
     doing: Mapping[int, Message] = field(default_factory=dict)
+    crowds: Mapping[int, Crowd] = field(default_factory=dict)
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -60,6 +73,7 @@ class Room:
     places: dict[int, tuple[int, int]] = field(default_factory=dict)
     doing: dict[int, Message] = field(default_factory=dict)
     unattended: bool = False  # what is written goes on though nobody looks
+    crowds: dict[int, Callable[[], Crowd]] = field(default_factory=dict)
     watchers: int = 0
     why_ended: Message | None = None
     problem: Message | None = None
@@ -75,8 +89,12 @@ class Room:
     @property
     def active(self) -> bool:
         """Whether an answer is under way."""
-        last = self.conversation.exchanges[-1:]
-        return any(answer.state not in ENDED for exchange in last for answer in exchange.answers)
+        return any(answer.state not in ENDED for answer in self._last_answers)
+
+    @property
+    def _last_answers(self) -> tuple[Answer, ...]:
+        exchanges = self.conversation.exchanges
+        return exchanges[-1].answers if exchanges else ()
 
     @property
     def idle(self) -> bool:
@@ -92,8 +110,10 @@ class Room:
     def view(self) -> View:
         """The conversation now."""
         waited = time.monotonic() - self.asked_at if self.active else 0.0
+        waiting = {lane for lane, answer in enumerate(self._last_answers) if answer.state is AnswerState.WAITING}
+        crowds = {lane: crowd() for lane, crowd in self.crowds.items() if lane in waiting}
         places, doing = dict(self.places), dict(self.doing)
-        return View(self.conversation, self.active, places, waited, self.problem, self.id, self.version, doing)
+        return View(self.conversation, self.active, places, waited, self.problem, self.id, self.version, doing, crowds)
 
     def answer(self, lane: int) -> Answer:
         """The last question's answer in that lane."""

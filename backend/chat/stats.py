@@ -21,6 +21,11 @@ class AnswerStats:
     total_ms: float | None = None
     approximate: bool = False
 
+    @property
+    def tokens(self) -> int:
+        """Question and answer together, as far as they are known."""
+        return (self.prompt_tokens or 0) + (self.answer_tokens or 0)
+
 
 @dataclass
 class Meter:
@@ -50,13 +55,13 @@ class Meter:
         self.first_token_at = self.last_token_at = 0.0
         self.chunks = 0
 
-    def token(self, now: float) -> None:
-        """A chunk with something in it came."""
+    def token(self, now: float, count: int = 1) -> None:
+        """So many chunks with something in them came."""
         if not self.chunks:
             self.first_token_at = now
             if self.ttft_s is None:
                 self.ttft_s = now - self.sent_at
-        self.chunks += 1
+        self.chunks += count
         self.last_token_at = now
 
     def ended(self, prompt_tokens: int | None, answer_tokens: int | None) -> None:

@@ -17,14 +17,15 @@ from backend.chat.context import parts_of_last, rough_tokens
 from backend.chat.conversation import Answer, AnswerState, Question
 from backend.chat.pictures import Pictures
 from backend.chat.prompt import chat_request
+from backend.chat.questions import DIED
 from backend.chat.queue import Seat, Turns
-from backend.chat.session import Room
+from backend.chat.session import Crowd, Room
 from backend.chat.setup import Setup
 from backend.chat.stats import Meter
 from backend.chat.thinking import template_tags, thinking_switch
 from backend.chat.token_counter import TokenCounter
 from backend.chat.toolset import Run, Toolset
-from backend.errors import ConsoleError, Message
+from backend.errors import ConsoleError, Message, Unavailable
 from backend.models.chat_template import template_of
 from backend.servers import refusal
 from backend.servers.server import ServerView
@@ -33,6 +34,8 @@ from backend.servers.server import ServerView
 WHY_IN_LOG = frozenset(
     {"chat.error.status", "chat.error.said", "chat.error.garbage", "chat.end.gone", "chat.end.gone_said"}
 )
+# Ends that a server which was stopped, or ended by itself, has.
+WHEN_GONE = frozenset({"chat.end.gone", "chat.end.gone_said", "chat.error.unreachable", "chat.end.silent"})
 COUNTED_FROM = 0.4  # of the context, by the rough count: below, everything has room however far off that is
 PERSON_S = 900.0  # for a person to type a result
 
@@ -46,7 +49,9 @@ def call_key(lane: int, number: int, place: int) -> str:
 
 class Writer:
     """For one event loop. ``endpoint`` is the server manager's; ``save`` stores a conversation; ``changed`` is told of
-    the visitor whose conversation has a whole answer; ``on_answer``, ``setup_of``: see ``Chat``."""
+    the visitor whose conversation has a whole answer; ``on_answer``, ``setup_of``: see ``Chat``; ``spent`` is told of
+    the visitor and of every answer's tokens, whole or not; ``why_gone``: why a server, by its id, is gone, None while
+    it runs; ``waiting``: how many requests wait inside it."""
 
     def __init__(
         self,
@@ -58,6 +63,9 @@ class Writer:
         changed: Callable[[str], None],
         on_answer: Callable[[str, str, Answer, Question], None],
         setup_of: Callable[[ServerView], Setup | None],
+        spent: Callable[[str, int], None],
+        why_gone: Callable[[str], Message | None],
+        waiting: Callable[[str], int],
     ) -> None:
         self._client = client
         self._counter = counter
@@ -67,6 +75,9 @@ class Writer:
         self._changed = changed
         self._on_answer = on_answer
         self._setup_of = setup_of
+        self._spent = spent
+        self._why_gone = why_gone
+        self._waiting = waiting
         self._turns = Turns()
         self.sources: dict[str, Run] = {}  # what this console has for tools that ask it
 
@@ -75,15 +86,20 @@ class Writer:
         meter = Meter(queued_at=time.monotonic())
         log_mark = refusal.LogMark(None)
 
+        most = at_once(server)
+
         def moved(place: tuple[int, int] | None) -> None:
             room.places.pop(lane, None)
             if place is not None:
                 room.places[lane] = place
             room.bump()
 
-        seat = Seat(self._turns, server.id, at_once(server), moved)
+        seat = Seat(self._turns, server.id, most, moved)
+        room.crowds[lane] = lambda: Crowd(self._turns.serving(server.id) - 1, self._waiting(server.id), most)
         try:
             await seat.take()
+            if (gone := self._why_gone(server.id)) is not None:  # while this one waited for its turn
+                raise Unavailable(gone)
             task = await asyncio.to_thread(self._task, room, lane, server, go_on, seat)
             log_mark = await asyncio.to_thread(refusal.mark, server.log_path)
             await self._client.prepare(task.base_url, task.api_key)
@@ -108,7 +124,7 @@ class Writer:
         except ConsoleError as error:
             end = error.messages[0]
             try:
-                end = await refusal.cause(log_mark) or end if end.key in WHY_IN_LOG else end
+                end = await self._why(server, end, log_mark)
             finally:
                 room.settle(lane, AnswerState.FAILED, end, meter)
         except Exception as error:
@@ -117,10 +133,26 @@ class Writer:
             room.settle(lane, AnswerState.FAILED, unexpected, meter)
         finally:
             room.places.pop(lane, None)
+            room.crowds.pop(lane, None)
+            self._spent(room.visitor, room.answer(lane).stats.tokens)
             await seat.leave()
             with suppress(asyncio.CancelledError):
                 await self._save(room)
             self._changed(room.visitor)
+
+    async def _why(self, server: ServerView, end: Message, log_mark: refusal.LogMark) -> Message:
+        """Why the answer broke off: the server was stopped, or what stands in its log, or that it died."""
+
+        def gone() -> Message | None:
+            return self._why_gone(server.id) if end.key in WHEN_GONE else None
+
+        why = gone()
+        if why is None or why.key == DIED:
+            found = await refusal.cause(log_mark) if end.key in WHY_IN_LOG else None
+            why = gone()  # it takes a moment until the console sees that a process has ended
+            if why is None or why.key == DIED:
+                return found or why or end
+        return why
 
     def _tell(self, room: Room, server: ServerView, answer: Answer) -> None:
         try:

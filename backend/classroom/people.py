@@ -51,6 +51,11 @@ class People:
         with self._lock:
             return OPERATOR if self._roles.get(visitor) == OPERATOR else visitor
 
+    def is_operator(self, visitor: str) -> bool:
+        """Whether they are known to be the operator."""
+        with self._lock:
+            return self._roles.get(visitor) == OPERATOR
+
     def guests(self) -> tuple[str, ...]:
         """All that are known to be of the class."""
         with self._lock:

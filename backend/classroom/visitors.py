@@ -28,6 +28,12 @@ class Visitors:
             self._seen = {who: seen for who, seen in self._seen.items() if seen >= since}
             return sum(known == role for known, _ in self._seen)
 
+    def who(self, role: str) -> frozenset[str]:
+        """The visitors of that role who are here."""
+        since = self._clock() - HERE_S
+        with self._lock:
+            return frozenset(who for (known, who), seen in self._seen.items() if known == role and seen >= since)
+
     def is_here(self, visitor: str) -> bool:
         """Whether a page of that visitor is open."""
         since = self._clock() - HERE_S

@@ -104,6 +104,16 @@ def passed_on(endpoint: Endpoint, body: Mapping[str, Any]) -> tuple[dict[str, An
     return {name: value for name, value in body.items() if name in endpoint.fields}, left_out
 
 
+def pictures_in(request: Mapping[str, Any]) -> int:
+    """How many pictures a request brings that ``passed_on`` gave; those that it only says again count, too."""
+    messages = request.get("messages")
+    if not isinstance(messages, list):
+        return 0
+    contents = [message.get("content") for message in messages]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    return sum(part["type"] == "image_url" for part in parts)
+
+
 def _check_chat(body: Mapping[str, Any]) -> None:
     _check_template(body.get("chat_template_kwargs"))
     messages = body["messages"]

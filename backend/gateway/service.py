@@ -10,6 +10,7 @@ import binascii
 import importlib
 import json
 import logging
+import math
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,13 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 from backend.chat.images import check_picture, data_url
 from backend.chat.pictures import MIME, Pictures
+from backend.classroom.limits import Allowances, LimitReached
 from backend.errors import ConsoleError, Message, NotFound
 from backend.gateway.answer import StreamRewriter, renamed, server_words, total_tokens
 from backend.gateway.errors import Refusal
 from backend.gateway.keys import Grant, KeyRing
 from backend.gateway.names import Listed, find, listed
-from backend.gateway.request import Endpoint, passed_on, read_json
+from backend.gateway.request import Endpoint, passed_on, pictures_in, read_json
 from backend.gateway.usage import Meter
+from backend.machine.clients import still_unread
 from backend.servers.manager import Endpoint as ServerEndpoint
 from backend.servers.manager import ServerManager
 from backend.servers.server import ServerState
@@ -58,10 +61,13 @@ class Answer:
 class Gateway:
     """For one event loop; ``keys`` and ``meter`` are safe from any thread."""
 
-    def __init__(self, servers: ServerManager, store: Store, keys: KeyRing, pictures: Pictures) -> None:
+    def __init__(
+        self, servers: ServerManager, store: Store, keys: KeyRing, pictures: Pictures, allowances: Allowances
+    ) -> None:
         self._servers = servers
         self._store = store
         self._kept = pictures
+        self._allowances = allowances
         self.keys = keys
         self.meter = Meter(store)
         stored = store.get_json(LENT_AREA, LENT_KEY)
@@ -126,16 +132,18 @@ class Gateway:
         self.meter.begin(grant)
         counted = 0
         ending = ExitStack()
-        ending.callback(lambda: self.meter.end(grant, counted))
+        ending.callback(lambda: self._count(grant, counted))
 
         def ended(tokens: int) -> None:
             nonlocal counted
             counted += tokens
 
         try:
+            self._allow(grant, requests=1)
             large = len(body) > LARGE_BYTES
             asked = await asyncio.to_thread(read_json, body) if large else read_json(body)
             request, left_out = passed_on(endpoint, asked)
+            self._allow(grant, pictures=pictures_in(request))
             one = find(self._listed(grant), asked.get("model"))
             ending.enter_context(self._busy(one, grant))
             request = await self._with_checked_pictures(request)
@@ -151,6 +159,21 @@ class Gateway:
         if self._session is not None:
             await self._session.close()
         self.meter.save()
+
+    def _allow(self, grant: Grant, requests: int = 0, pictures: int = 0) -> None:
+        """What a visitor of a class may use, page and programs together. Raises Refusal (429)."""
+        if grant.holder != "class":
+            return
+        try:
+            self._allowances.begin(grant.visitor, requests, pictures)
+        except LimitReached as reached:
+            wait = None if math.isinf(reached.wait_s) else max(1.0, reached.wait_s)
+            raise Refusal(429, "rate_limit_exceeded", reached.messages[0], retry_after_s=wait) from reached
+
+    def _count(self, grant: Grant, tokens: int) -> None:
+        self.meter.end(grant, tokens)
+        if grant.holder == "class":
+            self._allowances.spent(grant.visitor, tokens)
 
     @contextmanager
     def _busy(self, one: Listed, grant: Grant) -> Iterator[None]:
@@ -240,7 +263,7 @@ class Gateway:
             if not rewriter.done and rewriter.rest().strip():
                 raise Refusal(502, "answer_cut", Message("gateway.cut", {"name": one.id}))
         except (aiohttp.ClientError, TimeoutError) as error:
-            if piece := rewriter.feed(_still_unread(response.content)):
+            if piece := rewriter.feed(still_unread(response.content)):
                 yield piece
             raise self._gone(one, error) from error
         finally:
@@ -293,13 +316,6 @@ class Gateway:
                 read_bufsize=1 << 18,
             )
         return self._session
-
-
-def _still_unread(content: "aiohttp.StreamReader") -> bytes:
-    """What came before a connection broke off and nobody has read yet: from then on aiohttp (seen in 3.14) gives
-    nothing but the error, and keeps the text in its buffer."""
-    unread = b"".join(content._buffer)
-    return unread[content._buffer_offset :]
 
 
 def model_json(one: Listed) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.chat.conversation import Answer, Question
+from backend.classroom.names import Names
 from backend.classroom.people import People
 from backend.lab.benchmark.compared import summary_of
 from backend.lab.benchmark.manager import Benchmarks
@@ -67,6 +68,7 @@ def build_lab(
     memory: Callable[[str], Mapping[str, Any] | None],
     people: People,
     api_used_at: Callable[[str], float],
+    names: Names,
 ) -> Lab:
     """The Lab; it listens to the sampler from now on, and goes on with the benchmarks of the console before.
 
@@ -96,5 +98,6 @@ def build_lab(
             begun_at=begun_at,
         )
 
-    lessons = Lessons(store, settings.state_dir / "lessons", facts, planner, lambda: str(DEMO_MODEL), people.name)
+    own = settings.state_dir / "lessons"
+    lessons = Lessons(store, own, facts, planner, lambda: str(DEMO_MODEL), people.name, names=names)
     return Lab(runs, recorder, history, benchmarks, tables, lessons)

@@ -14,13 +14,16 @@ import ssl
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from backend.errors import Message
 from backend.machine.network import is_this_machine, numeric, plain_host
+
+if TYPE_CHECKING:
+    import aiohttp
 
 SCHEMES = {
     "http": "http",
@@ -79,6 +82,13 @@ def client_options(url: str, *, with_key: bool) -> dict[str, Any]:
 def async_client(url: str, *, with_key: bool, **options: Any) -> httpx.AsyncClient:
     """An httpx client for that address. ``options`` are httpx's own, and come first."""
     return httpx.AsyncClient(**{**client_options(url, with_key=with_key), **options})
+
+
+def still_unread(content: "aiohttp.StreamReader") -> bytes:
+    """What came before a connection broke off and nobody has read yet: from then on aiohttp (seen in 3.14) gives
+    nothing but the error, and keeps the text in its buffer."""
+    unread = b"".join(content._buffer)
+    return unread[content._buffer_offset :]
 
 
 def certificates() -> ssl.SSLContext:

@@ -87,6 +87,7 @@ class ServerView:
     what ended it: "" (by itself), "SIGTERM" or "SIGKILL". ``command`` is the preview. ``name`` is the server's own, on
     this console and in its list: "demo_model :23333". ``nodes`` are a proxy's; they are seen anew, never stored.
     ``first`` is None until the first question is asked; ``asleep``: it runs, with its memory freed.
+    ``takes_forms``: whether it holds an answer to a JSON schema, None where nobody has asked (chat/form_probe.py).
     """
 
     id: str
@@ -119,6 +120,7 @@ class ServerView:
     life: Life = Life()
     crash: Crash | None = None
     asleep: bool = False
+    takes_forms: bool | None = None
 
     @property
     def model_name(self) -> str:

@@ -93,6 +93,8 @@ def test_every_answer_stands_on_the_page(new_page: NewPage, console: Console, ch
         page = opened(new_page, console, visitor)
         expect(page.locator(BOT)).to_have_count(len(TABLE))
         expect(page.locator(BOT).last).to_contain_text("the end")
+        # Gradio draws a message's text a moment after the message.
+        page.wait_for_function(f"() => ({TEXTS})('bot').every((text) => text.includes('the end'))")
         shown = page.evaluate(TEXTS, "bot")
         for (written, wanted), text in zip(TABLE, shown, strict=True):
             closed = squeezed(wanted or written)

@@ -3,8 +3,8 @@
 ``python openai_server.py PORT [--key KEY] [--model NAME] [--tokens N] [--rate N] [--fault NAME] [--context N]``;
 port 0 takes a free one, which it prints as ``port N``; ``--key @FILE`` reads the key from FILE. What it does can be
 changed while it runs: ``POST /script`` with any of ``{"text", "tokens", "rate", "fault", "first_s", "key", "calls",
-"finish", "usage", "encode", "logprobs", "answers", "ppl", "shift"}``; ``GET /script`` gives it and what happened:
-``requests`` (bodies, with times of arrival, first token and end, and how they ended).
+"finish", "usage", "encode", "logprobs", "answers", "ppl", "shift", "echo"}``; ``GET /script`` gives it and what
+happened: ``requests`` (bodies, with times of arrival, first token and end, and how they ended).
 
 ``rate`` is tokens per second (0 = as fast as it goes), ``first_s`` the wait before the first. ``calls`` are the tool
 calls of the next answers, one list for each. Faults: ``refuse`` (500), ``key`` (401), ``redirect``, ``context`` (400),
@@ -15,6 +15,7 @@ finish_reason), ``logprobs`` (400 to a question that wants them). With ``encode`
 five around a prompt. ``logprobs``: what stands with each token under that name, from the first again at their end.
 ``answers`` are texts by question. With ``ppl`` there are LMDeploy's ``/get_ppl``, which says it, ``/v1/encode`` (the
 ids are the words' lengths) and ``/generate`` (the next id is the sum of the ids and ``shift``).
+With ``echo`` an answer's tokens are the question and a number: ``fox-0 fox-1 …``, in paragraphs.
 """
 
 import argparse
@@ -40,7 +41,7 @@ class Script:
         self.settings: dict[str, Any] = {
             "text": "", "tokens": options.tokens, "rate": options.rate, "fault": options.fault, "first_s": 0.0,
             "key": options.key, "calls": [], "finish": "stop", "usage": True, "encode": False, "logprobs": [],
-            "answers": {}, "ppl": None, "shift": 0,
+            "answers": {}, "ppl": None, "shift": 0, "echo": False,
         }  # fmt: skip
         self.model = options.model
         self.entry: dict[str, Any] = {"id": options.model, "object": "model"}
@@ -48,8 +49,12 @@ class Script:
             self.entry["max_model_len"] = options.context
         self.requests: list[dict[str, Any]] = []
 
-    def pieces(self, asked: object = None) -> list[str]:
-        """The answer to the question ``asked``, token by token."""
+    def pieces(self, body: dict[str, Any]) -> list[str]:
+        """The answer, token by token."""
+        asked = body["messages"][-1].get("content")
+        if self.settings["echo"]:
+            ends = ["\n\n" if number % 50 == 49 else " " for number in range(int(self.settings["tokens"]))]
+            return [f"{asked}-{number}{end}" for number, end in enumerate(ends)]
         text = self.settings["answers"].get(asked, "") if isinstance(asked, str) else ""
         if text := text or self.settings["text"]:
             words = text.split(" ")
@@ -158,7 +163,7 @@ class Connection:
     async def whole(self, request: dict[str, Any], settings: dict[str, Any]) -> bool:
         """The answer at once, as where no stream was asked for."""
         calls = settings["calls"].pop(0) if settings["calls"] else []
-        pieces = [] if calls else self.script.pieces(request["body"]["messages"][-1].get("content"))
+        pieces = [] if calls else self.script.pieces(request["body"])
         message: dict[str, Any] = {"role": "assistant", "content": "".join(pieces) or None}
         if calls:
             message["tool_calls"] = [call(index, name, arguments) for index, (name, arguments) in enumerate(calls)]
@@ -186,8 +191,7 @@ class Connection:
         for index, (name, arguments) in enumerate(calls):
             await self.event({"tool_calls": [call(index, name, arguments[:3])]})
             await self.event({"tool_calls": [call(index, None, arguments[3:])]})
-        asked = request["body"]["messages"][-1].get("content")
-        pieces = [] if calls or fault == "empty" else self.script.pieces(asked)
+        pieces = [] if calls or fault == "empty" else self.script.pieces(request["body"])
         began = time.perf_counter()
         for number, piece in enumerate(pieces):
             if number == AFTER and await self.misbehave(fault):

@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from backend.chat.client import Deadlines
 from backend.chat.conversation import Answer, AnswerState, Sampling
 from backend.chat.logprobs import Alternative, Token, unpacked
 from backend.chat.service import Chat
-from backend.chat.session import View
+from backend.chat.session import Crowd, View
 from backend.chat.setup import Setup
+from backend.classroom.limits import ClassLimits, LimitReached, Used
 from backend.engines.base import ServeConfig
-from backend.errors import Conflict, ConsoleError, InvalidInput, NotFound, Unavailable
+from backend.errors import Conflict, ConsoleError, InvalidInput, Message, NotFound, Unavailable
 from backend.servers.server import ServerState
 from backend.services import Services, build_services
 from backend.settings import Settings
@@ -527,6 +529,81 @@ async def test_where_one_is_served_at_a_time_the_others_see_their_place(
     await chat.stop(visitors[0])
     for visitor in visitors[2:]:
         assert answer_of(await until_ended(chat, visitor)).state is AnswerState.DONE
+
+
+async def test_a_guest_who_has_used_their_share_waits_and_nothing_is_lost(
+    services: Services, child: Scripted, tmp_path: Path
+) -> None:
+    people, allowances = services.chat.people, services.allowances
+    chat, server = services.chat, known(services, child)
+    people.note(ME, "class")
+    people.note(OTHER, "operator")
+    child.script(tokens=5, rate=0)
+    allowances.set_limits(ClassLimits(requests_a_minute=2, tokens_an_hour=100, pictures_a_question=1))
+    pictures = [picture_file(tmp_path, f"{number}.png") for number in range(2)]
+    services.servers.change(server, lambda view: replace(view, takes_images=True))
+    with pytest.raises(LimitReached) as reached:
+        await chat.ask(ME, "What is this?", pictures, Sampling(), (server,))
+    assert reached.value.messages[0].key == "classroom.limit.pictures_a_question"
+    await chat.ask(ME, "What is this?", pictures[:1], Sampling(), (server,))
+    await until_ended(chat)
+    assert allowances.used()[ME] == Used(1, 16, 1)  # 11 of the question, 5 of the answer
+    await chat.again(ME, Sampling(), (server,))
+    before = await until_ended(chat)
+    for ask in (chat.ask(ME, "And?", (), Sampling(), (server,)), chat.again(ME, Sampling(), (server,))):
+        with pytest.raises(LimitReached) as reached:
+            await ask
+        assert reached.value.messages[0].key == "classroom.limit.requests_a_minute"
+        assert 0 < reached.value.wait_s <= 60
+    assert (await chat.view(ME)).conversation == before.conversation
+    assert len(child.requests()) == 2
+    for _ in range(3):
+        await chat.ask(OTHER, "Hello", (), Sampling(), (server,))
+        await until_ended(chat, OTHER)
+    await chat.close()
+
+
+async def test_where_a_server_is_stopped_everyone_reads_why_and_goes_on_with_the_next(
+    start: Start, services: Services, child: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.chat.checks.ONE_AT_A_TIME", frozenset({"external"}))
+    chat, server = start(), known(services, child, name="first")
+    following = Scripted()
+    try:
+        child.script(tokens=100_000, rate=50)
+        for visitor in (ME, OTHER):
+            await chat.ask(visitor, "Hello", (), Sampling(), (server,))
+        await until(chat, lambda view: bool(answer_of(view).text))
+        await until(chat, lambda view: view.places == {0: (1, 1)}, OTHER)
+        services.servers.change(server, lambda view: replace(view, state=ServerState.STOPPING))
+        child.close()
+        written, waiting = [answer_of(await until_ended(chat, visitor)) for visitor in (ME, OTHER)]
+        for answer in (written, waiting):
+            assert answer.state is AnswerState.FAILED
+            assert answer.end == Message("chat.end.server_stopped", {"name": "first"})
+        assert written.text
+        assert written.cut_off
+        assert not waiting.cut_off
+        second = known(services, following, name="second")
+        following.script(text="and so on.")
+        await chat.go_on(ME, Sampling(), second, "Go on.")
+        await chat.again(OTHER, Sampling(), (second,))
+        whole, anew = [answer_of(await until_ended(chat, visitor)) for visitor in (ME, OTHER)]
+        assert whole.text == written.text + "and so on."
+        assert anew.text == "and so on."
+    finally:
+        following.close()
+
+
+async def test_who_waits_reads_how_many_others_the_server_answers(
+    start: Start, services: Services, child: Scripted
+) -> None:
+    chat, server = start(), known(services, child)
+    child.script(fault="silent")
+    visitors = [f"{number:032x}" for number in range(3)]
+    for visitor in visitors:
+        await chat.ask(visitor, "Hello", (), Sampling(), (server,))
+    await until(chat, lambda view: view.crowds == {0: Crowd(2, 0, None)}, visitors[0])
 
 
 async def test_thirty_at_once_all_get_whole_answers(start: Start, services: Services, child: Scripted) -> None:

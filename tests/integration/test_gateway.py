@@ -22,9 +22,10 @@ from openai.types.chat import (
 )
 from PIL import Image
 
+from backend.classroom.limits import ClassLimits
 from backend.errors import Message, Unavailable
 from backend.gateway.keys import Limits
-from backend.gateway.service import _still_unread
+from backend.machine.clients import still_unread
 from backend.settings import Settings
 from tests.support.gateway_world import DEADLINE_S, OPERATOR, ORIGIN, TOKENS, World, serving
 from tests.support.scripted_server import Scripted
@@ -214,6 +215,27 @@ def test_limits(world: World, story: str) -> None:
     assert used.tokens > 0
 
 
+def test_what_a_class_may_use_is_counted_with_what_its_pages_ask(world: World, child: Scripted, story: str) -> None:
+    allowances, guest = world.services.allowances, "a" * 32
+    allowances.set_limits(ClassLimits(requests_a_minute=3, pictures_a_question=1, tokens_an_hour=10_000))
+    client = world.openai(world.services.gateway.keys.page_key("class", guest))
+    two: list[ChatCompletionContentPartParam] = [{"type": "image_url", "image_url": {"url": picture()}}] * 2
+    with pytest.raises(openai.RateLimitError) as limited:
+        client.chat.completions.create(model="fox", messages=[{"role": "user", "content": two}])
+    assert "retry-after" not in limited.value.response.headers  # waiting wouldn't help
+    client.chat.completions.create(model="fox", messages=ASK)
+    wait_for("the count", lambda: allowances.used()[guest].tokens > 0, DEADLINE_S)
+    allowances.begin(guest)  # a question on the page
+    with pytest.raises(openai.RateLimitError) as limited:
+        client.chat.completions.create(model="fox", messages=ASK)
+    assert 1 <= int(limited.value.response.headers["retry-after"]) <= 60
+    assert "at most 3." in str(limited.value)
+    assert len(child.requests()) == 1
+    world.openai(world.services.gateway.keys.page_key("class", "b" * 32)).chat.completions.create(
+        model="fox", messages=ASK
+    )  # another one's allowance is their own
+
+
 # What goes wrong in the middle
 
 
@@ -390,4 +412,4 @@ async def test_what_came_before_a_break_is_in_aiohttps_buffer() -> None:
     content.set_exception(aiohttp.ClientPayloadError("cut"))
     with pytest.raises(aiohttp.ClientPayloadError):
         await content.readany()
-    assert _still_unread(content) == b"d, unread"
+    assert still_unread(content) == b"d, unread"

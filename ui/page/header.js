@@ -3,6 +3,7 @@
 
 import { fetchAhead } from "./ahead.js";
 import { Bridge } from "./bridge.js";
+import { nameButton } from "./class_name.js";
 import { readClock } from "./clock.js";
 import { el, fill } from "./dom.js";
 import { shortGib } from "./format.js";
@@ -130,7 +131,7 @@ function bar(element) {
   const theme = tool("theme", t("header.theme"), toggleTheme, "◐");
   const guide = tool("guide", t("header.guide"), () => void openGuide());
   const share = shareButton();
-  const tools = el("div", { class: "header-tools" }, share.element, guide, type, theme);
+  const tools = el("div", { class: "header-tools" }, isClass() && nameButton(), share.element, guide, type, theme);
   const role = el(
     "span",
     { class: "badge", id: "header-role", hidden: !isClass(), title: t("header.class.title") },

@@ -1,6 +1,7 @@
 // @ts-check
 /** "Share with the class": the address that works from where the students are, large, with who is here. */
 
+import { classPanel } from "./class_panel.js";
 import { copyButton } from "./clipboard.js";
 import { openDialog } from "./dialog.js";
 import { el, fill } from "./dom.js";
@@ -67,8 +68,9 @@ export async function openShare() {
     const way = wayFor(document.baseURI, /** @type {Share} */ (await get(`share?local_port=${port}`)));
     const qr = /** @type {Qr} */ (await post("share/qr", { text: way.address }));
     const counts = el("p", { class: "share-counts", role: "status", id: "share-counts" });
-    fill(place, body(way, qr), counts);
-    end = onSnapshot(({ header: { class_here: here = 0, answering = 0 } }) => {
+    const panel = classPanel();
+    fill(place, body(way, qr), counts, panel.element);
+    const unlisten = onSnapshot(({ header: { class_here: here = 0, answering = 0 } }) => {
       counts.dataset.here = String(here);
       counts.dataset.answering = String(answering);
       fill(
@@ -82,6 +84,11 @@ export async function openShare() {
         ),
       );
     });
+    end = () => {
+      unlisten();
+      panel.end();
+    };
+    if (!dialog.isConnected) end(); // closed before it was all there
   } catch (problem) {
     fill(place, el("p", { role: "alert" }, sentences(problem).join(" ")));
   }

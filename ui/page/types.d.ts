@@ -66,6 +66,8 @@ export interface Server {
   engine: string;
   model_id: string;
   takes_images: boolean;
+  /** Whether it holds an answer to a schema; null: not asked. */
+  takes_forms: boolean | null;
   context_length: number;
   progress: number | null;
   stage: string;

@@ -17,8 +17,8 @@ from ui.web.visitor import Role
 # What a class may know of a server or job: no paths, commands, addresses, keys, logs, and no reasons, which name them.
 CLASS_FIELDS = frozenset(
     {
-        "id", "name", "state", "engine", "model_id", "takes_images", "context_length", "progress", "stage",
-        "stage_text", "exit_code", "created_at", "started_at", "ready_at", "ended_at",
+        "id", "name", "state", "engine", "model_id", "takes_images", "takes_forms", "context_length", "progress",
+        "stage", "stage_text", "exit_code", "created_at", "started_at", "ready_at", "ended_at",
     }
 )  # fmt: skip
 

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from backend import disk
+from backend.classroom.names import Names
 from backend.errors import ConsoleError, InvalidInput, Message, NotFound
 from backend.lab.lessons.figures import FIGURES, Plans, load_replays, read_prediction
 from backend.lab.lessons.lesson import MOST_BYTES, Lesson, Step, read_lesson
-from backend.lab.lessons.progress import LONGEST_NAME, PREDICTED, READ, REPLAYED, SEEN, Done, Progress, from_json
+from backend.lab.lessons.progress import PREDICTED, READ, REPLAYED, SEEN, Done, Progress, from_json
 from backend.lab.lessons.states import STATES, Facts
 from backend.private_folders import make_private
 from backend.store import Store
 from backend.whole_file import write_whole
 
 SHELF = Path(__file__).parents[3] / "assets" / "lessons"
-AREA, NAMES = "lesson", "lesson_name"
+AREA = "lesson"
 MOST_OWN = 100
 
 
@@ -51,12 +52,13 @@ class Lessons:
         model: Callable[[], str],
         circle: Callable[[str], str],
         clock: Callable[[], float] = time.time,
+        names: Names | None = None,
     ) -> None:
+        self.names = names or Names(store, circle)
         self._store, self._own, self._clock = store, own, clock
         self._facts, self._plans, self._model, self._circle = facts, plans, model, circle
         self._lock = threading.Lock()
         self._ways: dict[tuple[str, str], Progress] = {}
-        self._names = {who: str(name) for who, name in store.all(NAMES).items()}
         for key, value in store.all(AREA).items():
             who, _, lesson_id = key.partition("/")
             try:
@@ -193,27 +195,16 @@ class Lessons:
         self._keep(visitor, lesson_id, self.begin(visitor, lesson_id).with_words(words, self._clock()))
 
     def name(self, visitor: str) -> str:
-        """The name that they gave themselves for the report; "" without one."""
-        with self._lock:
-            return self._names.get(self._circle(visitor), "")
-
-    def set_name(self, visitor: str, name: str) -> str:
-        """The name under which they hand in. Raises InvalidInput where it is too long."""
-        name = " ".join(name.encode("utf-8", "replace").decode().split())
-        if len(name) > LONGEST_NAME or not (name.isprintable() or not name):
-            raise InvalidInput(Message("lab.lesson.name_long", {"limit": LONGEST_NAME}, "name"))
-        who = self._circle(visitor)
-        with self._lock:
-            self._names[who] = name
-        self._store.keep_json(NAMES, who, name)
-        return name
+        """The name that they gave themselves, which stands on the report; "" without one."""
+        return self.names.of(visitor)
 
     def everyone(self) -> Mapping[str, tuple[str, Mapping[str, Progress]]]:
         """By visitor (an operator's browsers are one): the name they gave, and their way through each lesson."""
+        names = self.names.by_person()
         with self._lock:
             found: dict[str, tuple[str, dict[str, Progress]]] = {}
             for (who, lesson_id), way in self._ways.items():
-                found.setdefault(who, (self._names.get(who, ""), {}))[1][lesson_id] = way
+                found.setdefault(who, (names.get(who, ""), {}))[1][lesson_id] = way
             return found
 
     # Parts

@@ -8,7 +8,6 @@ from backend.errors import InvalidInput, Message
 
 SEEN, REPLAYED, READ, PREDICTED = "seen", "replayed", "read", "predicted"
 LONGEST_WORDS = 5000
-LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)

@@ -316,6 +316,13 @@ async def test_sessions_are_forgotten(app: FastAPI) -> None:
         assert answer.json()["data"] == ["Hi"]
 
 
+async def test_a_pages_first_event_writes_nothing_out(app: FastAPI) -> None:
+    async with living(app) as client:
+        assert (await echoed(client, "Hi", None)).json()["data"] == ["Hi"]
+    session = mounted(app).state_holder["s"]  # type: ignore[attr-defined]
+    assert len(session.config_values) < len(session.blocks_config.blocks)
+
+
 async def test_no_footer(app: FastAPI) -> None:
     async with living(app) as client:
         assert (await client.get("/config")).json()["footer_links"] == []

@@ -5,13 +5,15 @@ import { copy, say } from "../../page/clipboard.js";
 import { get, post, sentences } from "../../page/request.js";
 import { openDocument } from "./document.js";
 import { shownHeader } from "./conversation.js";
+import { editAnswer } from "./edit_answer.js";
 
-const ASKED_ANEW = "[data-chat-again], [data-chat-edit], [data-chat-goon], [data-chat-branch], [data-chat-better]";
+const ASKED_ANEW =
+  "[data-chat-again], [data-chat-edit], [data-chat-goon], [data-chat-branch], [data-chat-better], [data-chat-next], [data-chat-rewrite]";
 
 /**
  * Listens to the icons of all messages, those to come too.
  *
- * @param {(event: "again" | "edit" | "goon", data: {exchange: number}) => void} tell
+ * @param {(event: "again" | "edit" | "goon" | "next", data: {exchange: number}) => void} tell
  * @param {() => string} shown the conversation
  * @param {() => void} turned to another branch, or otherwise changed
  */
@@ -31,8 +33,19 @@ export function listenToActions(tell, shown, turned) {
     if (chip instanceof HTMLElement) await openDocument(chip, shownHeader(shown()));
     const given = target instanceof Element ? target.closest("#chat-boxes [data-chat-give]") : null;
     if (given instanceof HTMLElement) await give(given, shownHeader(shown()));
+    const next = target instanceof Element ? target.closest("#chat-boxes [data-chat-next]") : null;
+    if (next instanceof HTMLElement) tell("next", { exchange: Number(next.dataset.chatNext) });
     const button = target instanceof Element ? target.closest("#chat-boxes .chat-action") : null;
     if (!(button instanceof HTMLElement)) return;
+    const { chatRewrite } = button.dataset;
+    if (chatRewrite !== undefined) {
+      const [number, lane, exchange] = chatRewrite.split("/");
+      try {
+        await editAnswer(`${number}/${lane}`, Number(exchange), shownHeader(shown()), turned);
+      } catch (problem) {
+        say(button, sentences(problem).join(" "));
+      }
+    }
     const { chatCopy, chatAgain, chatEdit, chatGoon, chatBranch, chatCopyQuestion, chatBetter } = button.dataset;
     if (chatAgain !== undefined) tell("again", { exchange: Number(chatAgain) });
     if (chatEdit !== undefined) tell("edit", { exchange: Number(chatEdit) });

@@ -71,6 +71,7 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
         on(tab.bridge.sample, handlers.sample, form, asked),
         on(tab.bridge.again, handlers.again, form, asked),
         on(tab.bridge.goon, handlers.go_on, form, asked),
+        on(tab.bridge.next, handlers.go_next, form, [*asked, tab.server]),
         on(tab.bridge.show, handlers.show, None, [tab.instead, *offered, *settings, *beside], **latest),
         on(tab.server.input, handlers.picked, [tab.server, tab.other_server], offered, **latest),
         on(tab.other_server.input, handlers.picked, [tab.server, tab.other_server], offered, **latest),

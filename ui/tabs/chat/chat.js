@@ -94,7 +94,7 @@ function watchServers() {
   /** @type {string | null} */
   let known = null;
   onSnapshot(({ servers }) => {
-    const now = servers.map(({ id, state }) => `${id} ${state}`).join("\n");
+    const now = servers.map(({ id, state, takes_forms: forms }) => `${id} ${state} ${forms}`).join("\n");
     if (known !== null && now !== known) bridge.tell("servers");
     known = now;
   });

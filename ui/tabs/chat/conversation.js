@@ -4,7 +4,7 @@
 import { readLines, RequestError } from "../../page/request.js";
 
 /** @typedef {{content: {text: string}[]}} Message as Gradio's Chatbot takes it; more stands in it */
-/** @typedef {{keep: number, more: Message[]} | {keep: number, grow: string}} Change */
+/** @typedef {{keep: number, more: Message[]} | {keep: number, grow: string, then?: Message[]}} Change */
 /** @typedef {{state: string}} Stats what chat-stats shows; more stands in it */
 /** @typedef {{place: string, keep: number, more: string[]}} NewTokens of the answer at that place (exchange and lane) */
 /** @typedef {{boxes: Change[], two: boolean, lanes: number, stats: Stats, problem: boolean, id: string, version: number, tokens?: NewTokens[]}} Line */
@@ -23,7 +23,7 @@ const RETRY_MS = [500, 1000, 2000, 5000];
 export const isUnderWay = (state) => state === "waiting" || state === "streaming";
 
 /**
- * A box's messages after such a change: so many stay, then come others, or the next one grows.
+ * A box's messages after such a change: so many stay, then come others, or the next one grows and others come then.
  *
  * @param {Message[]} messages
  * @param {Change} change
@@ -37,7 +37,7 @@ export function changed(messages, change) {
   }
   const [first, ...others] = messages[keep].content;
   const grown = { ...messages[keep], content: [{ ...first, text: first.text + change.grow }, ...others] };
-  return [...messages.slice(0, keep), grown];
+  return [...messages.slice(0, keep), grown, ...(change.then ?? [])];
 }
 
 /** What a request says of the conversation that the page shows. @param {string} id @returns {Record<string, string>} */

@@ -114,6 +114,7 @@ def build(services: Services) -> ChatTab:
             "sample",
             "again",
             "goon",
+            "next",
             "edit",
             "stop",
             "clear",

@@ -14,7 +14,8 @@ from backend.chat.conversation import LANES, Conversation, Sampling
 from backend.chat.in_turn import check_turns
 from backend.chat.service import Chat
 from backend.chat.session import View
-from backend.errors import ConsoleError, Message, NotFound
+from backend.classroom.limits import LimitReached
+from backend.errors import Conflict, ConsoleError, Message, NotFound
 from backend.servers.server import ServerState, ServerView
 from backend.services import Services
 from ui.i18n import t
@@ -148,26 +149,30 @@ class Handlers:
 
     async def ask(self, request: gr.Request, question: Any, instead: Any, *form: Any) -> Updates:
         """Send what stands in the input; it stays there if it can't be sent."""
-        who = visitor(request)
+        who = known_visitor(self._services, request)
         text, uploads = written(question)
         filled, page = Form(*form), self._pages.of(request)
         sampling = await self.settings.sampling(request, filled)
         where, edited = self._where(request), page.edited if instead else 0
-        if page.turn and who.role is Role.OPERATOR:
-            notices = await self._chat.ask_in_turn(
-                who.id, text, uploads, sampling, page.turn, instead_of=edited, conversation=where
-            )
-        else:
-            notices = await self._chat.ask(
-                who.id,
-                text,
-                uploads,
-                sampling,
-                await self._servers(who, filled),
-                replace_last=bool(instead),
-                instead_of=edited,
-                conversation=where,
-            )
+        try:
+            if page.turn and who.role is Role.OPERATOR:
+                notices = await self._chat.ask_in_turn(
+                    who.id, text, uploads, sampling, page.turn, instead_of=edited, conversation=where
+                )
+            else:
+                notices = await self._chat.ask(
+                    who.id,
+                    text,
+                    uploads,
+                    sampling,
+                    await self._servers(who, filled),
+                    replace_last=bool(instead),
+                    instead_of=edited,
+                    conversation=where,
+                )
+        except LimitReached as reached:
+            kept = Message("chat.limit.kept", level="info")
+            raise LimitReached(reached.wait_s, *reached.messages, kept) from reached
         return {**await self._asked(request, notices), self._tab.input: dict(EMPTY)}
 
     async def weigh(self, request: gr.Request, question: Any, instead: Any, *form: Any) -> Updates:
@@ -192,7 +197,7 @@ class Handlers:
 
     async def sample(self, request: gr.Request, event: gr.EventData, *form: Any) -> Updates:
         """Ask one of the sample questions."""
-        who = visitor(request)
+        who = known_visitor(self._services, request)
         filled = Form(*form)
         index = getattr(event, "index", None)
         servers = await self._servers(who, filled)
@@ -210,7 +215,7 @@ class Handlers:
 
     async def again(self, request: gr.Request, event: gr.EventData, *form: Any) -> Updates:
         """Ask a question once more, the last one where none is named."""
-        who = visitor(request)
+        who = known_visitor(self._services, request)
         filled = Form(*form)
         servers = await self._servers(who, filled)
         named = number_of(event, "exchange")
@@ -222,7 +227,7 @@ class Handlers:
 
     async def go_on(self, request: gr.Request, *form: Any) -> Updates:
         """Go on with an answer that was cut off."""
-        who = visitor(request)
+        who = known_visitor(self._services, request)
         filled = Form(*form)
         servers = await self._servers(who, filled)
         await self._chat.go_on(
@@ -233,6 +238,28 @@ class Handlers:
             self._where(request),
         )
         return await self._asked(request, ())
+
+    async def go_next(self, request: gr.Request, *form: Any) -> Updates:
+        """The last answer's server is gone: go on with it, or ask anew, on the one that was picked, else the newest."""
+        who = known_visitor(self._services, request)
+        view = await self._view(request)
+        gone = view.answers[0].server_id if view.answers else ""
+        servers = [one for one in self._services.servers.snapshot() if one.state is ServerState.RUNNING]
+        picked, *_ = await self._chat.picked(who.id)
+        chosen = render.choose_server([one for one in servers if one.id != gone], picked) or render.choose_server(
+            servers, gone
+        )
+        if not chosen:
+            raise Conflict(Message("chat.error.no_next"))
+        await self._chat.pick(who.id, chosen, 0)
+        sampling, where = await self.settings.sampling(request, Form(*form)), self._where(request)
+        if view.answers and view.answers[0].cut_off:
+            await self._chat.go_on(who.id, sampling, chosen, t("chat.continue.ask", who.language), where)
+        else:
+            await self._chat.again(who.id, sampling, (chosen,), conversation=where)
+        view = await self._view(request)
+        updates = await self._server_updates(request, who, view)
+        return {**await self._asked(request, ()), self._tab.server: updates[self._tab.server]}
 
     async def edit(self, request: gr.Request, event: gr.EventData) -> Updates:
         """Put a question back into the input, the last one where none is named."""
@@ -304,6 +331,7 @@ class Handlers:
         server = self._running(chosen)
         if server is not None:
             self._chat.prepare(chosen)
+            self.settings.look_at_forms(request, chosen)
         pictures = server is None or (server.takes_images and all(map(self._takes_images, others)))
         placeholder = "chat.input.placeholder" if pictures else "chat.input.placeholder_text"
         none = (t("chat.server_2.none", who.language), "")

@@ -5,8 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.chat.branches import siblings
-from backend.chat.conversation import ENDED, Answer, AnswerState, Document, Exchange, ToolUse, split_thinking
-from backend.chat.session import View
+from backend.chat.conversation import (
+    ENDED,
+    OTHERS_CAN,
+    Answer,
+    AnswerState,
+    Document,
+    Exchange,
+    ToolUse,
+    split_thinking,
+)
+from backend.chat.session import Crowd, View
 from backend.chat.setup import Setup
 from backend.chat.writer import call_key
 from backend.errors import Message, Value
@@ -42,8 +51,16 @@ def messages(view: View, lane: int, language: Language, role: Role) -> Shown:
             waiting = waiting_text(view, column, language) if answer.state is AnswerState.WAITING else ""
             alone, better = len(exchange.answers) == 1, exchange.better == column
             place = Place(exchange.id, number, column, number == len(exchanges) - 1, alone, better)
-            shown.extend(answer_messages(answer, place, waiting, language, role, "" if edited else turning))
+            seconds = thinking_seconds(view, answer) if place.last else 0
+            shown.extend(answer_messages(answer, place, waiting, language, role, "" if edited else turning, seconds))
     return shown
+
+
+def thinking_seconds(view: View, answer: Answer) -> int:
+    """For how long a last answer that thinks has been at it, from when it was asked for."""
+    if answer.state is not AnswerState.STREAMING or answer.thinking_s is not None:
+        return 0
+    return max(0, int(view.waited_s - (answer.stats.queued_ms or 0) / 1000))
 
 
 @dataclass(frozen=True)
@@ -119,9 +136,9 @@ def document_chip(document: Document, place: str, language: Language) -> str:
 
 
 def answer_messages(
-    answer: Answer, place: Place, waiting: str, language: Language, role: Role, turning: str = ""
+    answer: Answer, place: Place, waiting: str, language: Language, role: Role, turning: str = "", thinking_for: int = 0
 ) -> list[dict[str, Any]]:
-    """What the model thought and called, its answer, and how it ended."""
+    """What the model thought and called, its answer, and how it ended. ``thinking_for``: s, while it does."""
     ended = answer.state in ENDED
     thinking, text, closed = split_thinking(answer.text)
     thinking = "\n\n".join(part for part in (answer.thinking, thinking) if part)
@@ -129,7 +146,9 @@ def answer_messages(
     if thinking:
         status = "done" if ended or (text and closed) else "pending"
         title = t("chat.thinking", language)
-        if answer.thinking_s is not None:
+        if status == "pending" and thinking_for:
+            title = t("chat.thinking.running", language, {"seconds": thinking_for})
+        elif answer.thinking_s is not None:
             title = t("chat.thinking.time", language, {"time": milliseconds(answer.thinking_s * 1000, language)})
         shown.append(_note(title, answer_markup(thinking, ended=ended), status))
     for number, step in enumerate(answer.rounds):
@@ -195,11 +214,14 @@ def footer(answer: Answer, place: Place, language: Language, role: Role, turning
     parts += [f"<span>{escape(figure)}</span>" for figure in texts]
     if place.better:
         parts.insert(1, f'<span class="chat-better">{escape(t("chat.better.said", language))}</span>')
+    if answer.edited:
+        parts.insert(1, f'<span class="chat-edited">{escape(t("chat.rewrite.edited", language))}</span>')
     again = t("chat.regenerate.label" if place.last else "chat.regenerate.earlier", language)
     actions = action("again", "chat-again", str(place.exchange), again)
     if answer.text:
         copied = f"{place.number}/{place.lane}"
-        actions = action("copy", "chat-copy", copied, t("chat.copy.label", language)) + actions
+        rewrite = action("edit", "chat-rewrite", f"{copied}/{place.exchange}", t("chat.rewrite.label", language))
+        actions = action("copy", "chat-copy", copied, t("chat.copy.label", language)) + rewrite + actions
     if not place.alone:
         name, pressed = t("chat.better", language), "true" if place.better else "false"
         value = f"{place.exchange}/{place.lane}"
@@ -216,6 +238,12 @@ def footer(answer: Answer, place: Place, language: Language, role: Role, turning
         why += _note_below(answer.no_logprobs, language, role)
     if answer.end is not None:
         why += _note_below(answer.end, language, role)
+    if place.last and place.alone and answer.end is not None and answer.end.key in OTHERS_CAN:
+        name = t("chat.next.go_on" if answer.cut_off else "chat.next.ask", language)
+        why += (
+            f'<button type="button" class="button small chat-next" data-chat-next="{place.exchange}">'
+            f"{escape(name)}</button>"
+        )
     return f'<div class="chat-figures" data-state="{answer.state}">{"".join(parts)}</div>{why}'
 
 
@@ -317,9 +345,18 @@ def waiting_text(view: View, lane: int, language: Language) -> str:
     if lane in view.doing:
         return say(view.doing[lane], language)
     seconds = int(view.waited_s)
+    crowd = view.crowds.get(lane, Crowd())
     if lane in view.places:
         place, length = view.places[lane]
-        return t("chat.waiting.place", language, {"place": place, "length": length, "seconds": seconds})
+        counts: dict[str, Value] = {"place": place, "length": length, "seconds": seconds}
+        if crowd.at_once is not None and crowd.at_once > 1:
+            return t("chat.waiting.place_of_some", language, {**counts, "at_once": crowd.at_once})
+        return t("chat.waiting.place", language, counts)
+    if crowd.waiting:
+        return t("chat.waiting.waiting", language, {"count": crowd.waiting, "seconds": seconds})
+    if crowd.beside > 0:
+        key = "chat.waiting.others" if crowd.beside > 1 else "chat.waiting.others.one"
+        return t(key, language, {"count": crowd.beside, "seconds": seconds})
     return t("chat.waiting.token", language, {"seconds": seconds})
 
 

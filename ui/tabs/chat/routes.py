@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from backend.errors import Message, NotFound
+from backend.errors import InvalidInput, Message, NotFound
 from backend.services import Services
 from ui.tabs.chat.file_routes import file_routes
 from ui.tabs.chat.list_routes import list_routes, shown_on, word
@@ -42,6 +42,13 @@ def routes(services: Services) -> Sequence[BaseRoute]:
             raise NotFound(Message("chat.error.nothing_asked")) from None
         end = answer.end.key if answer.end is not None else ""
         return {"text": answer.text, "state": answer.state, "end": end, "stats": asdict(answer.stats)}
+
+    async def rewrite(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        exchange, lane = body.get("exchange"), body.get("lane")
+        if type(exchange) is not int or type(lane) is not int:
+            raise InvalidInput(Message("common.bad_request"))
+        await services.chat.rewrite(visitor_of(request), exchange, lane, word(body, "text"), shown_on(request))
+        return {}
 
     async def document(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         view = await services.chat.view(visitor_of(request), shown_on(request))
@@ -80,5 +87,6 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         Route("/chat/document/{exchange:int}/{number:int}", json_route(document), methods=["GET"]),
         Route("/chat/sample/{name}", json_route(sample), methods=["GET"]),
         Route("/chat/tokens/{exchange:int}/{lane:int}", json_route(tokens), methods=["GET"]),
+        Route("/chat/answer", json_route(rewrite), methods=["POST"]),
         Route("/chat/answer/{number:int}/{lane:int}", json_route(answer), methods=["GET"]),
     )

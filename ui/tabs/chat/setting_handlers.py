@@ -41,8 +41,14 @@ class SettingHandlers:
         page = self._pages.of(request)
         page.options = values if isinstance(values, Mapping) else None
         filled = Form(*form)
+        self.look_at_forms(request, str(filled.server or ""))
         await self.sampling(request, filled)
         return {**await self._code(request, *form), self._tab.message: ""}
+
+    def look_at_forms(self, request: gr.Request, server: str) -> None:
+        """Where this page wants a form of the answer: whether the server takes one is known before it is asked."""
+        if server and (self._pages.of(request).options or {}).get("form_kind"):
+            self._chat.look_at_forms(server)
 
     async def apply(self, request: gr.Request, event: gr.EventData, question: Any) -> Updates:
         """A preset's settings, or its prompt with its first question; what is being written stays."""

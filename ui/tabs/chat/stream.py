@@ -74,12 +74,14 @@ def new_tokens(before: Sequence[Sequence[str]], now: Sequence[Sequence[str]], vi
 
 
 def changes(before: Shown, now: Shown) -> Mapping[str, Any]:
-    """``keep``: so many messages stay as they are. After them come ``more``, or the next one grows by ``grow``."""
+    """``keep``: so many messages stay as they are. After them come ``more``, or the next one grows by ``grow``, and
+    after that come ``then``, where there are any: a thought grows above the line that says so."""
     keep = 0
     while keep < min(len(before), len(now)) and before[keep] == now[keep]:
         keep += 1
-    if len(before) == len(now) == keep + 1 and (grown := _grown(before[keep], now[keep])):
-        return {"keep": keep, "grow": grown}
+    if len(before) > keep < len(now) and (grown := _grown(before[keep], now[keep])):
+        after = now[keep + 1 :]
+        return {"keep": keep, "grow": grown, **({"then": after} if after or len(before) > keep + 1 else {})}
     return {"keep": keep, "more": now[keep:]}
 
 

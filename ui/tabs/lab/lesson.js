@@ -194,8 +194,13 @@ async function showClass(place, failed) {
           people.map((one) =>
             el(
               "tr",
-              { dataset: { who: one.who } },
-              el("th", { scope: "row" }, one.name || t("lab.class.nameless", { id: one.who })),
+              { dataset: { who: one.who, here: one.here } },
+              el(
+                "th",
+                { scope: "row" },
+                el("bdi", {}, one.name || t("lab.class.nameless", { id: one.who })),
+                one.here && el("span", { class: "badge", dataset: { state: "running" } }, t("lab.class.here")),
+              ),
               lessons.map(({ id }) => {
                 const way = one.ways.find((known) => known.id === id);
                 return el("td", {}, way ? `${way.done} / ${way.of}` : "–");

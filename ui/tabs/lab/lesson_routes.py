@@ -102,7 +102,7 @@ class LessonRoutes:
 
     def name(self, request: Request, body: Mapping[str, Any]) -> Any:
         """The name under which this visitor hands in."""
-        return {"name": self._lessons.set_name(self._who(request), str(body.get("name") or ""))}
+        return {"name": self._lessons.names.give(self._who(request), str(body.get("name") or ""))}
 
     def add(self, request: Request, body: Mapping[str, Any]) -> Any:
         """A teacher's lesson: its file's ``name``, its bytes in base64 (``content``)."""
@@ -141,8 +141,9 @@ class LessonRoutes:
         return Response(text, media_type=f"{FORMATS[kind]}; charset=utf-8", headers=headers)
 
     def everyone(self, request: Request, body: Mapping[str, Any]) -> Any:
-        """How far each visitor is: the name they gave, or the beginning of their browser's id."""
+        """How far each visitor is: their name, or the beginning of their browser's id; whether they are here."""
         require_operator(request)
+        here = self._services.visitors.who(Role.CLASS.value)
         language = language_of(request)
         lessons = self._lessons.shelf().lessons
         people = []
@@ -153,7 +154,7 @@ class LessonRoutes:
                 if one.id in ways
             ]
             last = max((way.changed_at for way in ways.values()), default=0.0)
-            people.append({"who": who[:8], "name": name, "ways": lines, "last_at": last})
+            people.append({"who": who[:8], "name": name, "here": who in here, "ways": lines, "last_at": last})
         titles = [{"id": one.id, "title": _in(one.title, language)} for one in lessons]
         return {"lessons": titles, "people": sorted(people, key=lambda one: -one["last_at"])}
 

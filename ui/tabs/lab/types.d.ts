@@ -223,5 +223,11 @@ export interface ShelfReply {
 
 export interface ClassReply {
   lessons: { id: string; title: string }[];
-  people: { who: string; name: string; last_at: number; ways: { id: string; done: number; of: number }[] }[];
+  people: {
+    who: string;
+    name: string;
+    here: boolean;
+    last_at: number;
+    ways: { id: string; done: number; of: number }[];
+  }[];
 }

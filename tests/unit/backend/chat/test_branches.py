@@ -4,8 +4,9 @@ import random
 
 import pytest
 
-from backend.chat.branches import asked_anew, place, set_aside, siblings, turned_to
+from backend.chat.branches import asked_anew, place, rewritten, set_aside, siblings, turned_to
 from backend.chat.conversation import Answer, AnswerState, Conversation, Question, Sampling, from_json, to_json
+from backend.chat.prompt import chat_request
 from backend.errors import NotFound
 
 
@@ -61,3 +62,24 @@ def test_nothing_is_ever_lost() -> None:
             whole, count = ask(whole, f"q{count}"), count + 1
             assert sorted(exchange.id for exchange in whole.everything) == list(range(1, count + 1))
             assert from_json(to_json(whole)) == whole
+
+
+def test_an_edited_answer_is_marked_and_read_and_the_earlier_one_stays() -> None:
+    whole = ask(ask(ask(Conversation(), "a"), "b"), "c")
+    other = rewritten(whole, 1, 0, "to b, in better words")
+    assert shown(other) == ["a", "b"]
+    answer = other.exchanges[1].answers[0]
+    assert (answer.text, answer.edited, answer.state) == ("to b, in better words", True, AnswerState.DONE)
+    assert [exchange.id for exchange in siblings(other, 1)] == [2, 4]
+    earlier = turned_to(other, 2)
+    assert shown(earlier) == ["a", "b", "c"]
+    assert (earlier.exchanges[1].answers[0].text, earlier.exchanges[1].answers[0].edited) == ("to b", False)
+    assert from_json(to_json(other)) == other
+    request = chat_request(ask(other, "d"), 0, "m", False, lambda picture: "")
+    assert [message["content"] for message in request["messages"]][:4] == ["a", "to a", "b", "to b, in better words"]
+
+
+def test_of_two_answers_one_is_edited() -> None:
+    answers = tuple(Answer(name, name, "m", AnswerState.DONE, name) for name in "st")
+    other = rewritten(Conversation().asked(Question("a"), answers, Sampling()), 0, 1, "T")
+    assert [(answer.text, answer.edited) for answer in other.exchanges[0].answers] == [("s", False), ("T", True)]

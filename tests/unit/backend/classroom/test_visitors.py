@@ -14,3 +14,15 @@ def test_each_visitor_counts_once_and_for_a_while() -> None:
     visitors.note("class", "b")
     now += HERE_S / 2 + 1
     assert (visitors.here("class"), visitors.here("operator")) == (1, 0)
+
+
+def test_who_is_here_by_role() -> None:
+    now = [100.0]
+    visitors = Visitors(lambda: now[0])
+    visitors.note("class", "a")
+    now[0] += 15
+    visitors.note("class", "b")
+    visitors.note("operator", "c")
+    assert visitors.who("class") == {"a", "b"}
+    now[0] += 10
+    assert visitors.who("class") == {"b"}

@@ -55,7 +55,7 @@ def test_page_keys_last_and_end_with_the_token(store: Store) -> None:
     assert ring.page_key("class", ME) == first
     grant = ring.match(first)
     assert grant is not None
-    assert (grant.holder, grant.limits.requests_a_minute) == ("class", 60)
+    assert (grant.holder, grant.visitor, grant.limits) == ("class", ME, Limits())
     other = ring.match(ring.page_key("class", "b" * 32))
     assert other is not None
     assert other.id != grant.id

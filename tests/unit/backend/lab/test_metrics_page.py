@@ -46,7 +46,7 @@ async def test_a_key_opens_it_and_a_class_key_does_not(tmp_path: Path) -> None:
     try:
         ring = KeyRing(services.store, tokens)
         named, _ = ring.make("prometheus", Limits())
-        gateway = Gateway(services.servers, services.store, ring, services.chat.pictures)
+        gateway = Gateway(services.servers, services.store, ring, services.chat.pictures, services.allowances)
         app = GatewayRoutes(behind, gateway, settings, services.metrics)
         transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:

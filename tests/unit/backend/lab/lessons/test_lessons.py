@@ -276,7 +276,7 @@ def test_the_report_holds_the_way_and_no_secret(world: World) -> None:
     key = "lm-page-class-" + "f" * 32 + "-" + "a" * 40
     world.lessons.add(GOOD.encode(), "mine.md")
     world.lessons.predict("guest", "mine", "guess", "4")
-    world.lessons.set_name("guest", "Li <b>Lei</b>")
+    world.lessons.names.give("guest", "Li <b>Lei</b>")
     world.lessons.write("guest", "mine", f"I learned | <img src=x onerror=alert(1)> much.\nMy key is {key}")
     world.lessons.write("other", "mine", "what somebody else wrote")
     measured = reports.Measured(

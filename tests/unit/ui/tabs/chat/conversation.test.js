@@ -15,6 +15,7 @@ test("changes of a box", () => {
   assert.deepEqual(changed(box, { keep: 1, more: [] }), [message("a")]);
   assert.deepEqual(changed(box, { keep: 0, more: [message("c")] }), [message("c")]);
   assert.deepEqual(changed(box, { keep: 1, grow: "\n\n**c**" }), [message("a"), message("b\n\n**c**")]);
+  assert.deepEqual(changed(box, { keep: 0, grow: "!", then: [message("c")] }), [message("a!"), message("c")]);
   assert.deepEqual(box, [message("a"), message("b")]);
 });
 

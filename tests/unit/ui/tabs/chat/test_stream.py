@@ -1,5 +1,6 @@
 """What a page's script gets of a conversation: the boxes' messages, and what changed in them."""
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -107,3 +108,12 @@ def test_an_answer_shows_its_tokens_or_why_there_are_none() -> None:
     told = Message("chat.logprobs.refused", {"detail": "/home/me"}, level="info")
     seen = messages(view(answer("A", AnswerState.DONE, tokens=(), no_logprobs=told)), 0, "en", Role.CLASS)
     assert "/home/me" not in str(seen)
+
+
+def test_a_growing_thought_costs_what_it_grew_by() -> None:
+    long = "<think>" + "word " * 1000
+    before, now = boxed(answer(long)), boxed(answer(long + "and more"))
+    change = changes(before, now)
+    assert "more" not in change
+    assert len(json.dumps(change)) < 1000  # the line that says that it thinks comes behind it
+    assert ask_script("ui/tabs/chat/conversation.js", "changed", [[before, change]]) == [now]
