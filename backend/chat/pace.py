@@ -10,7 +10,7 @@ from contextlib import contextmanager
 SHOWN_S = 0.05
 LONG_ANSWER = 6000  # characters: drawing one takes a browser longer, so it is drawn half as often
 FEW = 8  # answers, each of which is read as its tokens come
-EACH_S = 0.0015  # so much less often for every one
+EACH_S = 0.002  # so much less often for every one
 MOST_S = 0.2
 
 
