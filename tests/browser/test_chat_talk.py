@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from backend.engines.base import ServeConfig
 from backend.services import build_services
 from tests.conftest import make_settings
+from tests.support.chat_page import open_chat, send, state
 from tests.support.console import Console
 from tests.support.pdfs import pdf
 from tests.support.scripted_server import Scripted
@@ -41,23 +42,6 @@ def console(tmp_path_factory: pytest.TempPathFactory, child: Scripted) -> Iterat
         yield console.ready()
     finally:
         console.close()
-
-
-def open_chat(page: Page) -> Page:
-    page.locator("#chat-tab-button").click()
-    expect(page.locator("#chat-stats")).to_have_attribute("data-state", re.compile("."))
-    expect(page.locator("#chat-server input")).not_to_have_value("")
-    return page
-
-
-def send(page: Page, text: str) -> None:
-    box = page.locator("#chat-input textarea")
-    box.fill(text)
-    box.press("Enter")
-
-
-def state(page: Page, wanted: str) -> None:
-    expect(page.locator("#chat-stats")).to_have_attribute("data-state", wanted)
 
 
 def shot(page: Page, name: str) -> None:

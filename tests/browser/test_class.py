@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from backend.engines.base import ServeConfig
 from backend.services import build_services
 from tests.conftest import make_settings
+from tests.support.chat_page import send, state
 from tests.support.console import Console
 from tests.support.scripted_server import Scripted
 
@@ -41,16 +42,6 @@ def console(tmp_path_factory: pytest.TempPathFactory, children: tuple[Scripted, 
         yield console.ready()
     finally:
         console.close()
-
-
-def send(page: Page, text: str) -> None:
-    box = page.locator("#chat-input textarea")
-    box.fill(text)
-    box.press("Enter")
-
-
-def state(page: Page, wanted: str) -> None:
-    expect(page.locator("#chat-stats")).to_have_attribute("data-state", wanted)
 
 
 def shot(page: Page, name: str) -> None:
