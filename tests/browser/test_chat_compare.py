@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -11,7 +12,6 @@ from backend.engines.base import ServeConfig
 from backend.services import build_services
 from tests.conftest import make_settings
 from tests.support.chat_page import open_chat, send
-from tests.support.console import Console
 from tests.support.controls import choose
 from tests.support.scripted_server import Scripted
 from tests.unit.backend.lab.test_runs import a_row
@@ -46,23 +46,20 @@ def children() -> Iterator[list[Scripted]]:
 
 
 @pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory, children: list[Scripted]) -> Iterator[Console]:
-    state_dir = tmp_path_factory.mktemp("console") / "state"
-    services = build_services(make_settings(state_dir))
-    try:
-        for name, child in zip(NAMES, children, strict=True):
-            config = ServeConfig(engine="external", model="", address=child.address, model_name=name)
-            services.servers.start(config)
-        for number in (1, 2):
-            services.lab.runs.keep(a_row(number, settings=f"kv int{4 * number}", load_s=12.0))
-        services.store.settle()
-    finally:
-        services.close()
-    console = Console(state_dir)
-    try:
-        yield console.ready()
-    finally:
-        console.close()
+def prepare_state(children: list[Scripted]) -> Callable[[Path], None]:
+    def prepare(state_dir: Path) -> None:
+        services = build_services(make_settings(state_dir))
+        try:
+            for name, child in zip(NAMES, children, strict=True):
+                config = ServeConfig(engine="external", model="", address=child.address, model_name=name)
+                services.servers.start(config)
+            for number in (1, 2):
+                services.lab.runs.keep(a_row(number, settings=f"kv int{4 * number}", load_s=12.0))
+            services.store.settle()
+        finally:
+            services.close()
+
+    return prepare
 
 
 def done(page: Page, answers: int, box: str = "#chat-box") -> Locator:

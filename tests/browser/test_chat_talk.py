@@ -13,7 +13,6 @@ from backend.engines.base import ServeConfig
 from backend.services import build_services
 from tests.conftest import make_settings
 from tests.support.chat_page import open_chat, send, state
-from tests.support.console import Console
 from tests.support.pdfs import pdf
 from tests.support.scripted_server import Scripted
 
@@ -30,18 +29,15 @@ def child() -> Iterator[Scripted]:
 
 
 @pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory, child: Scripted) -> Iterator[Console]:
-    state_dir = tmp_path_factory.mktemp("console") / "state"
-    services = build_services(make_settings(state_dir))
-    try:
-        services.servers.start(ServeConfig(engine="external", model="", address=child.address))
-    finally:
-        services.close()
-    console = Console(state_dir)
-    try:
-        yield console.ready()
-    finally:
-        console.close()
+def prepare_state(child: Scripted) -> Callable[[Path], None]:
+    def prepare(state_dir: Path) -> None:
+        services = build_services(make_settings(state_dir))
+        try:
+            services.servers.start(ServeConfig(engine="external", model="", address=child.address))
+        finally:
+            services.close()
+
+    return prepare
 
 
 def shot(page: Page, name: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -29,19 +30,16 @@ def children() -> Iterator[tuple[Scripted, Scripted]]:
 
 
 @pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory, children: tuple[Scripted, Scripted]) -> Iterator[Console]:
-    state_dir = tmp_path_factory.mktemp("console") / "state"
-    services = build_services(make_settings(state_dir))
-    try:
-        for child, name in zip(children, ("older", "newer"), strict=True):
-            services.servers.start(ServeConfig("external", "", address=child.address, model_name=name))
-    finally:
-        services.close()
-    console = Console(state_dir)
-    try:
-        yield console.ready()
-    finally:
-        console.close()
+def prepare_state(children: tuple[Scripted, Scripted]) -> Callable[[Path], None]:
+    def prepare(state_dir: Path) -> None:
+        services = build_services(make_settings(state_dir))
+        try:
+            for child, name in zip(children, ("older", "newer"), strict=True):
+                services.servers.start(ServeConfig("external", "", address=child.address, model_name=name))
+        finally:
+            services.close()
+
+    return prepare
 
 
 def shot(page: Page, name: str) -> None:
