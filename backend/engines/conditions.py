@@ -1,4 +1,5 @@
-"""LMDeploy's own conditions on a quantization, a kernel and the names that its flags take. Pure.
+"""LMDeploy's own conditions on a quantization, a kernel and the names that its flags take. Pure, but for a look at the
+file that a flag may name.
 
 What the installed LMDeploy says (machine/flags.py asks it) goes before what stands here; each check names the place
 in LMDeploy 0.18.0 that it keeps people out of.
@@ -6,6 +7,7 @@ in LMDeploy 0.18.0 that it keeps people out of.
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from backend.engines.base import ServeConfig
@@ -20,7 +22,8 @@ PLAIN_FORMATS = frozenset({"auto", "hf"})  # formats of weights that aren't quan
 TURBOMIND_HEAD_DIMS = frozenset({64, 128, 192, 256, 576})
 RAY_SINCE = (0, 8)  # LMDeploy's version
 FP8_SINCE = 9.0  # Hopper's compute capability (pytorch/check_env/cuda.py)
-NAMED_FLAGS = ("--tool-call-parser", "--reasoning-parser")
+TEMPLATE_FLAG = "--chat-template"  # takes a file as well
+NAMED_FLAGS = ("--tool-call-parser", "--reasoning-parser", TEMPLATE_FLAG)
 NO_NAME = frozenset({"", "none", "None"})
 
 
@@ -138,7 +141,7 @@ def awq_dtype(config: ServeConfig, model: ModelInfo) -> tuple[Message, ...]:
 
 
 def flag_names(config: ServeConfig, environment: Environment | None) -> tuple[Message, ...]:
-    """A parser that the installed LMDeploy doesn't list: it says so only after seconds of loading."""
+    """A parser or chat template that the installed LMDeploy doesn't list: it says so only after seconds of loading."""
     found = []
     for at, word in enumerate(config.extra):
         name, equals, value = word.partition("=")
@@ -147,6 +150,8 @@ def flag_names(config: ServeConfig, environment: Environment | None) -> tuple[Me
             continue
         given = value if equals else next(iter(config.extra[at + 1 : at + 2]), "")
         if given in NO_NAME or given in flag.suggestions or f"'{given}'" in flag.help:  # legacy names stand there
+            continue
+        if name == TEMPLATE_FLAG and Path(given).is_file():
             continue
         params: dict[str, Value] = {"flag": name, "value": given, "choices": ", ".join(flag.suggestions)}
         found.append(Message("engines.parser-unknown", params, "extra"))

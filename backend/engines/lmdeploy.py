@@ -26,6 +26,8 @@ ENTRY = Path(__file__).parent / "children" / "lmdeploy_entry.py"
 HOST = "127.0.0.1"
 NOBODY = "none"  # neither a web origin nor a host name: it allows nobody
 DEFAULT_RATIO = 0.8
+# A vision model's name that is this word is taken for its chat template, and for none (serve/core/vl_async_engine.py).
+NO_TEMPLATE = "base"
 # What keeps others on the machine, web pages and the network out of a server.
 SAFETY_FLAGS = ("--api-keys", "--allow-origins")
 OFFLINE = (("HF_HUB_OFFLINE", "1"), ("TRANSFORMERS_OFFLINE", "1"))
@@ -185,6 +187,8 @@ class LMDeployEngine(ABC):
                 messages.append(Message("engines.needs-trust", params, field))
             else:
                 messages.append(Message("engines.may-need-trust", params, field, "warning"))
+        if model.takes_images and self.model_id(config, model) == NO_TEMPLATE:
+            messages.append(Message("engines.name-base", {"value": NO_TEMPLATE}, "model_name"))
         dtype = needed_dtype(config, model)
         if dtype != config.dtype and find(known, "--dtype"):
             params = {"model": model.name, "dtype": dtype}

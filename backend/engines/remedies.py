@@ -182,6 +182,7 @@ _BY_KEY: Mapping[str, Find] = {
         Remedy("remedy.session-len", {"session_len": params["longest"]}),
     ),
     "engines.ray": lambda params, case: (*_other_engine(params, case), Remedy("remedy.tp", {"tp": 1})),
+    "engines.name-base": _fixed("remedy.model-name", model_name="vision"),
     "engines.awq-dtype": _fixed("remedy.dtype", dtype="float16"),
     "engines.template-by-name": lambda params, case: (
         Remedy("remedy.template", {"extra": (*case.config.extra, "--chat-template", "hf")}),

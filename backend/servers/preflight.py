@@ -45,7 +45,8 @@ class Surroundings:
 
     ``others_bytes`` is what other programs hold on the chosen GPUs. ``proxies`` are the variables that name one.
     ``tokenizer`` and ``template``: whether the model's folder has them. ``leftovers`` are processes of earlier servers
-    on the chosen GPUs, ``environment`` the one whose LMDeploy would run.
+    on the chosen GPUs, ``environment`` the one whose LMDeploy would run. ``disagreements``: what of the model's files
+    contradicts what (models/agreement.py).
     """
 
     plan: Plan | None = None
@@ -56,6 +57,7 @@ class Surroundings:
     template: bool | None = None
     leftovers: tuple[Leftover, ...] = ()
     environment: Environment | None = None
+    disagreements: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def seen(config: ServeConfig, model: ModelInfo | None, around: Surroundings) -> 
 def _files(config: ServeConfig, model: ModelInfo | None, around: Surroundings) -> Iterable[Message]:
     if model is None or model.problem is not None:
         return
+    yield from around.disagreements
     if around.tokenizer is False:
         yield Message("preflight.no-tokenizer", {"model": model.name}, "model")
     given = any(word.split("=")[0] == "--chat-template" for word in config.extra)
@@ -105,9 +108,7 @@ def _files(config: ServeConfig, model: ModelInfo | None, around: Surroundings) -
     if built_in is not None:
         yield built_in
     elif around.template is False and not given:
-        # LMDeploy falls back to "base", and ends a vision model then (serve/core/vl_async_engine.py).
-        dies = model.takes_images and config.engine in GPU_ENGINES
-        yield Message("preflight.no-template", {"model": model.name}, "extra", "error" if dies else "warning")
+        yield Message("preflight.no-template", {"model": model.name}, "extra", "warning")
 
 
 def _memory(config: ServeConfig, around: Surroundings) -> Iterable[Message]:

@@ -10,6 +10,7 @@ from backend.engines.remedies import GPU_ENGINES
 from backend.machine.machine import Environment
 from backend.memory.readings import GpuSample, Sample
 from backend.memory_plan.values import Plan
+from backend.models.agreement import disagreements
 from backend.models.checkpoint import ModelInfo
 from backend.servers.leftovers import find
 from backend.servers.preflight import Surroundings
@@ -43,6 +44,7 @@ def look(
         template=template,
         leftovers=find([gpu.reading for gpu in _chosen(config, sample)], runs) if runs is not None else (),
         environment=environment,
+        disagreements=disagreements(model) if model is not None else (),
     )
 
 

@@ -261,16 +261,27 @@ def source_of(*parts: str) -> ast.Module | None:
     return None
 
 
+def chat_templates() -> list[str]:
+    """The names of LMDeploy's built-in chat templates; its help doesn't list them."""
+    with contextlib.suppress(Exception):
+        return sorted(importlib.import_module("lmdeploy.model").MODELS.module_dict)
+    return []
+
+
 def read(program: str) -> dict[str, Any]:
     """Everything about "lmdeploy" or "transformers"."""
     if program == "transformers":
         return {"transformers_serve": typer_flags()}
     parser = lmdeploy_parser()
+    serve = argparse_flags(subparser(parser, "serve", "api_server"))
+    for flag in serve:
+        if "--chat-template" in flag["names"]:
+            flag["suggestions"] = chat_templates()
     turbomind, pytorch = architectures()
     turbomind_methods, turbomind_sizes = turbomind_quantizations()
     pytorch_methods, pytorch_sizes = pytorch_quantizations()
     return {
-        "serve": argparse_flags(subparser(parser, "serve", "api_server")),
+        "serve": serve,
         "proxy": argparse_flags(subparser(parser, "serve", "proxy")),
         "awq": argparse_flags(subparser(parser, "lite", "auto_awq")),
         "turbomind_architectures": turbomind,

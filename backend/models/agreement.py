@@ -1,0 +1,128 @@
+"""Whether a checkpoint's files agree: config.json with the weights' shapes; and whether its tokenizer is whole.
+
+It reads the headers of the weights and tokenizer.json, so it is asked of the one model that is to be started, never of
+a whole list. Each disagreement ends a server as it loads, or at its first token.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from backend.errors import InvalidInput, Message, Value
+from backend.models.checkpoint import ModelInfo, TensorInfo, read_tensors
+from backend.outside_text import clean
+
+TOKENIZER = "tokenizer.json"
+MOST_TOKENIZER_BYTES = 64 << 20
+# The text model's layers; vision towers and layers for speculation are counted apart, and not here.
+LAYER = re.compile(r"(?:^|.*\.)model\.layers\.(\d+)\.")
+OTHER_TOWERS = re.compile(r"vision|visual|audio|encoder|mtp", re.IGNORECASE)
+EMBEDDINGS = ("embed_tokens.weight", "tok_embeddings.weight", "wte.weight", "word_embeddings.weight")
+NORMS = ("model.norm.weight", "transformer.ln_f.weight")
+PLAIN_DTYPES = frozenset({"BF16", "F16", "F32"})
+# Text models whose attention and MLP have exactly these shapes in every layer.
+UNIFORM = frozenset({"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"})
+
+
+def disagreements(model: ModelInfo) -> tuple[Message, ...]:
+    """What contradicts what; () for a model that is whole, whose files can't be read, or that has a problem anyway."""
+    if model.problem is not None:
+        return ()
+    found: list[Message] = []
+    try:
+        tensors = _tensors(model.path, _stamp(model.path))
+    except InvalidInput as error:
+        return error.messages
+    except OSError:
+        return ()
+    message = weights_against_config(model.name, model.text_architecture, model.text, tensors)
+    if message is not None:
+        found.append(message)
+    file = model.path / TOKENIZER
+    try:
+        about = file.stat()
+    except OSError:
+        return tuple(found)
+    if about.st_size <= MOST_TOKENIZER_BYTES and (cause := _broken(file, about.st_mtime_ns, about.st_size)):
+        found.append(Message("models.tokenizer-broken", {"file": str(file), "cause": cause}, "model"))
+    return tuple(found)
+
+
+def weights_against_config(
+    name: str, architecture: str, text: Mapping[str, Any], tensors: Iterable[TensorInfo]
+) -> Message | None:
+    """The first thing in which the text model's config and its plain tensors differ; None for nothing."""
+    own = [tensor for tensor in tensors if not OTHER_TOWERS.search(tensor.name)]
+    layers = {int(match[1]) for tensor in own if (match := LAYER.match(tensor.name))}
+    said = text.get("num_hidden_layers")
+    if layers and isinstance(said, int) and max(layers) + 1 < said:
+        params: dict[str, Value] = {"model": name, "said": said, "found": max(layers) + 1}
+        return Message("models.layers-missing", params, "model")
+    for key, size, tensor, real in _sizes(architecture, text, own):
+        about: dict[str, Value] = {"model": name, "key": key, "said": size, "tensor": tensor, "found": real}
+        return Message("models.shape-differs", about, "model")
+    return None
+
+
+def _sizes(
+    architecture: str, text: Mapping[str, Any], tensors: Iterable[TensorInfo]
+) -> Iterable[tuple[str, int, str, int]]:
+    """Key, what config.json says, a tensor that says something else, and what it says."""
+    plain = {tensor.name: tensor for tensor in tensors if tensor.dtype in PLAIN_DTYPES}
+    hidden = text.get("hidden_size")
+    embedding = next((t for n, t in plain.items() if n.endswith(EMBEDDINGS) and len(t.shape) == 2), None)
+    norm = next((t for n, t in plain.items() if n.endswith(NORMS) and len(t.shape) == 1), None)
+    if isinstance(hidden, int) and embedding is not None:
+        wide = embedding.shape[-1]
+        own = wide in [value for key, value in text.items() if "emb" in key]  # embeddings may have a width of their own
+        if wide != hidden and not own and (norm is None or norm.shape[0] == wide):
+            yield "hidden_size", hidden, embedding.name, wide
+            return
+    if architecture not in UNIFORM or not isinstance(hidden, int):
+        return
+    heads, kv_heads, intermediate = (
+        text.get(key) for key in ("num_attention_heads", "num_key_value_heads", "intermediate_size")
+    )
+    if not isinstance(heads, int) or heads < 1:
+        return
+    given = text.get("head_dim")
+    head_dim = given if isinstance(given, int) and given > 0 else hidden // heads
+    for part, key, number, each in (
+        ("self_attn.q_proj.weight", "num_attention_heads", heads, head_dim),
+        ("self_attn.k_proj.weight", "num_key_value_heads", kv_heads if kv_heads is not None else heads, head_dim),
+        ("mlp.gate_proj.weight", "intermediate_size", intermediate, 1),
+    ):
+        tensor = next((t for n, t in plain.items() if n.endswith(f"layers.0.{part}") and len(t.shape) == 2), None)
+        if tensor is not None and isinstance(number, int) and tensor.shape[0] != number * each:
+            yield key, number, tensor.name, tensor.shape[0] // each
+            return
+
+
+def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """The weights' names, times and sizes: as long as they stand, so does what was read of them."""
+    with os.scandir(folder) as entries:
+        found = [
+            (entry.name, entry.stat().st_mtime_ns, entry.stat().st_size)
+            for entry in entries
+            if entry.name.endswith((".safetensors", ".json", ".bin"))
+        ]
+    return tuple(sorted(found))
+
+
+@lru_cache(maxsize=8)
+def _tensors(folder: Path, _stamp: object) -> tuple[TensorInfo, ...]:
+    return read_tensors(folder)
+
+
+@lru_cache(maxsize=64)
+def _broken(file: Path, _changed_ns: int, _size: int) -> str:
+    """Why the file is no tokenizer; "" where it looks like one. Some 100 ms for 100,000 words, once."""
+    try:
+        value = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        return clean(str(error), 200)
+    return "" if isinstance(value, dict) and isinstance(value.get("model"), dict) else 'no "model"'

@@ -1,0 +1,106 @@
+"""A checkpoint whose files contradict each other is named before a server dies of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.models.agreement import disagreements, weights_against_config
+from backend.models.checkpoint import TensorInfo, read_model
+from tests.support.sparse_checkpoints import llama, llama_tensors
+
+SHAPE = (512, 2, 4, 2, 1024, 2048)  # head_dim 128
+TOKENIZER = '{"version": "1.0", "model": {"type": "BPE", "vocab": {}, "merges": []}}'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = llama(tmp_path / "model", SHAPE)
+    (made / "tokenizer.json").write_text(TOKENIZER, encoding="utf-8")
+    return made
+
+
+def change(folder: Path, **values: Any) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_bytes()), **values}), encoding="utf-8")
+
+
+def told(folder: Path) -> list[tuple[str, Any, Any]]:
+    """Key, what config.json says, what the files say."""
+    return [
+        (message.key.removeprefix("models."), message.params.get("said"), message.params.get("found"))
+        for message in disagreements(read_model(folder))
+    ]
+
+
+def test_a_whole_model_has_none(folder: Path) -> None:
+    assert told(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"num_hidden_layers": 4}, ("layers-missing", 4, 2)),
+        ({"num_hidden_layers": 1}, None),  # layers that aren't used: for speculation, say
+        ({"hidden_size": 1024}, ("shape-differs", 1024, 512)),
+        ({"intermediate_size": 2048}, ("shape-differs", 2048, 1024)),
+        ({"num_key_value_heads": 4}, ("shape-differs", 4, 2)),
+        ({"num_attention_heads": 8, "head_dim": 128}, ("shape-differs", 8, 4)),
+        ({"head_dim": 128}, None),
+        ({"head_dim": None}, None),
+        ({"vocab_size": 4096}, None),  # starts and answers
+        ({"architectures": ["GemmaForCausalLM"], "intermediate_size": 2048}, None),  # not known to be uniform
+        ({"architectures": ["OPTForCausalLM"], "hidden_size": 1024, "word_embed_proj_dim": 512}, None),
+        ({"num_hidden_layers": "four"}, None),
+    ],
+)
+def test_config_against_weights(folder: Path, values: dict[str, Any], expected: tuple[str, int, int] | None) -> None:
+    change(folder, **values)
+    assert told(folder) == ([expected] if expected else [])
+
+
+def test_packed_weights_are_asked_for_their_layers_alone(tmp_path: Path) -> None:
+    folder = llama(tmp_path / "model", SHAPE, awq=True, intermediate_size=4096)
+    assert told(folder) == []
+    change(folder, num_hidden_layers=3)
+    assert told(folder) == [("layers-missing", 3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        (TOKENIZER, False),
+        (TOKENIZER[:-1], True),
+        ("", True),
+        ("[]", True),
+        ('{"version": "1.0"}', True),
+        ("version https://git-lfs.github.com/spec/v1", True),
+        ('{"model": ' + "[" * 100_000, True),
+    ],
+)
+def test_the_tokenizer(folder: Path, text: str, broken: bool) -> None:
+    (folder / "tokenizer.json").write_text(text, encoding="utf-8")
+    assert told(folder) == ([("tokenizer-broken", None, None)] if broken else [])
+
+
+def test_what_is_mended_is_seen(folder: Path) -> None:
+    file = folder / "tokenizer.json"
+    file.write_text("{", encoding="utf-8")
+    assert told(folder)
+    file.write_text(TOKENIZER, encoding="utf-8")
+    assert told(folder) == []
+
+
+def test_other_towers_dont_count() -> None:
+    text = {"num_hidden_layers": 2, "hidden_size": 512}
+    tensors = [
+        TensorInfo(name, dtype, shape, 0) for name, dtype, shape in llama_tensors(SHAPE, prefix="language_model.")
+    ]
+    vision = TensorInfo("vision_model.model.layers.40.norm.weight", "BF16", (64,), 0)
+    draft = TensorInfo("mtp.model.layers.7.norm.weight", "BF16", (64,), 0)
+    assert weights_against_config("m", "Qwen2ForCausalLM", text, [vision, draft]) is None
+    assert weights_against_config("m", "Qwen2ForCausalLM", text, [*tensors, vision, draft]) is None
+    short = weights_against_config("m", "Qwen2ForCausalLM", {**text, "num_hidden_layers": 8}, [*tensors, vision, draft])
+    assert short is not None
+    assert short.key == "models.layers-missing"
