@@ -129,9 +129,9 @@ class History:
         self._written += 1
         if self._written % _PRUNED_EVERY == 1:
             # By number, not by date: a clock that was wrong for a moment must not empty it.
-            old = """DELETE FROM lab_history WHERE step = ?1 AND at <
-                (SELECT at FROM lab_history WHERE step = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)"""
-            steps += [(old, (width, int(span // width) - 1)) for width, span in self._spans.items()]
+            old = """DELETE FROM lab_history WHERE step = ? AND at <
+                (SELECT at FROM lab_history WHERE step = ? ORDER BY at DESC LIMIT 1 OFFSET ?)"""
+            steps += [(old, (width, width, int(span // width) - 1)) for width, span in self._spans.items()]
         self._store.write_soon((KIND, f"{step}-{bucket.at}", ""), steps, None)
 
 

@@ -1,5 +1,5 @@
-"""The tutorials' table on a real GPU, for the shapes of InternLM2.5-1.8B and 7B. Weights of zeros: memory, tokens and
-speed are real, answers mean nothing.
+"""The tutorials' table on a real GPU, for the shapes of InternLM2.5-1.8B and 7B. The weights are zeros but for one word:
+memory, tokens and speed are real, answers mean nothing.
 
 On a GPU machine, in the project's root: ``python -m pytest -c tests/gpu/pytest.ini -s tests/gpu/test_lab.py``; some
 eight minutes. The tables are printed as Markdown.
@@ -17,7 +17,7 @@ from backend.lab.tutorials import LINES
 from backend.servers.transitions import ENDED
 from backend.services import Services, build_services
 from backend.settings import Settings
-from tests.gpu.models import servable
+from tests.gpu.models import servable, speaking
 from tests.support.sparse_checkpoints import INTERNLM2_5_1_8B, INTERNLM2_5_7B
 from tests.support.waiting import wait_for
 from ui.tabs.lab.compared import compared_json, quality_markdown
@@ -36,8 +36,8 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     for path in (settings.state_dir, settings.runs_dir, settings.keys_dir, settings.uploads_dir, folder / "models"):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, shape in SHAPES.items():
-        servable(folder / "models" / name, shape)
-        servable(folder / "models" / f"{name}-w4a16-4bit", shape, awq=True)
+        speaking(servable(folder / "models" / name, shape))
+        speaking(servable(folder / "models" / f"{name}-w4a16-4bit", shape, awq=True))
     made = build_services(settings)
     try:
         yield made
