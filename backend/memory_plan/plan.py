@@ -17,6 +17,8 @@ from backend.memory_plan.formulas import (
     PYTORCH_CONTEXT,
     PYTORCH_TP_CONTEXT,
     PYTORCH_WORK,
+    SESSION_TOKEN_BYTES,
+    SESSION_TOKENS,
     TRANSFORMERS_CONTEXT,
     TURBOMIND_CONTEXT,
     TURBOMIND_TP_WORK,
@@ -68,7 +70,9 @@ def _turbomind(shape: ModelShape, config: ServeConfig, card: Card, learned: Lear
     widths = gate * shape.intermediate + (shape.heads + 2 * shape.kv_heads) * shape.head_dim
     shared = round(TURBOMIND_TP_WORK) if tp > 1 else 0
     work = round(step * 2 * (widths / tp + 2 * shape.hidden) + batch * shape.vocab * 4) + learned.work_bytes
-    plan = _made(shape, config, card, weights, context, kv, max(0, work) + shared, tokens, block)
+    length = config.session_len or shape.context_length
+    rows = round(SESSION_TOKEN_BYTES * batch * max(0, length - SESSION_TOKENS))
+    plan = _made(shape, config, card, weights, context, kv, max(0, work) + shared + rows, tokens, block)
     steps = [
         *_weight_steps(plan, shape, tp),
         Step("plan.step.context", {"context_bytes": context - extra}),
@@ -85,8 +89,9 @@ def _turbomind(shape: ModelShape, config: ServeConfig, card: Card, learned: Lear
         ),
         Step(
             "plan.step.work-turbomind",
-            {"step": step, "batch": batch, "vocab": shape.vocab, "work_bytes": plan.work_bytes - shared},
+            {"step": step, "batch": batch, "vocab": shape.vocab, "work_bytes": plan.work_bytes - shared - rows},
         ),
+        *([Step("plan.step.sessions", {"batch": batch, "tokens": length, "rows_bytes": rows})] if rows else []),
         *([Step("plan.step.tp-shared", {"shared_bytes": shared})] if shared else []),
         *_end_steps(plan),
     ]

@@ -150,8 +150,8 @@ class Reconciler:
         """The sampler's listener."""
         owners = {owner.id: owner for owner in reading.owners if owner.kind == "server" and owner.gpus}
         for owner in owners.values():
-            if owner.state == "starting" and owner.id not in self._starts:
-                self._begin(owner, reading)
+            if owner.state == "starting":
+                self._begin(owner, reading, sample)
             start = self._starts.get(owner.id)
             if start is None or owner.state != "running":
                 continue
@@ -163,13 +163,21 @@ class Reconciler:
         self._starts = {server: start for server, start in self._starts.items() if server in owners}
         self._free = {gpu.id: gpu.free_bytes for gpu in reading.gpus if gpu.free_bytes is not None}
 
-    def _begin(self, owner: Owner, reading: Reading) -> None:
+    def _begin(self, owner: Owner, reading: Reading, sample: Sample) -> None:
+        """Plans the start on what was free before it; again where more turns out to have been free: a server that was
+        stopped a moment before gives its memory back while this one begins."""
         view = self._view(owner.id)
         gpu = next((gpu for gpu in reading.gpus if gpu.id in owner.gpus), None)
-        if view is None or gpu is None or gpu.total_bytes is None:
+        if view is None or gpu is None or gpu.total_bytes is None or view.config.engine not in GPU_ENGINES:
             return
-        free = self._free.get(gpu.id, gpu.free_bytes)
-        if free is None or view.config.engine not in GPU_ENGINES:
+        own = next((seen.shares.get(owner.id, 0) for seen in sample.gpus if seen.reading.id == gpu.id), 0)
+        free = None if gpu.free_bytes is None else gpu.free_bytes + own
+        start = self._starts.get(owner.id)
+        if start is None:
+            free = max((size for size in (self._free.get(gpu.id), free) if size is not None), default=None)
+        elif free is None or free <= start.planned.card.free_bytes or own >= start.planned.plan.weights_bytes:
+            return  # what others give back after the weights is none of its cache's
+        if free is None:
             return
         try:
             shape = self._planner.shape(view.config.model)

@@ -1,4 +1,4 @@
-"""The tutorials' table on a real GPU, for the shapes of InternLM2.5-1.8B and 7B. The weights are zeros but for one word:
+"""The tutorials' table on a real GPU, for the shapes of InternLM2.5-1.8B and 7B. Weights of zeros but for one word:
 memory, tokens and speed are real, answers mean nothing.
 
 On a GPU machine, in the project's root: ``python -m pytest -c tests/gpu/pytest.ini -s tests/gpu/test_lab.py``; some

@@ -196,7 +196,7 @@ ROWS = (
     Row("kv 42", plain, False, frozenset({"memory"}), settings={"quant_policy": 42}, silent=True),
     Row("port above 65535", plain, False, frozenset({"address"}), settings={"port": 70_000}, silent=True),
     bad("70B in 16 bits", partial(servable, shape=LARGE_70B), "memory", alone=True, cache_max_entry_count=0.8),
-    bad("session of 100 million", plain, "context", alone=True, session_len=100_000_000),
+    bad("session of 100 million", plain, "memory", alone=True, session_len=100_000_000),
 )  # fmt: skip
 
 

@@ -70,6 +70,24 @@ def test_each_of_two_gpus_against_measured(row: dict[str, str], tmp_path: Path) 
     assert "plan.step.tp-shared" in [step.key for step in made.steps]
 
 
+@pytest.mark.parametrize(
+    ("session", "batch", "used_mib"),
+    [(32768, None, 6379), (262_144, None, 7341), (1 << 20, None, 10611), (1 << 22, None, 23693), (1 << 20, 64, 6443)],
+)
+def test_a_long_session_against_measured(session: int, batch: int | None, used_mib: int, plain: ModelShape) -> None:
+    """TurboMind 0.18.0 on an H100 of which 54.6 GiB were free; MiB by NVML after /health."""
+    extra = () if batch is None else ("--max-batch-size", str(batch))
+    config = settings(cache_max_entry_count=0.02, session_len=session, extra=extra)
+    made = plan(plain, config, Card("NVIDIA H100 80GB HBM3", 80 * GIB, 55_929 << 20))
+    assert made.ready_bytes / (1 << 20) == pytest.approx(used_mib, rel=0.04)
+    assert ("plan.step.sessions" in [step.key for step in made.steps]) == (session > 32768)
+
+
+def test_a_session_that_no_card_holds_is_over(plain: ModelShape) -> None:
+    made = plan(plain, settings(session_len=100_000_000), Card(H200, 141 * GIB, 140 * GIB))
+    assert made.verdict == "over"
+
+
 def measured_name(row: dict[str, str]) -> str:
     keys = ("model", "backend", "model_format", "quant_policy", "cache_max_entry_count", "max_batch_size")
     return "-".join(row[key] for key in keys if row[key])

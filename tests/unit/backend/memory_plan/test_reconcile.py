@@ -94,14 +94,14 @@ class Machine:
         self.reconciler = Reconciler(self.measurements, self.planner, lambda: (self.view,), lambda server: LoadFacts())
         self.number = 0
 
-    def see(self, at: float, used_gib: float, state: str | None) -> None:
-        """One reading, the server's state in it (None: not there)."""
-        used = round(used_gib * GIB)
-        gpu = GpuReading("0", "u", H200, 24 * GIB, used, 24 * GIB - used)
+    def see(self, at: float, used_gib: float, state: str | None, others_gib: float = 0) -> None:
+        """One reading, the server's state in it (None: not there), what it and what others hold."""
+        used, others = round(used_gib * GIB), round(others_gib * GIB)
+        gpu = GpuReading("0", "u", H200, 24 * GIB, used + others, 24 * GIB - used - others)
         owners = (Owner("s", "server", "server", state, ("0",)),) if state else ()
         host = HostReading(GIB, 0, limited=False)
         self.number += 1
-        sample = Sample(self.number, at, host, (GpuSample(gpu, {"s": used} if state else {}, 0),), {}, {})
+        sample = Sample(self.number, at, host, (GpuSample(gpu, {"s": used} if state else {}, others),), {}, {})
         self.reconciler.listen(Reading(at, host, (gpu,), owners), sample)
 
 
@@ -122,6 +122,30 @@ def test_a_start_is_planned_measured_stored_and_learned_from(folder: Path, tmp_p
     assert later.ready_bytes / GIB == pytest.approx(14.05, rel=0.01)
     again = Measurements(Store(tmp_path / "state"))
     assert again.all().keys() == {"s"}
+
+
+@pytest.mark.parametrize("gone_at", [1, 2, 3])
+def test_what_another_gives_back_while_it_starts_was_free(folder: Path, tmp_path: Path, gone_at: int) -> None:
+    machine = Machine(folder, tmp_path / "state")
+    machine.see(0, 0, None, others_gib=15)
+    for at, used in ((1, 0), (2, 0.5), (3, 1.5)):
+        machine.see(at, used, "starting", others_gib=0 if at >= gone_at else 15)
+    for at in (4, 8):
+        machine.see(at, 13.05, "running")
+    [record] = machine.measurements.all().values()
+    assert record["free_bytes"] == 24 * GIB
+
+
+def test_what_another_gives_back_after_the_weights_was_not(folder: Path, tmp_path: Path) -> None:
+    machine = Machine(folder, tmp_path / "state")
+    machine.see(0, 0, None, others_gib=10)
+    machine.see(1, 0.5, "starting", others_gib=10)
+    machine.see(2, 9.0, "starting", others_gib=10)
+    for at in (3, 8):
+        machine.see(at, 9.0, "running" if at > 3 else "starting")
+    machine.see(12, 9.0, "running")
+    [record] = machine.measurements.all().values()
+    assert record["free_bytes"] == 14 * GIB
 
 
 def test_a_server_that_was_there_before_is_not_measured(folder: Path, tmp_path: Path) -> None:
