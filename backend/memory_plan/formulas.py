@@ -24,9 +24,9 @@ TURBOMIND_CONTEXT = 0.945 * GIB
 # its total; one run can't say why, so no constant was made for it.
 PYTORCH_CONTEXT = 0.82 * GIB
 PYTORCH_WORK = 0.25 * GIB
-# [T] TurboMind keeps a row of the session's length for each request of a full batch: 4.26 bytes a token (4,360.6 a token
-# with 1,024 requests, between sessions of 262,144 and 4,194,304 tokens on an H100). Beyond SESSION_TOKENS, which the
-# other constants were measured with, it counts.
+# [T] TurboMind keeps a row of the session's length for each request of a full batch: 4.26 bytes a token (4,360.6 with
+# 1,024 requests, between sessions of 262,144 and 4,194,304 tokens on an H100). It counts beyond SESSION_TOKENS, which
+# the other constants were measured with.
 SESSION_TOKEN_BYTES = 4.26
 SESSION_TOKENS = 32768
 # [T] What tensor parallel adds on each GPU (measured-two-gpus.csv). TurboMind: NCCL's buffers, after the cache: 0.32 to
