@@ -25,6 +25,8 @@ def main() -> None:
 
     os.environ.update(OWN)  # Gradio reads it while it is imported
     import app
+
+    app.import_gradio()
     import ui.application  # noqa: F401
 
     gc.collect()
