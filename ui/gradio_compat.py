@@ -333,6 +333,28 @@ def tells_changes(script: str) -> str | None:
     return script if found == 1 else None
 
 
+# When a fold or a tab is opened first, what is in it is made with its values, and given all of them a second time some
+# frames later: what a person (or a browser that fills in forms) has entered by then is gone. Here each one that is there
+# is asked for what it holds before; one that isn't yet will be made with them.
+_ASKS = re.compile(
+    r"async(?P<ask>#\w+)\(\w+,\w+\)\{let (?P<get>\w+)=this\.(?P<there>#\w+)\.get\(\w+\);if\(!(?P=get)\)return;"
+)
+_GIVES_AGAIN = re.compile(
+    r"(?P<drawn>async render_previously_invisible_children\((?:(?!\}\}).)*?"
+    r"for\(let (?P<node>\w+) of \w+\))(?P<give>this\.#\w+\((?P=node)\))"
+)
+
+
+def keeps_what_was_entered(script: str) -> str | None:
+    """The script that draws what was folded so that it keeps what was entered meanwhile; None for another script."""
+    asks = _ASKS.search(script)
+    if asks is None:
+        return None
+    keeps = f"if(this.{asks['there']}.has(\\g<node>.id)){{await this.{asks['ask']}(\\g<node>.id,\\g<node>);\\g<give>}}"
+    script, found = _GIVES_AGAIN.subn(rf"\g<drawn>{keeps}", script)
+    return script if found == 1 else None
+
+
 # gr.HTML's script is Handlebars for three quarters, which compiles every part's template anew with each value; no
 # template here has anything for it ("{{"): what JavaScript's own templates do ("${value}") stays.
 _HANDLEBARS = re.compile(
@@ -384,7 +406,10 @@ def knows_its_events(script: str) -> str | None:
 def mended(script: str) -> str | None:
     """A script of Gradio's page with all that is changed in it here; None where nothing is."""
     changed = script
-    for change in (going_on, loads_when_drawn, tells_changes, makes_once, knows_its_events, without_handlebars):
+    for change in (
+        going_on, loads_when_drawn, tells_changes, keeps_what_was_entered, makes_once, knows_its_events,
+        without_handlebars,
+    ):  # fmt: skip
         changed = change(changed) or changed
     return changed if changed != script else None
 

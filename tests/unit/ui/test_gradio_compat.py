@@ -36,6 +36,7 @@ from ui.gradio_compat import (
     Page,
     file_paths,
     going_on,
+    keeps_what_was_entered,
     loads_when_drawn,
     mended,
     mount,
@@ -192,7 +193,7 @@ def scripts_that(change: Callable[[str], str | None]) -> dict[str, str]:
 
 
 def test_components_are_told_what_changed() -> None:
-    """The method as it is changed, run by Node: the same status isn't told twice."""
+    """The method as it is changed, : the same status isn't told twice."""
     [script] = scripts_that(tells_changes).values()
     method = re.search(r"update_loading_stati_state\(\)\{let told.*?!1\)\)\)\}", script)
     assert method
@@ -215,6 +216,24 @@ def test_components_are_told_what_changed() -> None:
     assert done.returncode == 0, done.stderr
     pending, complete = {"loading_status": {"status": "pending"}}, {"loading_status": {"status": "complete"}}
     assert json.loads(done.stdout) == [[1, pending, False], [2, pending, False], [2, complete, False]]
+
+
+def test_what_was_entered_is_kept() -> None:
+    """One file draws what was folded, in a loop that is changed: a component that is there is asked for what it
+    holds before it is given its values."""
+    [(name, script)] = scripts_that(keeps_what_was_entered).items()
+    assert name == "core"
+    assert "[`value`,`open`,`selected`]" in script  # what is asked for
+    loop = re.search(
+        r"for\(let (\w+) of \w+\)if\(this\.(#\w+)\.has\(\1\.id\)\)"
+        r"\{await this\.(#\w+)\(\1\.id,\1\);this\.(#\w+)\(\1\)\}", script
+    )  # fmt: skip
+    assert loop
+    _, there, ask, give = loop.groups()
+    assert re.search(rf"register_component\(e,t,n\)\{{this\.#\w\.set\(e,t\),this\.{there}\.set\(e,n\)", script)
+    assert re.search(rf"async{ask}\(e,t\)\{{let n=this\.{there}\.get\(e\);if\(!n\)return;let r=await n\(\)", script)
+    assert re.search(rf"{give}\(e\)\{{let t=\{{\}};for\(let n in e\.props\.shared_props\)", script)
+    assert keeps_what_was_entered("nothing of it") is None
 
 
 def test_html_parts_come_without_handlebars() -> None:
