@@ -334,8 +334,8 @@ def tells_changes(script: str) -> str | None:
 
 
 # When a fold or a tab is opened first, what is in it is made with its values, and given all of them a second time some
-# frames later: what a person (or a browser that fills in forms) has entered by then is gone. Here each one that is there
-# is asked for what it holds before; one that isn't yet will be made with them.
+# frames later: what a person (or a browser that fills in forms) has entered by then is gone. Here each one that is
+# there is asked for what it holds before; one that isn't yet will be made with them.
 _ASKS = re.compile(
     r"async(?P<ask>#\w+)\(\w+,\w+\)\{let (?P<get>\w+)=this\.(?P<there>#\w+)\.get\(\w+\);if\(!(?P=get)\)return;"
 )
