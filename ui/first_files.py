@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
-from ui.gradio_compat import mended, static_folder
+from ui.gradio_compat.scripts import mended, static_folder
 
 _ENTRY = re.compile(r'src="\./assets/(index-[\w-]+\.js)"')
 _LISTED = re.compile(r"m\.f=\[([^\]]*)\]")

@@ -7,15 +7,15 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from ui.gradio_import import MODULE, STEP
+from ui.gradio_compat.imports import MODULE, STEP
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 ASK = f"""
 import json, os, sys
 opened = []
 sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
 before = list(sys.meta_path)
-from ui.gradio_import import import_gradio
+from ui.gradio_compat.imports import import_gradio
 import_gradio()
 import gradio
 from {MODULE} import {STEP}, ComponentMeta
@@ -34,7 +34,7 @@ def test_no_stub_is_read_or_written() -> None:
     done = subprocess.run([sys.executable, "-c", ASK], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert told == {"step": "ui.gradio_import", "stubs": [], "same": True, "works": [True, "a", True]}
+    assert told == {"step": "ui.gradio_compat.imports", "stubs": [], "same": True, "works": [True, "a", True]}
     found = find_spec("gradio")
     assert found is not None
     assert found.origin is not None

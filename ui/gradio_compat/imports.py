@@ -1,11 +1,10 @@
 """Gradio, imported in half the time: without the type stubs that it writes for editors.
 
 At each import Gradio parses the source of its eighty component classes, and renders and rewrites a .pyi file beside
-each: a second of every start, for files that nobody here reads. What is changed here was seen in Gradio 6.31.0
-(ui/gradio_compat.py); where an upgrade has no such step, Gradio is imported as it is.
+each: a second of every start, for files that nobody here reads. What is changed here was seen in Gradio 6.31.0.
+Where an upgrade has no such step, Gradio is imported as it is.
 """
 
-import importlib
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -23,7 +22,7 @@ def import_gradio() -> None:
     finder = _WithoutStubs()
     sys.meta_path.insert(0, finder)
     try:
-        importlib.import_module("gradio")
+        import gradio  # noqa: F401
     finally:
         sys.meta_path.remove(finder)
 
