@@ -29,12 +29,24 @@ os.environ.update(
 
 from backend.settings import Settings
 from tests.support.flag_cache import collect, lend
+from tests.support.order import place, processes
 from tests.support.tiny_models import make_model
 from ui.i18n import Language
 from ui.web.visitor import STATE_KEY, Role, Visitor
 
 if TYPE_CHECKING:
     import gradio as gr
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Part by part, long files first."""
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What ``-n auto`` means."""
+    return processes()
 
 
 def user_folders(home: Path) -> dict[str, str]:
