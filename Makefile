@@ -24,8 +24,8 @@ INSTALL = $(UV) pip install --quiet --python
 # broken off.
 SHOWN_INSTALL = $(BIN)/python assets/setup/install.py
 ENGINES ?= all
-# One pytest process a core; a file's tests stay together, for they share its fixtures
-SHARED := -n auto --dist loadfile
+# Some pytest processes a core (tests/support/order.py); a file's tests stay together, for they share its fixtures
+SHARED := -n auto --dist loadfile --no-loadscope-reorder
 
 ifeq ($(ENGINES),all)
 run: install install-internlm2
@@ -46,8 +46,7 @@ test: install-dev install-internlm2 check
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
 test: install-dev install-internlm2 check unit
-	@status=0; for part in integration browser; do \
-		$(BIN)/python -m pytest $(SHARED) tests/$$part || status=1; done; exit $$status
+	@$(BIN)/python -m pytest $(SHARED) tests/integration tests/browser
 endif
 
 # In an environment without torch, LMDeploy and Chromium, so that what the console's process imports stays light.
@@ -63,9 +62,9 @@ campaign: install-dev
 check: install-dev node_modules/.installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(NODE) node_modules/typescript/bin/tsc --project .
-	@$(NODE) node_modules/prettier/bin/prettier.cjs --check --log-level warn .
+	@$(BIN)/mypy & mypy=$$!; $(NODE) node_modules/typescript/bin/tsc --project . \
+		&& $(NODE) node_modules/prettier/bin/prettier.cjs --check --log-level warn .; status=$$?; \
+		wait $$mypy && exit $$status
 
 install: .venv/.installed
 install-console: .venv/.installed-console

@@ -36,6 +36,7 @@ from backend.private_folders import make_private
 from backend.services import build_services, find_environments
 from backend.settings import Settings
 from ui.cli import CommandLine, check_text, class_address, page_address, parse_command_line, ssh_line
+from ui.gradio_compat.imports import import_gradio
 from ui.i18n import Language, say, t
 from ui.ssh import SshLogin, load_login
 from ui.web.connections import protocol_for, raise_file_limit
@@ -88,6 +89,7 @@ def run(command_line: CommandLine) -> int:
     listener = listen(settings)
     port = listener.getsockname()[1]
     # Only now: Gradio reads its environment when it is imported, and takes seconds.
+    import_gradio()
     from ui.application import create_app
 
     services = build_services(settings, {role.value: token for role, token in tokens.items()})

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from backend.services import Services
 from ui.blocks import create_blocks, theme
 from ui.first_files import carried_script, first_files, style_sheet
-from ui.gradio_compat import mount
+from ui.gradio_compat.server import mount
 from ui.i18n import page_i18n
 from ui.page.storage_panel import storage_routes
 from ui.tabs import TABS

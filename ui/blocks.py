@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from backend.services import Services
-from ui.gradio_compat import Page
+from ui.gradio_compat.server import Page
 from ui.i18n import L
 from ui.page.header import bind_header, build_header
 from ui.paste.binding import bind_pastes

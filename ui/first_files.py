@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
-from ui.gradio_compat import mended, static_folder
+from ui.gradio_compat.scripts import mended, static_folder
 
 _ENTRY = re.compile(r'src="\./assets/(index-[\w-]+\.js)"')
 _LISTED = re.compile(r"m\.f=\[([^\]]*)\]")
 _LATER = re.compile(r"import\(`\./([^`]+)`\)(?:\.then\([^()]*\)|;return\{[^{}]*\}\})?,__vite__mapDeps\(\[([\d,]*)\]\)")
 _STATIC = re.compile(r'\b(from|import)"\./([\w-]+(?:\.[\w-]+)*\.js)"')
+_NAME = re.compile(r'"\./([\w-]+(?:\.[\w-]+)*\.js)"')
 _SMALL = 12_000  # bytes: what costs a round trip more than it costs to carry
 _ELSEWHERE = re.compile(r"url\((?![\"']?(?:data:|#))")  # a style with files beside it
 
@@ -43,6 +44,7 @@ def first_files(first: Iterable[str], types: Iterable[str] = ()) -> FirstFiles:
         whole = _found(static_folder(), begin | frozenset(types))
     finally:
         _text.cache_clear()  # megabytes that nobody reads again
+        _imports.cache_clear()
     later = tuple(name for name in whole.scripts if name not in set(needed.scripts))
     carried = tuple(name for name in needed.scripts if _can_be_carried(name))
     return FirstFiles(tuple(name for name in needed.scripts if name not in carried), carried, later, whole.styles)
@@ -132,7 +134,7 @@ def _with_imports(assets: Path, names: Iterable[str]) -> Iterator[str]:
         seen.add(name)
         yield name
         if name.endswith(".js"):
-            waiting += [found[2] for found in _STATIC.finditer(_text(assets / name))]
+            waiting += _imports(assets / name)
 
 
 def _of(listed: list[str], places: str) -> list[str]:
@@ -146,6 +148,13 @@ def _list(path: Path) -> list[str]:
 
 def _linked(page: Path) -> list[str]:
     return re.findall(r'href="\./assets/([^"]+)"', page.read_text(encoding="utf-8"))
+
+
+@cache
+def _imports(script: Path) -> tuple[str, ...]:
+    """The names of what a script imports at once. Found by the name, which is rare, in megabytes."""
+    text = _text(script)
+    return tuple(found[1] for found in _NAME.finditer(text) if text.endswith(("from", "import"), 0, found.start()))
 
 
 @cache

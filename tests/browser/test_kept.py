@@ -146,6 +146,7 @@ def test_two_pages_of_one_browser(chat: Page) -> None:
     ask(chat, "Still in the first")  # each page asks in what it shows
     expect(chat.locator("#chat-box")).to_contain_text("Shared by two")
     expect(chat.locator("#chat-box")).not_to_contain_text("Another of the other")
+    expect(other.locator("#chat-list li[data-id]").first).to_contain_text("Shared by two")  # it has moved up there too
     row(other, "Shared by two").hover()
     row(other, "Shared by two").locator(".tool-delete").click()
     other.locator("#ask-delete .danger").click()

@@ -25,6 +25,9 @@ def main() -> None:
 
     os.environ.update(OWN)  # Gradio reads it while it is imported
     import app
+    from ui.gradio_compat.imports import import_gradio
+
+    import_gradio()
     import ui.application  # noqa: F401
 
     gc.collect()

@@ -52,7 +52,7 @@
 
   /**
    * Marks what isn't drawn at first: other tabs' components and what is folded. Their scripts come when they are drawn
-   * (ui/gradio_compat.py: loads_when_drawn).
+   * (ui/gradio_compat/scripts.py: loads_when_drawn).
    *
    * @param {Map<number, Component>} byId
    * @param {Layout} place

@@ -26,6 +26,7 @@ PLOTLY = UI.parent / "assets" / "plotly" / "plotly-basic.min.js"
 PLOTLY_NAME = f"plotly/{PLOTLY.name}"
 PLOTLY_PACKED = PLOTLY.with_name(f"{PLOTLY.name}.br")  # as small as brotli can, which takes seconds
 STYLES = "page/page.css"
+PAGE_STYLES = ("console", "header", "log_view", "paste", "shell", "share", "storage_panel", "tokens")
 CARRIED = "gradio/{}.js"  # Gradio's small scripts, for a role
 FIRST_MODULES = ("page/bridge.js", "page/header.js")  # what every page begins with
 FILES = {PLOTLY_NAME: PLOTLY, **{f"icons/{name}": ICONS / name for name in ("favicon.svg", "favicon.png")}}
@@ -71,7 +72,7 @@ def modules() -> dict[str, Path]:
 
 def styles() -> list[Path]:
     """All style sheets, in their order."""
-    names = ["page/console.css", "page/shell.css", "page/storage_panel.css", "page/tokens.css"]
+    names = [f"page/{name}.css" for name in PAGE_STYLES]
     names += [name for tab in tabs_with_script() for name in tab_styles(tab)]
     return [path for name in names if (path := UI / name).is_file()]
 

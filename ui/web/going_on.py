@@ -1,5 +1,5 @@
-"""Gradio's page scripts as ui/gradio_compat.py changes them: so that the page goes on after a failed connection instead
-of loading itself anew, and costs less."""
+"""Gradio's page scripts as ui/gradio_compat/scripts.py changes them: so that the page goes on after a failed connection
+instead of loading itself anew, and costs less."""
 
 import functools
 
@@ -7,8 +7,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ui import gradio_compat
-from ui.gradio_compat import PAGE_SCRIPTS, static_folder
+from ui.gradio_compat import scripts
+from ui.gradio_compat.scripts import PAGE_SCRIPTS, static_folder
 
 
 class GoesOn:
@@ -33,4 +33,4 @@ def mended(path: str) -> str | None:
         script = (static_folder() / path.lstrip("/")).read_text(encoding="utf-8")
     except OSError:
         return None
-    return gradio_compat.mended(script)
+    return scripts.mended(script)

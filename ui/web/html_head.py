@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.first_files import FirstFiles, carried_script, style_sheet
-from ui.gradio_compat import slim, theme_address
+from ui.gradio_compat.scripts import slim, theme_address
 from ui.i18n import Language
 from ui.web.asset_files import UI, Made, carried_url, file_url, first_scripts, import_map, made, styles_url
 from ui.web.bundles import without_comments

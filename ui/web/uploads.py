@@ -1,7 +1,7 @@
 """Between the console and Gradio's router: who may upload how much, read which upload, and hand over which file.
 
 Gradio serves every upload to everyone who has its path, takes any number of them, and serves much that the console
-has no use for. This ASGI layer stands where Gradio's own router is next (``ui/gradio_compat.py``) and asks that router
+has no use for. This ASGI layer stands where Gradio's own router is next (``ui/gradio_compat/``) and asks that router
 which route a request will reach, so that no spelling of an address passes by.
 """
 
@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as Event
 
 from backend.errors import Forbidden, InvalidInput, Message
-from ui.gradio_compat import FILES, UPLOAD, UPLOAD_PROGRESS, USED, route_of
+from ui.gradio_compat.server import FILES, UPLOAD, UPLOAD_PROGRESS, USED, route_of
 from ui.i18n import say, t
 from ui.web.json_answer import JsonAnswer
 from ui.web.upload_shelf import Shelf, UnderWay

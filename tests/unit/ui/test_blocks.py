@@ -77,7 +77,7 @@ def test_events_that_wait_for_their_turn_have_one_handler(blocks: gr.Blocks) -> 
 
 
 def test_no_part_has_a_handlebars_template(blocks: gr.Blocks) -> None:
-    """The page's script for it comes without Handlebars (ui/gradio_compat.py: without_handlebars)."""
+    """The page's script for it comes without Handlebars (ui/gradio_compat/scripts.py: without_handlebars)."""
     parts = [block for block in blocks.blocks.values() if isinstance(block, gr.HTML)]
     assert parts
     templates = {str(template) for part in parts for template in (part.html_template, part.css_template)}

@@ -9,7 +9,7 @@ import pytest
 from tests.support.node import run_node
 from ui import first_files as module
 from ui.first_files import FirstFiles, carried_script, first_files, style_sheet
-from ui.gradio_compat import static_folder
+from ui.gradio_compat.scripts import static_folder
 
 TYPES = {"textbox", "html", "dropdown", "chatbot", "tabs"}
 
@@ -71,7 +71,7 @@ def test_the_small_ones_come_as_one() -> None:
     for name in told["others"]:
         assert (static_folder() / "assets" / name).is_file()
     html = next(name for name in files.carried if name.startswith("HTML-"))
-    assert "extend=" not in told["scripts"][html]  # without Handlebars (ui/gradio_compat.py)
+    assert "extend=" not in told["scripts"][html]  # without Handlebars (ui/gradio_compat/scripts.py)
     assert carried_script(FirstFiles()) == ""
 
 

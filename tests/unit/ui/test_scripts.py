@@ -18,7 +18,7 @@ TESTS = sorted((ROOT / "tests" / "unit").rglob("*.test.js"))
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT / "tests/unit")))
 def test_script(path: Path) -> None:
-    done = run_node("--test", "--test-reporter=tap", str(path))
+    done = run_node("--test", "--test-force-exit", "--test-reporter=tap", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
     counted = re.search(r"^# tests (\d+)$", done.stdout, re.MULTILINE)
     assert counted, done.stdout

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from backend.errors import InvalidInput
-from ui.gradio_compat import UPLOAD, Page, mount
+from ui.gradio_compat.server import UPLOAD, Page, mount
 from ui.i18n import Language
 from ui.web.upload_shelf import LEAST, Shelf
 from ui.web.uploads import OwnUploads, check_own_upload, note_spent

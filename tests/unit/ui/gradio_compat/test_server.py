@@ -1,4 +1,4 @@
-"""Each reliance on Gradio's insides: what fails here is what an upgrade of Gradio has changed."""
+"""Each reliance on Gradio's insides in this process: what fails here is what an upgrade of Gradio has changed."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,11 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.support.node import run_node
-from ui import gradio_compat
-from ui.gradio_compat import (
+from ui.gradio_compat import server
+from ui.gradio_compat.scripts import slim, static_folder, unused_scripts
+from ui.gradio_compat.server import (
     API,
-    CLOSED,
-    COMES_BACK,
     FILES,
-    PAGE_SCRIPTS,
     QUEUE_LOOK_S,
     SEEN_IN,
     SESSIONS,
@@ -34,17 +31,11 @@ from ui.gradio_compat import (
     UPLOAD_PROGRESS,
     USED,
     Page,
+    encodable,
     file_paths,
-    going_on,
-    loads_when_drawn,
-    mended,
     mount,
     mounted,
     route_of,
-    slim,
-    static_folder,
-    tells_changes,
-    without_handlebars,
 )  # fmt: skip
 
 LOG: list[str] = []
@@ -117,28 +108,11 @@ async def echoed(client: httpx.AsyncClient, *data: Any) -> httpx.Response:
     return await client.post(f"{API}/run/echo", json={"data": list(data), "session_hash": "s"})
 
 
-def test_the_page_script_goes_on_after_a_failed_connection() -> None:
-    """Gradio's own would load the page anew and lose the form; one file holds each of the two places."""
-    found = {}
-    for file in (static_folder() / "assets").glob("*.js"):
-        if PAGE_SCRIPTS.fullmatch(f"/assets/{file.name}") and (script := going_on(file.read_text(encoding="utf-8"))):
-            found[file.name.partition("-")[0]] = script
-    assert set(found) == {"Blocks", "index"}
-    back = found["Blocks"].partition("===`connected`?")[2].partition("}catch")[0]
-    same, _, another = back.partition("===`changed`&&")
-    assert "connection_lost=!1" in same
-    assert COMES_BACK in same
-    assert "reload" not in same
-    assert "window.location.reload()" in another
-    assert "Could not parse server response" not in found["index"]
-    assert going_on("nothing of it") is None
-
-
 def test_a_page_knows_its_own_kind_again() -> None:
     """The page of a console that was started again, in another process, answers with the same number as before."""
     script = """
 import gradio as gr
-from ui.gradio_compat import Page
+from ui.gradio_compat.server import Page
 page = Page(None, None, analytics_enabled=False)
 with page:
     box = gr.Textbox()
@@ -150,7 +124,7 @@ with page:
 page.known_by(["page.js?v=1", "style.css?v=0"])
 print(page.app_id)
 """
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[4]
     argv = [sys.executable, "-c", script]
     first, second = (
         subprocess.run(argv, check=True, capture_output=True, text=True, timeout=120, cwd=root).stdout.split()
@@ -160,77 +134,6 @@ print(page.app_id)
     number, in_any_order, other_script, other_event = map(int, first)
     assert number == in_any_order < 1 << 53
     assert len({number, other_script, other_event}) == 3
-
-
-def test_components_load_when_they_are_drawn() -> None:
-    """One file makes them: what is closed has no script, and isn't given one by the step that would; when a tab or a
-    part is opened, what is seen then and has none is given it."""
-    [(name, script)] = scripts_that(loads_when_drawn).items()
-    assert name == "core"
-    original = next((static_folder() / "assets").glob("core-*.js")).read_text(encoding="utf-8")
-    assert going_on(original) is None
-    assert script.count(f".{CLOSED}?null:") == 1
-    steps = re.compile(r"postprocess\(\w\)\{this\.root=this\.traverse\(\w,\[(.*?)\]\)\}")
-    before, after = steps.findall(original)[0], steps.findall(script)[0]
-    assert before.count("=>") == 5
-    assert before.endswith(after)
-    [load] = re.findall(r"^\w=>(\w+)\(\w,this\.#\w\.api_url\),", before)
-    gives = r"{if\(e\.props\.shared_props\.visible&&!e\.component\)"
-    assert re.search(rf"function {load}\(e,t\)\{gives}", script)
-    assert re.search(rf"function \w+\(e,t\)\{gives}\{{let n=", script.replace(f"function {load}(e,t)", ""))
-    assert loads_when_drawn("nothing of it") is None
-
-
-def scripts_that(change: Callable[[str], str | None]) -> dict[str, str]:
-    """Those of Gradio's scripts that this changes, by the beginning of their names, as they are then."""
-    found = {}
-    for file in (static_folder() / "assets").glob("*.js"):
-        if changed := change(file.read_text(encoding="utf-8")):
-            assert PAGE_SCRIPTS.fullmatch(f"/assets/{file.name}")
-            found[file.name.partition("-")[0]] = changed
-    return found
-
-
-def test_components_are_told_what_changed() -> None:
-    """The method as it is changed, run by Node: the same status isn't told twice."""
-    [script] = scripts_that(tells_changes).values()
-    method = re.search(r"update_loading_stati_state\(\)\{let told.*?!1\)\)\)\}", script)
-    assert method
-    ask = """
-        const page = new (class {
-          loading_stati = { current: { 1: { status: "pending" }, 2: { status: "pending" } } };
-          told = [];
-          update_state_cb(id, state, check) { this.told.push([id, state, check]); }
-          async METHOD
-        })();
-        const { current } = page.loading_stati;
-        await page.update_loading_stati_state();
-        current[1] = { ...current[1] };
-        current[2] = { status: "complete" };
-        await page.update_loading_stati_state();
-        await page.update_loading_stati_state();
-        console.log(JSON.stringify(page.told));
-    """
-    done = run_node("--input-type=module", "--eval", ask.replace("METHOD", method[0]))
-    assert done.returncode == 0, done.stderr
-    pending, complete = {"loading_status": {"status": "pending"}}, {"loading_status": {"status": "complete"}}
-    assert json.loads(done.stdout) == [[1, pending, False], [2, pending, False], [2, complete, False]]
-
-
-def test_html_parts_come_without_handlebars() -> None:
-    [(name, script)] = scripts_that(without_handlebars).items()
-    assert name == "HTML"
-    assert len(script) < 15_000
-    assert "Parse error on line" not in script
-    assert "default:{compile:text=>text" in script.replace("()=>", "")
-    assert re.search(r"\w+\.default\.compile\(\w+\)\(\w+\)", script)
-    assert "Error rendering" in script
-
-
-def test_a_script_is_mended_in_all_its_places() -> None:
-    assert set(scripts_that(mended)) == {"Blocks", "HTML", "core", "index"}
-    assert "told_stati" in scripts_that(mended)["Blocks"]
-    assert COMES_BACK in scripts_that(mended)["Blocks"]
 
 
 async def test_the_page_is_told_what_it_draws(app: FastAPI) -> None:
@@ -285,8 +188,8 @@ def test_the_version_that_all_this_was_seen_in() -> None:
 async def test_the_queue_rests_between_looks(app: FastAPI) -> None:
     page = page_of(app)
     assert page._queue.sleep_when_free == QUEUE_LOOK_S
-    assert page.max_threads == gradio_compat.MAX_THREADS
-    assert page._queue.max_size == gradio_compat.MOST_WAITING
+    assert page.max_threads == server.MAX_THREADS
+    assert page._queue.max_size == server.MOST_WAITING
     assert {fn.concurrency_limit for fn in page.fns.values()} == {"default"}
     assert page._queue.default_concurrency_limit is None
     async with living(app):
@@ -377,7 +280,7 @@ async def test_the_layer_sees_which_route_is_reached(app: FastAPI, seen: Seen) -
 
 
 async def test_used_routes_are_gradios(app: FastAPI) -> None:
-    known = {getattr(route, "path", "") for route in gradio_compat._routes(mounted(app).router)}
+    known = {getattr(route, "path", "") for route in server._routes(mounted(app).router)}
     assert sorted(USED - known) == []
     assert set(FILES) <= known
 
@@ -429,13 +332,6 @@ async def test_unfinished_uploads_lie_at_the_top(app: FastAPI, tmp_path: Path) -
     assert found[0].startswith("tmp")
 
 
-def test_gradios_page_is_where_the_console_writes_its_head() -> None:
-    """ui/web/html_head.py puts its own right behind <head> and before </head>, and changes the language."""
-    page = (gradio_compat.static_folder() / "index.html").read_text(encoding="utf-8")
-    assert page.count("<head>") == page.count("</head>") == 1
-    assert 'lang="en"' in page
-
-
 def test_a_request_knows_the_real_one() -> None:
     """ui/web/visitor.py finds the guard's word in the scope of the request that Gradio wraps."""
     real = Request({"type": "http", "headers": [], "state": {"a": 1}})
@@ -476,8 +372,8 @@ async def test_what_gradios_encoder_refuses_is_made_encodable(app: FastAPI) -> N
         answer = await client.post(f"{API}/run/echo", content=body, headers=headers)
         assert answer.json()["data"] == ["half \ufffd a pair"]
     whole = [{"choices": [("a", "b")]}, 1.5, None]
-    assert gradio_compat.encodable(whole) is whole
-    assert gradio_compat.encodable([10**30, "\ud800"]) == ["1" + "0" * 30, "\ufffd"]
+    assert encodable(whole) is whole
+    assert encodable([10**30, "\ud800"]) == ["1" + "0" * 30, "\ufffd"]
 
 
 async def test_the_pages_description_names_tabs_as_the_start_script_reads_them() -> None:
@@ -488,13 +384,13 @@ async def test_the_pages_description_names_tabs_as_the_start_script_reads_them()
     assert found["tabs"]["elem_id"] == "tabs"
     assert found["tabitem"]["id"] == "a"
     assert found["tabitem"]["visible"] is True
-    index = (gradio_compat.static_folder() / "index.html").read_text(encoding="utf-8")
+    index = (static_folder() / "index.html").read_text(encoding="utf-8")
     assert "window.gradio_config = " in index  # its setter sees the description
 
 
 async def test_the_player_of_streams_is_a_stub(app: FastAPI) -> None:
     """hls.js: a quarter of the first page's bytes, for streams alone, of which the console has none."""
-    (path,) = gradio_compat.unused_scripts()
+    (path,) = unused_scripts()
     async with _client(app) as client:
         answer = await client.get(f"/assets/{path.name}")
     assert answer.status_code == 200

@@ -1,0 +1,132 @@
+"""Each change to Gradio's scripts: what fails here is what an upgrade of Gradio has changed in its build."""
+
+import json
+import re
+from collections.abc import Callable
+
+from tests.support.node import run_node
+from ui.gradio_compat.scripts import (
+    CLOSED,
+    COMES_BACK,
+    PAGE_SCRIPTS,
+    going_on,
+    keeps_what_was_entered,
+    loads_when_drawn,
+    mended,
+    static_folder,
+    tells_changes,
+    without_handlebars,
+)  # fmt: skip
+
+
+def test_the_page_script_goes_on_after_a_failed_connection() -> None:
+    """Gradio's own would load the page anew and lose the form; one file holds each of the two places."""
+    found = {}
+    for file in (static_folder() / "assets").glob("*.js"):
+        if PAGE_SCRIPTS.fullmatch(f"/assets/{file.name}") and (script := going_on(file.read_text(encoding="utf-8"))):
+            found[file.name.partition("-")[0]] = script
+    assert set(found) == {"Blocks", "index"}
+    back = found["Blocks"].partition("===`connected`?")[2].partition("}catch")[0]
+    same, _, another = back.partition("===`changed`&&")
+    assert "connection_lost=!1" in same
+    assert COMES_BACK in same
+    assert "reload" not in same
+    assert "window.location.reload()" in another
+    assert "Could not parse server response" not in found["index"]
+    assert going_on("nothing of it") is None
+
+
+def test_components_load_when_they_are_drawn() -> None:
+    """One file makes them: what is closed has no script, and isn't given one by the step that would; when a tab or a
+    part is opened, what is seen then and has none is given it."""
+    [(name, script)] = scripts_that(loads_when_drawn).items()
+    assert name == "core"
+    original = next((static_folder() / "assets").glob("core-*.js")).read_text(encoding="utf-8")
+    assert going_on(original) is None
+    assert script.count(f".{CLOSED}?null:") == 1
+    steps = re.compile(r"postprocess\(\w\)\{this\.root=this\.traverse\(\w,\[(.*?)\]\)\}")
+    before, after = steps.findall(original)[0], steps.findall(script)[0]
+    assert before.count("=>") == 5
+    assert before.endswith(after)
+    [load] = re.findall(r"^\w=>(\w+)\(\w,this\.#\w\.api_url\),", before)
+    gives = r"{if\(e\.props\.shared_props\.visible&&!e\.component\)"
+    assert re.search(rf"function {load}\(e,t\)\{gives}", script)
+    assert re.search(rf"function \w+\(e,t\)\{gives}\{{let n=", script.replace(f"function {load}(e,t)", ""))
+    assert loads_when_drawn("nothing of it") is None
+
+
+def scripts_that(change: Callable[[str], str | None]) -> dict[str, str]:
+    """Those of Gradio's scripts that this changes, by the beginning of their names, as they are then."""
+    found = {}
+    for file in (static_folder() / "assets").glob("*.js"):
+        if changed := change(file.read_text(encoding="utf-8")):
+            assert PAGE_SCRIPTS.fullmatch(f"/assets/{file.name}")
+            found[file.name.partition("-")[0]] = changed
+    return found
+
+
+def test_components_are_told_what_changed() -> None:
+    """The method as it is changed, : the same status isn't told twice."""
+    [script] = scripts_that(tells_changes).values()
+    method = re.search(r"update_loading_stati_state\(\)\{let told.*?!1\)\)\)\}", script)
+    assert method
+    ask = """
+        const page = new (class {
+          loading_stati = { current: { 1: { status: "pending" }, 2: { status: "pending" } } };
+          told = [];
+          update_state_cb(id, state, check) { this.told.push([id, state, check]); }
+          async METHOD
+        })();
+        const { current } = page.loading_stati;
+        await page.update_loading_stati_state();
+        current[1] = { ...current[1] };
+        current[2] = { status: "complete" };
+        await page.update_loading_stati_state();
+        await page.update_loading_stati_state();
+        console.log(JSON.stringify(page.told));
+    """
+    done = run_node("--input-type=module", "--eval", ask.replace("METHOD", method[0]))
+    assert done.returncode == 0, done.stderr
+    pending, complete = {"loading_status": {"status": "pending"}}, {"loading_status": {"status": "complete"}}
+    assert json.loads(done.stdout) == [[1, pending, False], [2, pending, False], [2, complete, False]]
+
+
+def test_what_was_entered_is_kept() -> None:
+    """One file draws what was folded, in a loop that is changed: a component that is there is asked for what it
+    holds before it is given its values."""
+    [(name, script)] = scripts_that(keeps_what_was_entered).items()
+    assert name == "core"
+    assert "[`value`,`open`,`selected`]" in script  # what is asked for
+    loop = re.search(
+        r"for\(let (\w+) of \w+\)if\(this\.(#\w+)\.has\(\1\.id\)\)"
+        r"\{await this\.(#\w+)\(\1\.id,\1\);this\.(#\w+)\(\1\)\}", script
+    )  # fmt: skip
+    assert loop
+    _, there, ask, give = loop.groups()
+    assert re.search(rf"register_component\(e,t,n\)\{{this\.#\w\.set\(e,t\),this\.{there}\.set\(e,n\)", script)
+    assert re.search(rf"async{ask}\(e,t\)\{{let n=this\.{there}\.get\(e\);if\(!n\)return;let r=await n\(\)", script)
+    assert re.search(rf"{give}\(e\)\{{let t=\{{\}};for\(let n in e\.props\.shared_props\)", script)
+    assert keeps_what_was_entered("nothing of it") is None
+
+
+def test_html_parts_come_without_handlebars() -> None:
+    [(name, script)] = scripts_that(without_handlebars).items()
+    assert name == "HTML"
+    assert len(script) < 15_000
+    assert "Parse error on line" not in script
+    assert "default:{compile:text=>text" in script.replace("()=>", "")
+    assert re.search(r"\w+\.default\.compile\(\w+\)\(\w+\)", script)
+    assert "Error rendering" in script
+
+
+def test_a_script_is_mended_in_all_its_places() -> None:
+    assert set(scripts_that(mended)) == {"Blocks", "HTML", "core", "index"}
+    assert "told_stati" in scripts_that(mended)["Blocks"]
+    assert COMES_BACK in scripts_that(mended)["Blocks"]
+
+
+def test_gradios_page_is_where_the_console_writes_its_head() -> None:
+    """ui/web/html_head.py puts its own right behind <head> and before </head>, and changes the language."""
+    page = (static_folder() / "index.html").read_text(encoding="utf-8")
+    assert page.count("<head>") == page.count("</head>") == 1
+    assert 'lang="en"' in page
