@@ -17,7 +17,7 @@ import httptools
 from backend.machine.clients import certificates
 
 CONNECT_S = 10.0
-IDLE_S = 2.0  # a kept connection; servers close theirs after 5 s (uvicorn)
+IDLE_S = 30.0  # a connection is kept, unless its server ends it before (uvicorn: after 5 s)
 MOST_IDLE = 64  # of one server
 LONGEST_HEAD = 64 << 10  # bytes
 HELD_BYTES = 256 << 10  # read ahead of who takes the answer

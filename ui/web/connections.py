@@ -14,6 +14,7 @@ import resource
 from collections.abc import Mapping
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 20.0  # from the connection, or the last answer's end, to a request's whole head
@@ -50,6 +51,7 @@ class PatientProtocol(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _last_byte = 0.0
     _in_head = False
+    _offered = False  # whether another protocol
     _unended = 0  # bytes of a head that has no end yet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -74,12 +76,28 @@ class PatientProtocol(HttpToolsProtocol):
             return
         self._last_byte = self.loop.time()
         before = self.cycle
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
         if self.cycle is not before and not self.transport.is_closing() and not self.cycle.response_complete:
             self._answer()
         self._unended = self._unended + len(data) if self._in_head else 0
         if self._unended > LONGEST_HEAD and not self.transport.is_closing():
             self.send_400_response("The request's head is too long.")
+
+    def _parse(self, data: bytes) -> None:
+        """Raises httptools.HttpParserError. A request that offers another protocol, as curl and Java's client do, is read
+        once more without the offer: the parser would take its body for that protocol."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            rest = data[offer.args[0] :]
+            kept = [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+            first = b"%b %b HTTP/1.1" % (self.parser.get_method(), self.url)
+            self.parser, self._offered = httptools.HttpRequestParser(self), False
+            self.parser.feed_data(b"\r\n".join([first, *kept, b"", b""]) + rest)
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -93,10 +111,17 @@ class PatientProtocol(HttpToolsProtocol):
             raise ValueError("the target is no path")
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LONGEST_HEAD:
             raise ValueError("the head is too long")
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise ValueError("this is no proxy")
+            self._offered = True
+            return
         super().on_headers_complete()
         self.cycle.transport = _HeadWithBody(self.transport, self.loop)  # type: ignore[assignment]
-        if self.parser.should_upgrade():  # another protocol would follow, and never does
-            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        if not self._offered:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -104,9 +129,6 @@ class PatientProtocol(HttpToolsProtocol):
             self._wait()
         else:  # the next request had come already
             self._answer()
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """What asks for another protocol (curl, Java's client) is answered in this one: nothing for the log."""
 
     def _wait(self) -> None:
         """A request's head is due."""
