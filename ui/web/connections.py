@@ -88,7 +88,7 @@ class PatientProtocol(HttpToolsProtocol):
             self.send_400_response("The request's head is too long.")
 
     def _parse(self, data: bytes) -> None:
-        """Raises httptools.HttpParserError. A request that offers another protocol, as curl and Java's client do, is read
+        """Raises httptools.HttpParserError. A request that offers another protocol, as curl's and Java's do, is read
         once more without the offer: the parser would take its body for that protocol."""
         try:
             self.parser.feed_data(data)
