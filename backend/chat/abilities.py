@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from backend.chat.conversation import Sampling
+from backend.engines.parsers import ENGINES as PARSING
 from backend.errors import InvalidInput, Message
 from backend.servers.server import ServerView
 
@@ -21,6 +22,13 @@ def no_logprobs(server: ServerView) -> Message | None:
     if engine == "transformers":
         return Message("chat.logprobs.engine", {"name": server.name, "engine": engine}, level="info")
     return None
+
+
+def calls_as_text(server: ServerView) -> Message | None:
+    """What to say where that server gives calls of tools as plain text; None where nothing could change it."""
+    return (
+        Message("chat.tools.as_text", {"name": server.name}, level="info") if server.config.engine in PARSING else None
+    )
 
 
 def logprobs_mode(extra: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ class Task:
     whether the server gives log-probabilities.
     ``tags``: what else the model's template takes for thought. ``begun``: the text that the answer goes on from.
     ``person`` gives the result of a person's own tool, which may take minutes; its round and place tell calls apart.
+    ``as_text`` is said where calls come as plain text.
     """
 
     base_url: str
@@ -37,6 +38,7 @@ class Task:
     request: Callable[[Answer], Awaitable[Mapping[str, Any]]]
     tags: tuple[Tag, ...] = ()
     begun: str = ""
+    as_text: Message | None = None
     person: Callable[[int, int, ToolUse], Awaitable[str]] | None = None
 
 
@@ -100,7 +102,7 @@ async def write_answer(client: Client, task: Task, answer: Answer, meter: Meter)
         if not found and task.tools.names:
             rest, written = calls_in(answer.text, task.tools.names)
             if written:
-                answer = replace(answer, text=rest)
+                answer = replace(answer, text=rest, as_text=task.as_text)
                 found = [ToolUse("", call.name, call.arguments) for call in written]
         if not found:
             if weighing and not answer.tokens and answer.no_logprobs is None:

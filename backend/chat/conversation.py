@@ -117,7 +117,7 @@ class Answer:
     ``form`` is what was asked for. ``thinking_s``: how long it thought, None while it does or where it didn't.
     ``tokens``: all that it wrote, thought and calls too, with log-probabilities (``logprobs.unpacked``); None where
     these weren't asked for, and ``no_logprobs`` says why none came. ``setup``: what the server ran with.
-    ``edited``: a person wrote it otherwise.
+    ``edited``: a person wrote it otherwise. ``as_text``: what to say where the server gave its calls as plain text.
     """
 
     server_id: str
@@ -136,6 +136,7 @@ class Answer:
     no_logprobs: Message | None = None
     setup: Setup | None = None
     edited: bool = False
+    as_text: Message | None = None
 
     @property
     def cut_off(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backend.chat.abilities import no_logprobs
+from backend.chat.abilities import calls_as_text, no_logprobs
 from backend.chat.answer_loop import Task, write_answer
 from backend.chat.checks import at_once
 from backend.chat.client import Client
@@ -220,5 +220,6 @@ class Writer:
             request,
             tags,
             begun.text if go_on else "",
+            calls_as_text(server),
             lambda number, place, use: self._person(room, lane, seat, number, place),
         )

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 DETAIL_LIMIT = 500  # characters of a server's own words
@@ -77,9 +78,15 @@ def _model_pattern(events: bytes) -> re.Pattern[bytes] | None:
             own = value.get("model")
             if not isinstance(own, str):
                 return _NOTHING
-            names = {json.dumps(own, ensure_ascii=ascii_only) for ascii_only in (True, False)}
-            return re.compile(b'"model"\\s*:\\s*(?:' + b"|".join(re.escape(name.encode()) for name in names) + b")")
+            return _named(own)
     return None
+
+
+@lru_cache(maxsize=256)
+def _named(own: str) -> re.Pattern[bytes]:
+    """Finds the model's name as the server may write it."""
+    names = {json.dumps(own, ensure_ascii=ascii_only).encode("utf-8", "replace") for ascii_only in (True, False)}
+    return re.compile(b'"model"\\s*:\\s*(?:' + b"|".join(re.escape(name) for name in names) + b")")
 
 
 def _json_of(event: bytes) -> Any:

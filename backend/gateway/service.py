@@ -7,7 +7,6 @@ Closing the Answer closes the connection to the server, which frees it.
 import asyncio
 import base64
 import binascii
-import importlib
 import json
 import logging
 import math
@@ -15,7 +14,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backend.chat.images import check_picture, data_url
 from backend.chat.pictures import MIME, Pictures
@@ -26,19 +25,15 @@ from backend.gateway.errors import Refusal
 from backend.gateway.keys import Grant, KeyRing
 from backend.gateway.names import Listed, find, listed
 from backend.gateway.request import Endpoint, passed_on, pictures_in, read_json
+from backend.gateway.upstream import Broken, Response, Upstream
 from backend.gateway.usage import Meter
-from backend.machine.clients import still_unread
 from backend.servers.manager import Endpoint as ServerEndpoint
 from backend.servers.manager import ServerManager
 from backend.servers.server import ServerState
 from backend.store import Store
 
-if TYPE_CHECKING:  # it reads the environment's certificates and key log at its import: nothing there may stop the start
-    import aiohttp
-
 LENT_AREA, LENT_KEY = "setting", "gateway_lent"
 LARGE_BYTES = 256 << 10  # read and written in a thread beyond that
-CONNECT_S = 10.0
 FIRST_S = 600.0  # s; a long prompt on a CPU takes minutes
 MOST_ANSWER_BYTES = 256 << 20
 JSON = "application/json"
@@ -72,9 +67,10 @@ class Gateway:
         self.meter = Meter(store)
         stored = store.get_json(LENT_AREA, LENT_KEY)
         self._lent = frozenset(stored) if isinstance(stored, list) else frozenset()
-        self._session: aiohttp.ClientSession | None = None
+        self._upstream = Upstream(FIRST_S)
         self._pictures = asyncio.Semaphore(2)
         self._under_way: Counter[tuple[str, str]] = Counter()  # by server and holder
+        self._read_keys: dict[str, str] = {}  # of the servers that are there, by id
 
     def lent(self) -> frozenset[str]:
         """The ids of the external servers that the operator lends."""
@@ -128,7 +124,8 @@ class Gateway:
             raise gone from None
 
     async def ask(self, grant: Grant, endpoint: Endpoint, body: bytes) -> Answer:
-        """Pass the request on. Raises Refusal; the Answer's body is closed by the caller, whatever happens."""
+        """Pass the request on. Raises Refusal; the caller takes the Answer's first piece and closes its body, whatever
+        happens."""
         self.meter.begin(grant)
         counted = 0
         ending = ExitStack()
@@ -136,7 +133,8 @@ class Gateway:
 
         def ended(tokens: int) -> None:
             nonlocal counted
-            counted += tokens
+            counted = tokens
+            ending.close()
 
         try:
             self._allow(grant, requests=1)
@@ -151,13 +149,13 @@ class Gateway:
         except BaseException:
             ending.close()
             raise
-        headers = {"x-console-left-out": ", ".join(left_out)} if left_out else {}
-        return replace(answer, headers={**answer.headers, **headers}, body=_then(answer.body, ending))
+        if left_out:
+            return replace(answer, headers={**answer.headers, "x-console-left-out": ", ".join(left_out)})
+        return answer
 
     async def close(self) -> None:
         """Close the connections, and store what was used."""
-        if self._session is not None:
-            await self._session.close()
+        self._upstream.close()
         self.meter.save()
 
     def _allow(self, grant: Grant, requests: int = 0, pictures: int = 0) -> None:
@@ -196,7 +194,7 @@ class Gateway:
         try:
             if self._servers.get(one.view.id).asleep:  # as it is now: it may have fallen asleep since it was looked up
                 await asyncio.to_thread(self._servers.wake, one.view.id)
-            server = await asyncio.to_thread(self._servers.endpoint, one.view.id)
+            server = await self._endpoint(one.view.id)
         except ConsoleError as error:
             raise Refusal(503, "model_unreachable", error.messages[0], retry_after_s=5.0) from error
         streamed = bool(request.get("stream"))
@@ -210,7 +208,11 @@ class Gateway:
         response = await self._send(one, server, endpoint, request)
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if response.status >= 400:
+            self._read_keys.pop(one.view.id, None)
             raise await _refused(one, endpoint, response)
+        if response.headers.get("content-encoding", "identity").lower() != "identity":  # it was told not to
+            response.close()
+            raise Refusal(502, "bad_answer", Message("gateway.no-json", {"name": one.id}))
         if streamed and kind == STREAM:
             rewriter = StreamRewriter(one.id, hide_usage=hide_usage)
             return Answer(200, STREAM, {"cache-control": "no-store"}, self._stream(one, response, rewriter, ended))
@@ -223,52 +225,44 @@ class Gateway:
         content = json.dumps(renamed(value, one.id)).encode()
         return Answer(200, JSON, {"cache-control": "no-store"}, _once(content))
 
+    async def _endpoint(self, server_id: str) -> ServerEndpoint:
+        """Where the server is now. Its key lies on disk: it is read once, in a thread. Raises ConsoleError."""
+        key = self._read_keys.get(server_id)
+        if key is not None:
+            return self._servers.endpoint(server_id, key)
+        server = await asyncio.to_thread(self._servers.endpoint, server_id)
+        there = {view.id for view in self._servers.snapshot()}
+        self._read_keys = {name: kept for name, kept in self._read_keys.items() if name in there}
+        self._read_keys[server_id] = server.api_key
+        return server
+
     async def _send(
         self, one: Listed, server: ServerEndpoint, endpoint: Endpoint, request: Mapping[str, Any]
-    ) -> "aiohttp.ClientResponse":
-        if self._session is None:
-            await asyncio.to_thread(importlib.import_module, "aiohttp")
-        import aiohttp
-
-        headers = {"content-type": JSON, "accept-encoding": "identity"}
-        if server.api_key:
-            headers["authorization"] = f"Bearer {server.api_key}"
+    ) -> Response:
         try:
-            return await self._opened().post(
-                f"{server.base_url.rstrip('/')}/{endpoint.path}",
-                data=json.dumps(request).encode(),
-                headers=headers,
-                allow_redirects=False,
-            )
+            body = json.dumps(request).encode()
+            return await self._upstream.post(server.base_url, endpoint.path, body, server.api_key)
         except TimeoutError:
             message = Message("gateway.slow", {"name": one.id, "seconds": round(FIRST_S)})
             raise Refusal(504, "model_timeout", message) from None
-        except aiohttp.ClientError as error:
+        except Broken as error:
             raise self._gone(one, error) from error
 
     async def _stream(
-        self,
-        one: Listed,
-        response: "aiohttp.ClientResponse",
-        rewriter: StreamRewriter,
-        ended: Callable[[int], None],
+        self, one: Listed, response: Response, rewriter: StreamRewriter, ended: Callable[[int], None]
     ) -> AsyncGenerator[bytes, None]:
         """The events as they come. Raises Refusal where the answer breaks off."""
-        import aiohttp
-
         try:
-            async for chunk in response.content.iter_any():
+            while chunk := await response.read():
                 if piece := rewriter.feed(chunk):
                     yield piece
             if not rewriter.done and rewriter.rest().strip():
                 raise Refusal(502, "answer_cut", Message("gateway.cut", {"name": one.id}))
-        except (aiohttp.ClientError, TimeoutError) as error:
-            if piece := rewriter.feed(still_unread(response.content)):
-                yield piece
+        except (Broken, TimeoutError) as error:
             raise self._gone(one, error) from error
         finally:
-            ended(rewriter.tokens if rewriter.tokens is not None else rewriter.events)
             response.close()
+            ended(rewriter.tokens if rewriter.tokens is not None else rewriter.events)
 
     def _gone(self, one: Listed, error: BaseException) -> Refusal:
         """Why the server gave no answer, or no whole one: was it stopped, or did it die?"""
@@ -303,20 +297,6 @@ class Gateway:
         extra = {"detail": picture["detail"]} if isinstance(picture, dict) and "detail" in picture else {}
         return {"type": "image_url", "image_url": {"url": made, **extra}}
 
-    def _opened(self) -> "aiohttp.ClientSession":
-        if self._session is None:
-            import aiohttp
-
-            # No proxy, no cookies, no redirects: a request goes to that server alone.
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=FIRST_S),
-                trust_env=False,
-                read_bufsize=1 << 18,
-            )
-        return self._session
-
 
 def model_json(one: Listed) -> dict[str, Any]:
     """As OpenAI's list of models has it."""
@@ -333,7 +313,7 @@ def _made_anew(url: str) -> str:
     return data_url(picture.data, picture.mime)
 
 
-async def _refused(one: Listed, endpoint: Endpoint, response: "aiohttp.ClientResponse") -> Refusal:
+async def _refused(one: Listed, endpoint: Endpoint, response: Response) -> Refusal:
     """The server's own refusal, in its words."""
     status = response.status
     words = server_words(await _whole(one, response))
@@ -346,34 +326,19 @@ async def _refused(one: Listed, endpoint: Endpoint, response: "aiohttp.ClientRes
     return Refusal(status if status < 500 else 502, "model_refused", Message("gateway.server-refused", params))
 
 
-async def _whole(one: Listed, response: "aiohttp.ClientResponse") -> bytes:
+async def _whole(one: Listed, response: Response) -> bytes:
     """The answer's body, bounded. Raises Refusal."""
-    import aiohttp
-
     body = bytearray()
     try:
-        async for chunk in response.content.iter_any():
+        while chunk := await response.read():
             body.extend(chunk)
             if len(body) > MOST_ANSWER_BYTES:
                 raise Refusal(502, "bad_answer", Message("gateway.answer-large", {"name": one.id}))
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (Broken, TimeoutError) as error:
         raise Refusal(502, "model_gone", Message("gateway.gone", {"name": one.id})) from error
     finally:
-        if response.content.at_eof():
-            response.release()
-        else:
-            response.close()
+        response.close()
     return bytes(body)
-
-
-async def _then(body: AsyncGenerator[bytes, None], ending: ExitStack) -> AsyncGenerator[bytes, None]:
-    """The body; what is to be done at its end, however it ends."""
-    with ending:
-        try:
-            async for piece in body:
-                yield piece
-        finally:
-            await body.aclose()
 
 
 async def _once(content: bytes) -> AsyncGenerator[bytes, None]:

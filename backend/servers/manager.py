@@ -227,15 +227,15 @@ class ServerManager:
         if self.get(server_id).asleep:
             self.waker(server_id)
 
-    def endpoint(self, server_id: str) -> Endpoint:
-        """What a client needs to talk to the server. Raises NotFound, or Conflict unless it runs."""
+    def endpoint(self, server_id: str, key: str | None = None) -> Endpoint:
+        """What a client needs to talk to the server; its ``key`` is read from disk unless it is given. Raises NotFound,
+        Conflict unless it runs, or Unavailable where its key can't be read."""
         record = self._record(server_id)
         view = record.view
         if view.state not in (ServerState.RUNNING, ServerState.UNREACHABLE):
             raise Conflict(Message("servers.not-running", {"name": view.name}))
-        return Endpoint(
-            view.base_url, keys.read_key(record.key_file), view.model_id, view.takes_images, view.context_length
-        )
+        key = keys.read_key(record.key_file) if key is None else key
+        return Endpoint(view.base_url, key, view.model_id, view.takes_images, view.context_length)
 
     def close(self) -> None:
         """Stop watching. The servers go on."""

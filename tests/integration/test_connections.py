@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from tests.support.console import Console
 from tests.support.waiting import wait_for
-from ui.web.connections import protocol_for
+from ui.web.connections import LONGEST_HEAD, protocol_for
 
 HEAD_S, BODY_S = 1.0, 1.0
 GET = b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -200,6 +200,50 @@ def test_where_all_are_answered_the_next_is_refused_at_once() -> None:
             assert until(stream, b"tick")
         streams[0].close()
         wait_for("room again", lambda: asked(port), 20)
+
+
+LONG = b"X: " + b"a" * (LONGEST_HEAD + 100)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + LONG + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + LONG * 6,  # its end never comes
+        b"GET /" + b"a" * (LONGEST_HEAD * 6),
+        b"GET http://evil.example/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT evil.example:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: x\n\n",
+        b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n",
+        b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, x\r\n\r\n0\r\n\r\n",
+        b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00" + b"a" * 200,
+    ],
+)
+def test_what_two_parsers_could_read_otherwise_is_refused(said: bytes) -> None:
+    with served() as port, connect(port) as connection:
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            connection.sendall(said)
+        assert rest(connection)[:12] in (b"HTTP/1.1 400", b"")  # a reset takes an answer with it that wasn't read yet
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"x\r\nUpgrade: y"])
+def test_another_protocol_that_is_offered_is_left_aside(protocol: bytes) -> None:
+    """As Java's client and curl --http2 do it: each request is answered, with its body, and the connection goes on."""
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: " + protocol + b"\r\nHTTP2-Settings: AA\r\n"
+    request = b"POST /read HTTP/1.1\r\nHost: x\r\n" + offer + b"Content-Length: 3\r\n\r\n"
+    with served(head_s=20.0) as port, connect(port) as connection:
+        for body in (b"abc", b"def"):
+            connection.sendall(request + body)
+            assert until(connection, b"<" + body + b">\r\n0\r\n\r\n").startswith(b"HTTP/1.1 200")
+        connection.sendall(request)  # the body comes later
+        connection.sendall(b"ghi" + GET % b"a")
+        assert b"<ghi>" in until(connection, b"<>")
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + offer + b"\r\n")
+        assert until(connection, b"<>")
 
 
 def asked(port: int) -> bool:

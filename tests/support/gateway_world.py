@@ -20,7 +20,7 @@ from backend.services import Services, build_services
 from backend.settings import Settings
 from tests.support.scripted_server import Scripted
 from tests.support.waiting import wait_for
-from ui.web.connections import raise_file_limit
+from ui.web.connections import protocol_for, raise_file_limit
 from ui.web.gateway import GatewayRoutes
 
 OPERATOR = "o" * 32
@@ -74,12 +74,13 @@ def _named(view: ServerView, name: str) -> ServerView:
 @contextmanager
 def serving(settings: Settings) -> Iterator[World]:
     """A world for the time of the block."""
-    raise_file_limit()
+    most = raise_file_limit()
     services = build_services(settings, TOKENS)
     app = GatewayRoutes(the_page, services.gateway, replace(settings, api_origins=(ORIGIN,)), services.metrics)
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, http="h11", ws="none", log_config=None, lifespan="off"))
+    http = protocol_for(most)
+    server = uvicorn.Server(uvicorn.Config(app, http=http, ws="none", log_config=None, lifespan="off"))
     thread = threading.Thread(target=lambda: asyncio.run(_serve(server, listener, services)))
     thread.start()
     wait_for("the server", lambda: server.started, DEADLINE_S)

@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * Files that will be needed: an opened tab's are asked for at once and together, instead of one behind the other; all
- * others, one at a time, once the page has settled and nothing else is under way.
+ * others, one at a time, once the page has settled and nothing else is under way. What is large has begun before
+ * (next.js).
  */
 
 import { hasSettled } from "./settle.js";
@@ -60,7 +61,7 @@ function about() {
 /** From now on. */
 export function fetchAhead() {
   const { later, tabs } = about();
-  for (const link of document.querySelectorAll("link[rel=modulepreload]"))
+  for (const link of document.querySelectorAll("link[rel=modulepreload], link[rel=prefetch]"))
     if (link instanceof HTMLLinkElement) asked.add(link.href);
   new MutationObserver(fetchOpened).observe(document.documentElement, {
     attributes: true,

@@ -63,6 +63,9 @@ export async function openShare() {
     if (document.fullscreenElement) document.exitFullscreen();
     else dialog.querySelector(".dialog-frame")?.requestFullscreen();
   });
+  dialog.addEventListener("fullscreenchange", () =>
+    fill(full, t(document.fullscreenElement ? "share.small" : "share.full")),
+  );
   const port = location.port || (location.protocol === "https:" ? "443" : "80");
   try {
     const way = wayFor(document.baseURI, /** @type {Share} */ (await get(`share?local_port=${port}`)));
@@ -110,7 +113,7 @@ function body({ address, ssh, reached }, qr) {
       el("li", {}, t("share.step.ssh"), line),
       el("li", {}, t("share.step.open"), open),
     ),
-    el("p", {}, t("share.forward")),
+    el("p", { class: "share-forward" }, t("share.forward")),
   ];
   const caption = t(reached === "forward" ? "share.qr.forward" : "share.qr.network");
   return el(

@@ -25,6 +25,7 @@ ICONS = UI.parent / "assets" / "icons"
 PLOTLY = UI.parent / "assets" / "plotly" / "plotly-basic.min.js"
 PLOTLY_NAME = f"plotly/{PLOTLY.name}"
 PLOTLY_PACKED = PLOTLY.with_name(f"{PLOTLY.name}.br")  # as small as brotli can, which takes seconds
+CHART_TAB = "vram"
 STYLES = "page/page.css"
 PAGE_STYLES = ("console", "header", "log_view", "paste", "shell", "share", "storage_panel", "tokens")
 CARRIED = "gradio/{}.js"  # Gradio's small scripts, for a role
@@ -118,6 +119,14 @@ def first_scripts(language: Language, tabs: Iterable[str]) -> list[str]:
     whole = made()
     names = [in_language(name, language) for name in (PAGE, *map(tab_module, list(tabs)[:1]))]
     return [made_url(whole, name) for name in names if name in whole.files]
+
+
+def next_scripts(language: Language, tabs: Iterable[str]) -> list[str]:
+    """The addresses of what is large and may be needed soon: the memory chart's."""
+    if CHART_TAB not in tabs:
+        return []
+    name = in_language(tab_module(CHART_TAB), language)
+    return [made_url(made(), name), file_url(PLOTLY_NAME)]
 
 
 def styles_url(gradio: str) -> str:

@@ -9,7 +9,7 @@ by one and never counted: 192 random bits aren't guessed, and a whole class come
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -55,13 +55,15 @@ class GatewayRoutes:
         scope = {**scope, "path": path}
         headers = Headers(scope=scope)
         answer = _Sender(send, self._cors(headers))
-        language = preferred_language(headers.get("accept-language", "")) or self._language
         try:
             await self._route(scope, headers, receive, answer)
         except Refusal as refusal:
-            await answer.refuse(refusal, language)
+            await answer.refuse(refusal, self._language_of(headers))
         except ConsoleError as error:
-            await answer.refuse(Refusal(400, "invalid_request", error.messages[0]), language)
+            await answer.refuse(Refusal(400, "invalid_request", error.messages[0]), self._language_of(headers))
+
+    def _language_of(self, headers: Headers) -> Language:
+        return preferred_language(headers.get("accept-language", "")) or self._language
 
     def _cors(self, headers: Headers) -> Mapping[str, str]:
         """What lets a page of a set origin read the answer; nothing for others."""
@@ -104,11 +106,10 @@ class GatewayRoutes:
             )
         _only(method, ("POST",), path)
         body = await _read_body(headers, receive)
-        result = await _unless_gone(self._gateway.ask(grant, endpoint, body), receive)
-        if result is None:
-            return
-        async with aclosing(result.body):
-            await _until_gone(asyncio.ensure_future(answer.stream(result)), receive)
+        async with _WhileThere(receive):
+            result = await self._gateway.ask(grant, endpoint, body)
+            async with aclosing(result.body):
+                await answer.stream(result)
 
     async def _models(self, grant: Grant, wanted: str, answer: "_Sender") -> None:
         if wanted:
@@ -149,10 +150,13 @@ class _Sender:
         await self._send({"type": "http.response.body", "body": body})
 
     async def stream(self, result: Answer) -> None:
-        await self._start(result.status, {**result.headers, "content-type": result.content_type})
-        self.started = result.content_type
+        """Begins with the first piece, not before: until then a refusal has a status of its own."""
         async for piece in result.body:
+            if not self.started:
+                await self._begin(result)
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        if not self.started:
+            await self._begin(result)
         await self._send({"type": "http.response.body", "body": b""})
 
     async def refuse(self, refusal: Refusal, language: Language) -> None:
@@ -169,6 +173,10 @@ class _Sender:
         if refusal.status == 401:
             headers["www-authenticate"] = "Bearer"
         await self.json(refusal.status, {"error": error}, headers)
+
+    async def _begin(self, result: Answer) -> None:
+        await self._start(result.status, {**result.headers, "content-type": result.content_type})
+        self.started = result.content_type
 
     async def _start(self, status: int, headers: Mapping[str, str]) -> None:
         pairs = {**self._headers, **headers}
@@ -188,49 +196,59 @@ def _only(method: str, allowed: tuple[str, ...], path: str) -> None:
         raise Refusal(405, "wrong_method", Message("gateway.method", params))
 
 
+def _too_large() -> Refusal:
+    return Refusal(413, "too_large", Message("gateway.body-large", {"most": MAX_BYTES >> 20}))
+
+
 async def _read_body(headers: Headers, receive: Receive) -> bytes:
     """The whole body, bounded in size and time. Raises Refusal."""
-    too_large = Refusal(413, "too_large", Message("gateway.body-large", {"most": MAX_BYTES >> 20}))
     length = headers.get("content-length", "0")
     if not length.isdigit() or int(length) > MAX_BYTES:
-        raise too_large
+        raise _too_large()
     body = bytearray()
+
+    async def more() -> bool:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "gone", Message("gateway.body-cut"))
+        body.extend(message.get("body", b""))
+        if len(body) > MAX_BYTES:
+            raise _too_large()
+        return bool(message.get("more_body"))
+
     try:
-        async with asyncio.timeout(BODY_S):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Refusal(400, "gone", Message("gateway.body-cut"))
-                body.extend(message.get("body", b""))
-                if len(body) > MAX_BYTES:
-                    raise too_large
-                if not message.get("more_body"):
-                    return bytes(body)
+        if await more():  # most come whole; where nothing comes, the connection itself has a deadline
+            async with asyncio.timeout(BODY_S):
+                while await more():
+                    pass
     except TimeoutError:
         raise Refusal(408, "slow", Message("gateway.body-slow", {"seconds": round(BODY_S)})) from None
+    return bytes(body)
 
 
-async def _unless_gone(asking: Any, receive: Receive) -> Any:
-    """What the server answers; None where the client went away first, which ends the request."""
-    task = asyncio.ensure_future(asking)
-    await _until_gone(task, receive)
-    return None if task.cancelled() else task.result()
+class _WhileThere:
+    """Ends what it stands around as soon as the client goes away, and says nothing then: nobody would hear it."""
 
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._went = False
 
-async def _until_gone(task: "asyncio.Future[Any]", receive: Receive) -> None:
-    """Waits for the task, and cancels it as soon as the client goes away. Raises what it raised."""
-    gone = asyncio.ensure_future(_disconnected(receive))
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        gone.cancel()
-        if not task.done():
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await gone
-        await asyncio.wait({task})
-    if not task.cancelled():
-        task.result()
+    async def __aenter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._gone = asyncio.ensure_future(_disconnected(self._receive))
+        self._gone.add_done_callback(self._end)
+
+    def _end(self, gone: "asyncio.Future[None]") -> None:
+        if not gone.cancelled() and self._task is not None:
+            self._went = True
+            self._task.cancel()
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        self._gone.remove_done_callback(self._end)
+        self._gone.cancel()
+        if not self._went or self._task is None:
+            return False
+        return self._task.uncancel() == 0 and kind is asyncio.CancelledError
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -16,7 +16,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ui.first_files import FirstFiles, carried_script, style_sheet
 from ui.gradio_compat.scripts import slim, theme_address
 from ui.i18n import Language
-from ui.web.asset_files import UI, Made, carried_url, file_url, first_scripts, import_map, made, styles_url
+from ui.web.asset_files import (
+    UI,
+    Made,
+    carried_url,
+    file_url,
+    first_scripts,
+    import_map,
+    made,
+    next_scripts,
+    styles_url,
+)
 from ui.web.bundles import without_comments
 from ui.web.compression import accepted, packed
 from ui.web.visitor import STATE_KEY, Role, Visitor
@@ -26,8 +36,8 @@ NONE = FirstFiles()
 _BASE = re.compile(r"<base\s[^>]*>")
 
 # Before Gradio's first script: it reads language and theme once, and the page's description when that is there.
-START, IMPORTS = (
-    without_comments((UI / "page" / name).read_text(encoding="utf-8")) for name in ("start.js", "imports.js")
+START, IMPORTS, NEXT = (
+    without_comments((UI / "page" / name).read_text(encoding="utf-8")) for name in ("start.js", "imports.js", "next.js")
 )
 
 
@@ -97,7 +107,9 @@ def inject(page: str, language: Language, role: Role, tabs: Sequence[str], files
     page = re.sub(r"<meta\s+(?:property|name)=\"(?:og|twitter):[^>]*>\s*", "", page)
     page = page.replace('lang="en"', f'lang="{locale}"', 1)
     later = [f"./assets/{name}" for name in files.later]
-    about = json.dumps({"locale": locale, "role": role, "tabs": list(tabs), "later": later})
+    about = json.dumps(
+        {"locale": locale, "role": role, "tabs": list(tabs), "later": later, "next": next_scripts(language, tabs)}
+    )
     start = f'<script type="application/json" id="console-page">{about}</script><script>{START}</script>'
     page = page.replace("<head>", f"<head>{start}", 1)
     sheet = styles_url(style_sheet(files))
@@ -113,6 +125,7 @@ def inject(page: str, language: Language, role: Role, tabs: Sequence[str], files
         f'<link rel="preload" as="style" href="{escape(url)}">' for url in (sheet, theme_address(page)) if url
     )
     early += "".join(f'<link rel="modulepreload" href="{escape(url)}">' for url in scripts)
+    early += f"<script>{NEXT}</script>"
     page = _BASE.sub(lambda base: f"{base[0]}{early}", page, count=1)
     links = f'<link rel="icon" type="image/svg+xml" href="{escape(file_url("icons/favicon.svg"))}">'
     links += f'<link rel="stylesheet" href="{escape(sheet)}">'

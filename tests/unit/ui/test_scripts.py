@@ -11,7 +11,7 @@ from ui.web.asset_files import UI, modules
 ROOT = UI.parent
 SCRIPTS = sorted(UI.rglob("*.js"))
 # A page of its own, with Swagger UI's script; and what stands in <head> itself (ui/web/html_head.py).
-NO_MODULES = ("api_page.js", "start.js", "imports.js")
+NO_MODULES = ("api_page.js", "start.js", "imports.js", "next.js")
 MODULES = [path for path in SCRIPTS if path.name not in NO_MODULES]
 TESTS = sorted((ROOT / "tests" / "unit").rglob("*.test.js"))
 

@@ -2,6 +2,7 @@
 /** What can be done with a message, by the icons on it (ui/tabs/chat/render.py: action). */
 
 import { copy, say } from "../../page/clipboard.js";
+import { send } from "../../page/errands.js";
 import { get, post, sentences } from "../../page/request.js";
 import { openDocument } from "./document.js";
 import { shownHeader } from "./conversation.js";
@@ -35,6 +36,8 @@ export function listenToActions(tell, shown, turned) {
     if (given instanceof HTMLElement) await give(given, shownHeader(shown()));
     const next = target instanceof Element ? target.closest("#chat-boxes [data-chat-next]") : null;
     if (next instanceof HTMLElement) tell("next", { exchange: Number(next.dataset.chatNext) });
+    const remedy = target instanceof Element ? target.closest("#chat-boxes [data-chat-deploy]") : null;
+    if (remedy instanceof HTMLElement) send("deploy", remedy.dataset.chatDeploy ?? "", remedy.dataset.server ?? "");
     const button = target instanceof Element ? target.closest("#chat-boxes .chat-action") : null;
     if (!(button instanceof HTMLElement)) return;
     const { chatRewrite } = button.dataset;

@@ -30,6 +30,20 @@ from ui.web.visitor import Role
 SEPARATOR = " · "
 SHORT = 200  # characters of a tool call in its title
 Shown = list[dict[str, Any]]
+# What Deploy does about what an answer says: what it is asked for (deploy.js: errands), and the button's text.
+_CARD, _SETTINGS = ("card", "chat.starter.deploy"), ("edit", "chat.remedy.settings")
+ON_DEPLOY: Mapping[str, tuple[str, str]] = {
+    "chat.tools.as_text": ("parser", "remedy.parser"),
+    "chat.refused.tools": ("parser", "remedy.parser"),
+    "chat.logprobs.mode": ("logprobs", "chat.remedy.logprobs"),
+    "chat.refused.memory": _SETTINGS,
+    "chat.error.key": _SETTINGS,
+    "chat.error.redirect": _SETTINGS,
+    "chat.error.unreachable": _CARD,
+    "chat.end.server_died": _CARD,
+    "chat.end.gone": _CARD,
+    "servers.not-running": _CARD,
+}
 # Servers' own error texts may name paths, which a class doesn't see.
 HIDDEN = ("detail", "address", "location")  # parameters of messages that a class isn't told
 
@@ -234,10 +248,14 @@ def footer(answer: Answer, place: Place, language: Language, role: Role, turning
     if answer.left_out:
         left = t("chat.left_out" if answer.left_out > 1 else "chat.left_out.one", language, {"count": answer.left_out})
         why = f'<div class="chat-end" data-level="warning" data-end="chat.left_out">{escape(left)}</div>'
-    if answer.no_logprobs is not None:
-        why += _note_below(answer.no_logprobs, language, role)
-    if answer.end is not None:
-        why += _note_below(answer.end, language, role)
+    for message in filter(None, (answer.as_text, answer.no_logprobs, answer.end)):
+        why += _note_below(message, language, role)
+        if role is Role.OPERATOR and (found := ON_DEPLOY.get(message.key)) is not None:
+            what, label = found
+            why += (
+                f'<button type="button" class="button small chat-remedy" data-chat-deploy="{what}"'
+                f' data-server="{escape(answer.server_id)}">{escape(t(label, language))}</button>'
+            )
     if place.last and place.alone and answer.end is not None and answer.end.key in OTHERS_CAN:
         name = t("chat.next.go_on" if answer.cut_off else "chat.next.ask", language)
         why += (

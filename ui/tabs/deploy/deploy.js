@@ -13,6 +13,7 @@ import { byId, el, outer } from "../../page/dom.js";
 import { fillLater, later } from "../../page/later.js";
 import { logPanel } from "../../page/log_view.js";
 import { Selection } from "../../page/selection.js";
+import { takeErrands } from "../../page/errands.js";
 import { onRemedy, withSettings } from "../../page/remedies.js";
 import { change, onSnapshot, refresh } from "../../page/snapshot.js";
 import { t } from "../../page/texts.js";
@@ -235,6 +236,12 @@ export const parts = {
     fit(told.first);
     bridge.attach(element, gradio);
     onRemedy(byId("deploy-tab") ?? document.body, applyRemedy);
+    takeErrands("deploy", (what, server) => {
+      servers.choose(server);
+      if (what === "edit") bridge.tell("edit");
+      if (what === "parser") bridge.tell("parser");
+      if (what === "logprobs") bridge.tell("logprobs");
+    });
     changed(); // what changed before this script was there
     modelChanged();
     engineChanged();

@@ -219,8 +219,8 @@ def _servers(parts: dict[str, Any], first: str) -> None:
     # to be quantized that one of those asks for, and of what follows a change of the servers, of the form, of the
     # model, of the engine, and of what is installed.
     parts["bridge"] = bridge(
-        "deploy", "edit", "stop", "chat", "remedy", "begin", "quantize", "look_again", "plan", "preview", "describe",
-        "engine", "nodes", "got", "installed", "presets",
+        "deploy", "edit", "parser", "logprobs", "stop", "chat", "remedy", "begin", "quantize", "look_again", "plan",
+        "preview", "describe", "engine", "nodes", "got", "installed", "presets",
         options={"hiding": {name: hiding(name) for name in ENGINES}, "first": first, "controls": list(CONTROLS)},
     )  # fmt: skip
 

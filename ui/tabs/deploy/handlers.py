@@ -4,20 +4,23 @@
 the page's language; nothing is started then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
+from backend.chat.abilities import LOGPROBS_MODE
 from backend.console.environment import child_environment
 from backend.engines import ENGINES
 from backend.engines.base import ServeConfig
 from backend.engines.choice import choose_environment, default_engine
-from backend.engines.parsers import missing_parsers, read_told
+from backend.engines.parsers import TOOLS, missing_parsers, read_told
 from backend.engines.remedies import Case
 from backend.engines.runnable import first_model
 from backend.errors import ConsoleError, InvalidInput, Message, NotFound
 from backend.machine.fit import check_report
+from backend.machine.flags import without_flag
 from backend.machine.machine import Environment
 from backend.processes import ports
 from backend.servers.preflight import Row, preflight
@@ -226,10 +229,33 @@ class Handlers:
     def edit(self, request: gr.Request, server_id: object) -> Updates:
         """Put the chosen server's settings into the form: message, then every control."""
 
+        return self._filled(request, server_id, lambda view: ())
+
+    def add_parser(self, request: gr.Request, server_id: object) -> Updates:
+        """As ``edit``, with the parser for calls of tools that the server's model needs."""
+
+        def words(view: ServerView) -> tuple[str, ...]:
+            preview = self.services.servers.preview(view.config)
+            missing = missing_parsers(view.config, preview.model, preview.environment, read_told(preview.model))
+            needed = next((message.params for message in missing if message.params["flag"] == TOOLS), None)
+            return () if needed is None else (TOOLS, str(needed["parser"]))
+
+        return self._filled(request, server_id, words)
+
+    def add_logprobs(self, request: gr.Request, server_id: object) -> Updates:
+        """As ``edit``, with the flag without which the server tells no log-probabilities."""
+        return self._filled(request, server_id, lambda view: (LOGPROBS_MODE, "raw_logprobs"))
+
+    def _filled(self, request: gr.Request, server_id: object, more: Callable[[ServerView], tuple[str, ...]]) -> Updates:
+        """The chosen server's settings, with further flags: message, then every control."""
+
         def fill() -> Updates:
             view = self._selected(server_id)
-            said = Message("deploy.message.filled", {"name": view.name}, level="info")
-            held = form_values(view.config).values
+            words = more(view)
+            key = "deploy.message.filled_with" if words else "deploy.message.filled"
+            said = Message(key, {"name": view.name, "flags": " ".join(words)}, level="info")
+            extra = (*without_flag(view.config.extra, words[0]), *words) if words else view.config.extra
+            held = form_values(replace(view.config, extra=extra)).values
             return message_html([said], language_of(request), CONTROLS), *(held[name] for name in CONTROLS)
 
         return for_operator(request, CONTROLS, fill, self._unchanged)

@@ -37,7 +37,7 @@ def visitor(language: Language = "en", role: Role = Role.OPERATOR) -> Visitor:
 def test_language_and_scripts(language: Language, locale: str) -> None:
     page = inject(PAGE, language, Role.OPERATOR, ("deploy", "nothing"))
     assert f'lang="{locale}"' in page
-    about = f'{{"locale": "{locale}", "role": "operator", "tabs": ["deploy", "nothing"], "later": []}}'
+    about = f'{{"locale": "{locale}", "role": "operator", "tabs": ["deploy", "nothing"], "later": [], "next": []}}'
     assert f'id="console-page">{about}<' in page
     assert page.index("console-page") < page.index("window.gradio_config = {}")
     assert "elsewhere.example" not in page

@@ -32,6 +32,31 @@ def test_others_do_not(end: Message | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "what", "label"),
+    [
+        (
+            replace(FAILED, as_text=Message("chat.tools.as_text", {"name": "tiny"}, level="info")),
+            "parser",
+            "Add the parser",
+        ),
+        (replace(FAILED, end=Message("chat.refused.tools", {"detail": "–"})), "parser", "Add the parser"),
+        (
+            replace(FAILED, no_logprobs=Message("chat.logprobs.mode", {"name": "tiny", "flag": "-"})),
+            "logprobs",
+            "Add the",
+        ),
+        (replace(FAILED, end=Message("chat.refused.memory", {"detail": "–"})), "edit", "Change its settings"),
+        (replace(FAILED, end=Message("chat.end.server_died", {"name": "tiny"})), "card", "Go to Deploy"),
+    ],
+)
+def test_what_helps_on_deploy_is_a_button_for_the_operator_alone(answer: Answer, what: str, label: str) -> None:
+    place = Place(7, 0, 0)
+    assert f'data-chat-deploy="{what}" data-server="id">{label}' in footer(answer, place, "en", Role.OPERATOR)
+    assert "data-chat-deploy" in footer(answer, place, "zh", Role.OPERATOR)
+    assert "data-chat-deploy" not in footer(answer, place, "en", Role.CLASS)
+
+
+@pytest.mark.parametrize(
     ("places", "crowd", "text"),
     [
         ({}, Crowd(), "The model reads the question … 3 s"),
