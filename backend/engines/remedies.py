@@ -51,7 +51,8 @@ def remedies(message: Message, case: Case) -> tuple[Remedy, ...]:
 
 def _sane(params: "Params", config: ServeConfig) -> tuple[Remedy, ...]:
     """Numbers that went wrong: another dtype than the one that was chosen, then a KV cache that isn't quantized."""
-    dtype = "float16" if config.dtype == "auto" else "auto"
+    sound = "float32" if config.engine == "transformers" else "float16"  # that one runs on the CPU
+    dtype = sound if config.dtype == "auto" else "auto"
     return (Remedy("remedy.dtype", {"dtype": dtype}), Remedy("remedy.kv-off", {"quant_policy": 0}))
 
 
@@ -273,6 +274,10 @@ _OTHER_ENVIRONMENT = _again("remedy.environment", environment="")
 
 _AFTER_DEATH: Mapping[str, Restart] = {
     "servers.first.nonsense": _sane,
+    "servers.first.empty": lambda params, config: (
+        *_without("--chat-template")(params, config),
+        *_sane(params, config),
+    ),
 } | {
     f"engines.died.{name}": found
     for name, found in {

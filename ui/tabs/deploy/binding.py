@@ -94,6 +94,14 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
     tab.stop.click(fn=None, js=hear("deploy", "stop"), api_visibility="private")
     tab.bridge.stop(handlers.stop, inputs=tab.bridge, outputs=tab.message, api_name="deploy_stop", **quick)
     tab.bridge.edit(handlers.edit, inputs=tab.bridge, outputs=[tab.message, *inputs], api_name="deploy_edit", **quick)
+    tab.bridge.correct(
+        handlers.correct,
+        js=hear("deploy", "toCorrect"),
+        inputs=[tab.bridge, tab.bridge],
+        outputs=[tab.more, tab.message, *inputs],
+        api_name="deploy_correct",
+        **quick,
+    )
     gr.on(
         [tab.ssh.submit, tab.ssh.blur],
         handlers.remember_login,

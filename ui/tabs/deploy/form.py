@@ -56,6 +56,7 @@ class DeployTab:
     api_key: gr.Textbox
     nodes: gr.Dropdown
 
+    more: gr.Accordion
     refresh: gr.Button
     download: gr.Button
     downloads: gr.HTML
@@ -176,7 +177,7 @@ def _first_settings(parts: dict[str, Any]) -> None:
 
 
 def _more_settings(parts: dict[str, Any]) -> None:
-    with gr.Accordion(L("deploy.more"), open=False, elem_id="deploy-more"):
+    with gr.Accordion(L("deploy.more"), open=False, elem_id="deploy-more") as parts["more"]:
         parts["gpus"] = gr.Dropdown(
             choices=[],
             value=[],
@@ -219,9 +220,9 @@ def _servers(parts: dict[str, Any], first: str) -> None:
     # to be quantized that one of those asks for, and of what follows a change of the servers, of the form, of the
     # model, of the engine, and of what is installed.
     parts["bridge"] = bridge(
-        "deploy", "edit", "stop", "chat", "remedy", "begin", "quantize", "look_again", "plan", "preview", "describe",
-        "engine", "nodes", "got", "installed", "presets",
-        options={"hiding": {name: hiding(name) for name in ENGINES}, "first": first, "controls": list(CONTROLS)},
+        "deploy", "edit", "correct", "stop", "chat", "remedy", "begin", "quantize", "look_again", "plan", "preview",
+        "describe", "engine", "nodes", "got", "installed", "presets",
+        options={"hiding": {name: hiding(name) for name in ENGINES}, "first": first, "controls": dict(CONTROLS)},
     )  # fmt: skip
 
 

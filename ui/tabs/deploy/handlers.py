@@ -4,17 +4,19 @@
 the page's language; nothing is started then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from backend.console.environment import child_environment
+from backend.diagnosis import Remedy
 from backend.engines import ENGINES
 from backend.engines.base import ServeConfig
 from backend.engines.choice import choose_environment, default_engine
 from backend.engines.parsers import missing_parsers, read_told
-from backend.engines.remedies import Case
+from backend.engines.remedies import Case, restarts
 from backend.engines.runnable import first_model
 from backend.errors import ConsoleError, InvalidInput, Message, NotFound
 from backend.machine.fit import check_report
@@ -27,6 +29,7 @@ from backend.servers.surroundings import look
 from backend.services import Services
 from ui.i18n import Language, t
 from ui.page.operator import for_operator
+from ui.page.remedies import remedy_text
 from ui.page.render import message_html
 from ui.paste.handlers import pasted
 from ui.ssh import FIELD as SSH_FIELD
@@ -46,6 +49,8 @@ from ui.web.visitor import Role, language_of, require_operator, role_of, visitor
 Updates = tuple[Any, ...]
 # The settings whose choices an LMDeploy's parser gives.
 CHOSEN = ("quant_policy", "model_format", "dtype")
+# The settings that stand outside "More settings".
+SHOWN_AT_ONCE = frozenset({"model", "engine", "nodes", "quant_policy", "model_format", "cache_max_entry_count"})
 NODE_PORT = 24333  # from here on a free port is looked for that ssh may bring a far node to
 FIRST_LOOK_S = 60.0  # so long a console that was just started is waited for: it looks at the machine's Pythons
 INSTALLED_LOOK_S = 60.0
@@ -226,11 +231,38 @@ class Handlers:
     def edit(self, request: gr.Request, server_id: object) -> Updates:
         """Put the chosen server's settings into the form: message, then every control."""
 
+        return self._fill(request, server_id, lambda view: None)
+
+    def correct(self, request: gr.Request, server_id: object, number: object) -> Updates:
+        """Put the chosen server's settings into the form, with those of one of its remedies: more (opened where it
+        holds what changes), message, then every control. ``number`` counts the remedies that its card offers."""
+        changed: set[str] = set()
+
+        def chosen(view: ServerView) -> Remedy:
+            offered = restarts(view.trouble, view.config)
+            if str(number) not in map(str, range(len(offered))):
+                raise InvalidInput(Message("deploy.message.no-remedy", {"name": view.name}))
+            changed.update(offered[int(str(number))].settings)
+            return offered[int(str(number))]
+
+        filled = self._fill(request, server_id, chosen)
+        return gr.update(open=True) if changed - SHOWN_AT_ONCE else gr.skip(), *filled
+
+    def _fill(
+        self, request: gr.Request, server_id: object, correction: Callable[[ServerView], Remedy | None]
+    ) -> Updates:
         def fill() -> Updates:
             view = self._selected(server_id)
+            language = language_of(request)
+            remedy = correction(view)
             said = Message("deploy.message.filled", {"name": view.name}, level="info")
-            held = form_values(view.config).values
-            return message_html([said], language_of(request), CONTROLS), *(held[name] for name in CONTROLS)
+            config = view.config
+            if remedy is not None:
+                told = {"name": view.name, "remedy": remedy_text(remedy, language)}
+                said = Message("deploy.message.corrected", told, level="info")
+                config = replace(config, **remedy.settings)  # type: ignore[arg-type]  # of the fields' own types
+            held = form_values(config).values
+            return message_html([said], language, CONTROLS), *(held[name] for name in CONTROLS)
 
         return for_operator(request, CONTROLS, fill, self._unchanged)
 
