@@ -238,10 +238,10 @@ def footer(answer: Answer, place: Place, language: Language, role: Role, turning
         why += _note_below(answer.no_logprobs, language, role)
     if answer.end is not None:
         why += _note_below(answer.end, language, role)
-    if place.last and place.alone and answer.end is not None and answer.end.key in OTHERS_CAN:
+    if place.last and answer.end is not None and answer.end.key in OTHERS_CAN:
         name = t("chat.next.go_on" if answer.cut_off else "chat.next.ask", language)
         why += (
-            f'<button type="button" class="button small chat-next" data-chat-next="{place.exchange}">'
+            f'<button type="button" class="button small chat-next" data-chat-next="{place.exchange}/{place.lane}">'
             f"{escape(name)}</button>"
         )
     return f'<div class="chat-figures" data-state="{answer.state}">{"".join(parts)}</div>{why}'
