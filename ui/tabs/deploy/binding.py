@@ -12,6 +12,7 @@ from ui.tabs.deploy.form import DeployTab
 from ui.tabs.deploy.handlers import CHOSEN, Handlers
 from ui.tabs.deploy.plan import bind_plan
 from ui.tabs.deploy.presets import bind_presets
+from ui.tabs.deploy.several_machines import bind_machines
 from ui.tabs.deploy.what_fits import bind_fits
 
 
@@ -122,6 +123,7 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
     tab.bridge.remedy(fn=None, js=hear("deploy", "withRemedy"), inputs=inputs, outputs=inputs, api_visibility="private")
     bind_presets(services, tab.presets, tab.bridge, inputs, handlers.read)
     bind_fits(services, tab.fits)
+    bind_machines(services, tab.machines, inputs, handlers.read)
     bind_flags(tab.flags, tab.extra)
     bind_plan(services, tab.plan, tab.bridge, inputs, tab.cache_max_entry_count, handlers.read)
     _go_to(tab.bridge.chat, tabs, "chat", tab.bridge, "server")  # a card's "Chat with it": the chosen server

@@ -16,6 +16,7 @@ from ui.tabs.deploy.choices import engine_choices, first_choices
 from ui.tabs.deploy.flag_controls import FlagControls, build_flags
 from ui.tabs.deploy.plan import DeployPlan, build_plan
 from ui.tabs.deploy.presets import PresetControls, build_presets
+from ui.tabs.deploy.several_machines import MachinesPanel, build_machines
 from ui.tabs.deploy.values import CONTROLS, DEFAULTS
 from ui.tabs.deploy.what_fits import FitsPanel, build_fits
 
@@ -29,6 +30,7 @@ AROUND = {
     "deploy-presets": frozenset({"model"}),
     "deploy-flags": frozenset({"cache_max_entry_count"}),
     "deploy-fits": frozenset({"model"}),
+    "deploy-machines": frozenset({"tp"}),
     **{f"deploy-plan-{part}": frozenset({"model"}) for part in ("card", "arithmetic", "why")},
 }
 
@@ -57,6 +59,7 @@ class DeployTab:
     nodes: gr.Dropdown
 
     more: gr.Accordion
+    machines: MachinesPanel
     refresh: gr.Button
     download: gr.Button
     downloads: gr.HTML
@@ -106,6 +109,7 @@ def build(services: Services) -> DeployTab:
         with gr.Column(scale=6, min_width=320, elem_id="deploy-run"):
             parts["plan"] = build_plan(parts.pop("choice"))
             parts["fits"] = build_fits()
+            parts["machines"] = build_machines()
             _start(parts)
             _servers(parts, first)
     _connect(parts)
