@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from threading import Thread
 
 from backend.chat.gpu_reading import gpu_text
 from backend.chat.service import Chat
@@ -184,11 +185,12 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         waiting=lambda server_id: waiting_in(sampler, server_id),
     )
     chat.setup_of = lambda view: setup_of(view.config, model_of(catalog, view), held(sampler.latest(), view.id))
-    chat.settings_of = lambda run: settings_of(lab.runs, run)
+    chat.settings_of = lambda run: settings_of(lab.runs, servers.get, run)
     chat.tool_sources["gpu_memory"] = lambda given: gpu_text(sampler.latest())
     gateway = Gateway(servers, store, KeyRing(store, tokens), chat.pictures, allowances)
     keeper = Keeper(servers, lambda server_id: chat.answering(server_id) + gateway.answering(server_id))
     keeper.start()
+    Thread(target=chat.in_turn.stop_left, name="turns-left", daemon=True).start()
     return Services(
         settings=settings,
         store=store,

@@ -45,6 +45,8 @@ _LAST_WORDS = re.compile(
     r"|Illegal instruction|ImportError\b|.{0,200}fatal error: |.{0,200}ld: cannot find|.{0,200}\bNCCL WARN\b"
     r"|\*\*\* SIG\w+|CUDA out of memory|The checkpoint you are trying to load"
     r"|.{0,80}error while loading shared libraries|.{0,200}GLIBC(?:XX)?_[\d.]+' not found"
+    r"|LLVM ERROR|Unable to load any of \{|Invalid handle\. Cannot|Could not load library"
+    r"|\S*python[\d.]*: No module named "
     r"|F\d{4} [\d:.]+ )"
 )
 # A new record, behind which no exception's text goes on.

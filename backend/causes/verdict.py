@@ -5,16 +5,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from backend.causes.evidence import Said, evidence, last_era
-from backend.causes.signatures import SIGNATURES, Signature
+from backend.causes.signatures import PACKAGES, SIGNATURES, Signature
 
 MOST_BLOCKS = 100  # a log that repeats an error for ever says no more than its end
 
 # Said by whoever lost another process: never the cause.
 _SILENT = re.compile(
-    r"engine process is not alive|RPCServerDeadError|Server process \d+ exited with code|RemoteDisconnected"
-    r"|CancelledError|BrokenPipeError|ConnectionResetError|SystemExit|Exception in ASGI application"
-    r"|EngineLoop wait_tasks failed|process .{0,20}terminated with|^EOFError"
+    r"engine process is not alive|RPCServerDeadError|Server process \d+ exited with code"
+    r"|^(?:\w+\.)*(?:RemoteDisconnected|CancelledError|BrokenPipeError|ConnectionResetError|SystemExit)\b"
+    r"|Exception in ASGI application"
+    r"|EngineLoop wait_tasks failed|process .{0,20}terminated with|^EOFError|exited before publishing RPC server port"
 )
+# What a shell says of an end, which says nothing of why.
+_BARE_END = re.compile(r"^(?:Aborted|Segmentation fault)\b")
 # A finding that another line of the log makes more precise: the warning that torch gave before it found no GPU.
 _HINTS: dict[str, tuple[tuple[str, re.Pattern[str]], ...]] = {
     "no-gpu": (
@@ -73,7 +76,7 @@ def find(lines: Sequence[str], signalled: bool, first: Sequence[Signature] = ())
     telling = [one for one in said if not _SILENT.search(one.text)]
     if not telling:
         return Unknown("", tuple(one.line for one in said), silent=bool(said))
-    last = telling[-1]
+    last = next((one for one in reversed(telling) if not _BARE_END.match(one.line)), telling[-1])
     return Unknown(last.line, tuple(one.line for one in telling))
 
 
@@ -93,7 +96,8 @@ def _cause(match: re.Match[str]) -> str:
     """The word that the text names: one of the groups cause, cause2 …, else all that was found."""
     named = match.groupdict()
     word = next((value for value in named.values() if value), "")
-    return " ".join((word or match[0]).split()) if named else ""
+    said = " ".join((word or match[0]).split()) if named else ""
+    return PACKAGES.get(said, said)
 
 
 def _lines(one: Said, match: re.Match[str]) -> tuple[str, ...]:

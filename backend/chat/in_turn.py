@@ -1,6 +1,8 @@
 """One question to several settings whose servers don't fit at once: each is started, asked and stopped in its turn.
 
-A server that a person started is left alone. What is under way stands in ``Room.doing``.
+A server that a person started is left alone: one that runs is asked when its turn comes, and goes on. What is under
+way stands in ``Room.doing``; which server was started for it is kept, so that a console that was killed meanwhile stops
+it when it is back.
 """
 
 import asyncio
@@ -21,20 +23,23 @@ from backend.engines.base import ServeConfig
 from backend.errors import Conflict, ConsoleError, InvalidInput, Message, Unavailable, Value
 from backend.servers import transitions
 from backend.servers.server import ServerState, ServerView
+from backend.store import Store
 
 LOOK_S = 0.3
 START_S = 3600.0  # a large model from a slow disk
 STOP_S = 120.0
+STARTED = "turn_server"  # in the store: what was started for a turn and not stopped yet
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What a server is started with, and what a person calls that."""
+    """What a server is started with, and what a person calls that; or, with ``server_id``, one that runs."""
 
     name: str
     config: ServeConfig
+    server_id: str = ""
 
 
 def check_turns(turns: Sequence[Turn]) -> None:
@@ -46,11 +51,32 @@ def check_turns(turns: Sequence[Turn]) -> None:
 class InTurn:
     """For one event loop. ``busy``: a question has the machine."""
 
-    def __init__(self, servers: Servers, writer: Writer, save: Callable[[Room], Awaitable[None]]) -> None:
+    def __init__(
+        self, servers: Servers, writer: Writer, save: Callable[[Room], Awaitable[None]], store: Store | None = None
+    ) -> None:
         self._servers = servers
         self._writer = writer
         self._save = save
+        self._store = store
         self.busy = False
+
+    def stop_left(self) -> tuple[str, ...]:
+        """Stop what a console that ended in the middle of a turn had started: its ids. For the console's beginning."""
+        if self._store is None:
+            return ()
+        stopped: list[str] = []
+        started: list[str] = []
+        with suppress(ConsoleError):
+            started = list(self._store.all(STARTED))
+        for server_id in started:
+            with suppress(ConsoleError):
+                if self._servers.get(server_id).state not in transitions.ENDED:
+                    self._servers.stop(server_id)
+                    stopped.append(server_id)
+            self._store.drop_json(STARTED, server_id)
+        if stopped:
+            log.warning("stopped what a comparison had started before the console ended: %s", ", ".join(stopped))
+        return tuple(stopped)
 
     def begin(self) -> None:
         """The machine is one question's until ``ended``. Conflict where it is another one's still: two would take the
@@ -96,6 +122,12 @@ class InTurn:
                 room.settle(lane, state, why, Meter(time.monotonic()))
 
     async def _one(self, room: Room, lane: int, settings: Turn) -> None:
+        if settings.server_id:
+            view = self._servers.get(settings.server_id)
+            if view.state is not ServerState.RUNNING:
+                raise Unavailable(Message("servers.not-running", {"name": settings.name}))
+            await self._asked(room, lane, settings, view)
+            return
         self._tell(room, lane, Message("chat.turn.starting", {"name": settings.name}, level="info"))
         # Whatever happens meanwhile, its id is needed: it is stopped then.
         starting = asyncio.ensure_future(asyncio.to_thread(self._servers.start, settings.config))
@@ -107,18 +139,25 @@ class InTurn:
                 with suppress(ConsoleError):
                     server_id = await starting
                 raise
-            view = await self._running(room, lane, server_id, settings.name)
-            check_fits(room.conversation.exchanges[-1].question, (view,))
-            room.doing.pop(lane, None)
-            answer = replace(room.answer(lane), server_id=view.id, server_name=settings.name, model_id=view.model_id)
-            room.show(lane, answer)
-            await self._writer.write(room, lane, view)
+            self._keep(server_id)
+            await self._asked(room, lane, settings, await self._running(room, lane, server_id, settings.name))
         except asyncio.CancelledError:  # said at once: the server's end takes a while
             self._give_up(room, AnswerState.STOPPED, room.why_ended)
             raise
         finally:
             if server_id:
                 await self._stopped(server_id)
+
+    def _keep(self, server_id: str) -> None:
+        if self._store is not None:
+            self._store.keep_json(STARTED, server_id, {})
+
+    async def _asked(self, room: Room, lane: int, settings: Turn, view: ServerView) -> None:
+        check_fits(room.conversation.exchanges[-1].question, (view,))
+        room.doing.pop(lane, None)
+        answer = replace(room.answer(lane), server_id=view.id, server_name=settings.name, model_id=view.model_id)
+        room.show(lane, answer)
+        await self._writer.write(room, lane, view)
 
     async def _running(self, room: Room, lane: int, server_id: str, name: str) -> ServerView:
         """The server, once it runs. Raises Unavailable with why it doesn't."""
@@ -137,6 +176,8 @@ class InTurn:
         longer than that."""
         with suppress(ConsoleError):
             await asyncio.shield(asyncio.to_thread(self._servers.stop, server_id))
+            if self._store is not None:
+                self._store.drop_json(STARTED, server_id)
             for _ in range(int(STOP_S / LOOK_S)):
                 if self._servers.get(server_id).state in transitions.ENDED:
                     return

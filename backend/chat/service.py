@@ -119,7 +119,7 @@ class Chat:
             lambda found, owner, said: Room(found, owner, said, ABANDONED_S, self._abandoned),
         )
         self.tool_sources = self._writer.sources
-        self.in_turn = InTurn(servers, self._writer, self._save)
+        self.in_turn = InTurn(servers, self._writer, self._save, store)
         # The settings of a start that Lab keeps; called in a thread. Raises NotFound, InvalidInput.
         self.settings_of: Callable[[str], Turn] = not_startable
         # What a server runs with; called in a thread, as an answer ends.
@@ -319,22 +319,59 @@ class Chat:
         *,
         exchange: int = 0,
         conversation: str = "",
+        runs: Sequence[str] = (),
     ) -> None:
         """Ask a question once more, of any server: that of the exchange with this id, 0 = the last one. The answers
-        before stay as a branch."""
+        before stay as a branch. With ``runs``, one after another (``ask_in_turn``)."""
         room = await self._room(visitor, conversation)
         self._check_free(room)
         if not room.conversation.exchanges:
             raise Conflict(Message("chat.error.nothing_asked"))
         number = place(room.conversation, exchange) if exchange else len(room.conversation.exchanges) - 1
         question = room.conversation.exchanges[number].question
-        servers = self._questions.running(server_ids)
+        turns = [await asyncio.to_thread(self.settings_of, run) for run in runs]
+        if turns:
+            check_turns(turns)
+            self._check_free(room)
+        servers = () if turns else self._questions.running(server_ids)
         check_able(sampling, servers)
         check_fits(question, servers)
         check_total(room.conversation, question.characters)
-        self._allowances.begin(visitor, len(servers), len(question.pictures))
+        if turns:
+            self.in_turn.begin()
+        else:
+            self._allowances.begin(visitor, len(servers), len(question.pictures))
         room.conversation = asked_anew(room.conversation, number)
-        self._begin(visitor, room, question, sampling, servers)
+        self._begin(visitor, room, question, sampling, servers, turns)
+        await self._save(room)
+
+    async def go_elsewhere(
+        self, visitor: str, sampling: Sampling, server_id: str, words: str, lane: int, conversation: str = ""
+    ) -> None:
+        """Have one of several answers to the last question written by another server, since its own is gone: from
+        where it was cut off (``words`` ask the model to), else from the beginning. The others stay."""
+        room = await self._room(visitor, conversation)
+        self._check_free(room)
+        last = room.conversation.exchanges[-1:]
+        if not last or lane not in range(len(last[0].answers)) or last[0].answers[lane].end is None:
+            raise Conflict(Message("chat.error.nothing_cut_off"))
+        (server,) = self._questions.running((server_id,))
+        check_able(sampling, (server,))
+        check_fits(last[0].question, (server,))
+        check_total(room.conversation, 0)
+        self._allowances.begin(visitor, 1, 0)
+        old = last[0].answers[lane]
+        cut = old.cut_off
+        new = replace(
+            old if cut else Answer("", "", "", form=old.form, tokens=None if old.tokens is None else ()),
+            server_id=server.id,
+            server_name=server.name,
+            model_id=server.model_id,
+            state=AnswerState.WAITING,
+            end=None,
+        )
+        room.conversation = room.conversation.with_answer(lane, new)
+        self._run(visitor, room, (server,), words if cut else "", lane=lane)
         await self._save(room)
 
     async def go_on(self, visitor: str, sampling: Sampling, server_id: str, words: str, conversation: str = "") -> None:
@@ -531,8 +568,10 @@ class Chat:
         servers: Sequence[ServerView],
         go_on: str = "",
         turns: Sequence[Turn] = (),
+        lane: int = 0,
     ) -> None:
-        """Have the last question's answers written; with ``go_on``, from where they are; with ``turns``, in turn."""
+        """Have the last question's answers written, from that lane on; with ``go_on``, from where they are; with
+        ``turns``, in turn."""
         desk = self._desks.of(visitor)
         desk.open, desk.sampling = room.id, room.conversation.sampling
         self._desks.keep(visitor)
@@ -543,7 +582,7 @@ class Chat:
         if room.conversation.exchanges[-1].question.pictures:
             for view in servers:
                 self._on_picture(view.id)
-        work = [self._writer.write(room, lane, view, go_on) for lane, view in enumerate(servers)]
+        work = [self._writer.write(room, number, view, go_on) for number, view in enumerate(servers, lane)]
         if turns:
             work = [self.in_turn.write(room, turns)]
         room.tasks = tuple(map(asyncio.create_task, work))

@@ -51,7 +51,8 @@ def remedies(message: Message, case: Case) -> tuple[Remedy, ...]:
 
 def _sane(params: "Params", config: ServeConfig) -> tuple[Remedy, ...]:
     """Numbers that went wrong: another dtype than the one that was chosen, then a KV cache that isn't quantized."""
-    dtype = "float16" if config.dtype == "auto" else "auto"
+    sound = "float32" if config.engine == "transformers" else "float16"  # that one runs on the CPU
+    dtype = sound if config.dtype == "auto" else "auto"
     return (Remedy("remedy.dtype", {"dtype": dtype}), Remedy("remedy.kv-off", {"quant_policy": 0}))
 
 
@@ -269,9 +270,14 @@ _TRUST_AGAIN = _again("remedy.trust", trust_remote_code=True)
 _ONE_GPU = _again("remedy.tp", tp=1)
 _FLOAT16 = _again("remedy.dtype", dtype="float16")
 _AUTO_FORMAT = _again("remedy.format", model_format="auto")
+_OTHER_ENVIRONMENT = _again("remedy.environment", environment="")
 
 _AFTER_DEATH: Mapping[str, Restart] = {
     "servers.first.nonsense": _sane,
+    "servers.first.empty": lambda params, config: (
+        *_without("--chat-template")(params, config),
+        *_sane(params, config),
+    ),
 } | {
     f"engines.died.{name}": found
     for name, found in {
@@ -303,6 +309,18 @@ _AFTER_DEATH: Mapping[str, Restart] = {
         "shm": _ONE_GPU,
         "tp-heads": _ONE_GPU,
         "gpus-too-few": lambda params, config: (Remedy("remedy.tp", {"tp": 1, "gpus": ()}),),
+        "port-inner": _ONE_GPU,
+        "nodes": _ONE_GPU,
+        "ray-start": lambda params, config: (*_engine("turbomind")(params, config), *_ONE_GPU(params, config)),
+        "turbomind-missing": lambda params, config: (
+            *_OTHER_ENVIRONMENT(params, config),
+            *_engine("pytorch")(params, config),
+        ),
+        "code-version": _OTHER_ENVIRONMENT,
+        "package-version": _OTHER_ENVIRONMENT,
+        "library-mismatch": _OTHER_ENVIRONMENT,
+        "gpu-old": lambda params, config: (*_engine("turbomind")(params, config), *_FLOAT16(params, config)),
+        "gpu-virtual": _engine("pytorch"),
         "compiler": _engine("turbomind"),
         "python-headers": _engine("turbomind"),
         "triton": _engine("turbomind"),

@@ -2,7 +2,8 @@
 
 The tutorials serve each language model five times on 24 GiB: as it is; with less KV cache; with that in 4 bits; with
 4-bit weights; with all of it. Their InternVL2-26B in 4 bits runs out of memory on 24 GiB at the first picture (28 GiB
-measured), so that 24 GiB get the 8B.
+measured), so that 24 GiB get the 8B. In 4 bits it wants float16, as its vision tower was left in: two dtypes die at the
+first picture.
 """
 
 from types import MappingProxyType
@@ -49,6 +50,7 @@ SHIPPED: tuple[Preset, ...] = (
         f"InternVL2-26B{W4A16}",
         40.0,
         model_format="awq",
+        dtype="float16",
         quant_policy=4,
         cache_max_entry_count=0.1,
         session_len=8192,

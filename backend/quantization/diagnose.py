@@ -13,7 +13,7 @@ from backend.quantization.sizes import SHORTEST_SEQLEN
 
 MOST_LINES = 12
 _KILLED = (137, -9)
-_DATASET = r"get_calib_loaders|calib_dataloader|datasets/load\.py|in load_dataset"
+_DATASET = r"get_calib_loaders|calib_dataloader|datasets/(?:load|packaged_modules)|in load_dataset"
 
 
 def _sign(name: str, pattern: str, frames: str = "") -> Signature:
@@ -24,17 +24,18 @@ def _sign(name: str, pattern: str, frames: str = "") -> Signature:
 _JOBS = (
     _sign("text-short", r"empty range (?:for|in) rand"),
     _sign("symmetric", r"zeros_like\(\): argument 'input' .* not NoneType"),
-    _sign("calibration", r"Support only `wikitext2`"),
+    _sign("calibration", r"Support only `wikitext2`|Cannot preprocess dataset"),
     _sign("group", r".", r"assert org_w_shape\[-1\] % w_group_size == 0"),
     _sign(
         "group",
         r"shape '\[.*\]' is invalid for input of size",
         r"pseudo_quantize|get_weight_scale|quantizer\.py|awq\.py",
     ),
+    _sign("group", r"Input channels should be (?:divisible by|greater than or equal to) group_size"),
     _sign("bits", r"Only 2,4,8 bit are supported|argument must be either 4 or 8"),
     _sign("nan", r".", r"assert torch\.isnan\(.*\)\.sum\(\) == 0"),
     _sign("nan", r"probability tensor contains either `inf`, `nan`"),
-    _sign("unsupported", r"^NotImplementedError"),
+    _sign("unsupported", r"^NotImplementedError(?!: Cannot (?:copy out of meta|preprocess))"),
     _sign(
         "quantized", r"[Rr]equires? (?:gptqmodel|autoawq|bitsandbytes)|pip install (?:gptqmodel|autoawq|bitsandbytes)"
     ),
@@ -52,12 +53,14 @@ _JOBS = (
     _sign("zeros", r"max\(\): Expected reduction dim"),
     _sign(
         "dataset",
-        r"There have been some issues when generating|Couldn't (?:find|reach)|DatasetNotFoundError|DatasetGeneration",
+        r"There have been some issues when generating|Couldn't (?:find|reach)|DatasetNotFoundError|DatasetGeneration"
+        r"|Dataset scripts are no longer supported|DataFilesNotFoundError|BuilderConfig .* not found"
+        r"|(?:ExpectedMore|Unexpected|NonMatching)(?:Splits|Checksum|DownloadedFiles)\w*",
     ),
     _sign(
         "dataset",
         r"ConnectionError|LocalEntryNotFound|OfflineModeIsEnabled|Timeout|gaierror|MaxRetry|HfHubHTTPError"
-        r"|FileNotFoundError",
+        r"|FileNotFoundError|ArrowInvalid",
         _DATASET,
     ),
 )
@@ -65,7 +68,8 @@ _JOBS = (
 _OWN = {
     "memory": "gpu-memory", "disk": "disk", "trust": "trust", "module": "package", "bfloat16": "bf16",
     "memory-host": "memory", "lite-architecture": "unsupported", "no-gpu": "gpu", "driver": "gpu", "cuda-crash": "gpu",
-    "offline": "dataset", "hub-missing": "dataset", "hub-limit": "dataset",
+    "offline": "dataset", "hub-missing": "dataset", "hub-limit": "dataset", "hub-down": "dataset",
+    "driver-mismatch": "gpu", "fabric": "gpu", "gpu-virtual": "gpu",
     "path": "model-gone", "config-missing": "model-gone", "file-missing": "model-gone",
 }  # fmt: skip
 _SHARED = {signature.name for signature in SIGNATURES}

@@ -2,7 +2,8 @@
 
 The model folder's file ``behave`` says how: "ok" serves at once (openai_server.py); "slow" when the folder has a file
 ``go``; "deaf" ignores SIGTERM; "family" starts two deaf children in sessions of their own before it serves; "noisy"
-writes bytes that are no UTF-8, and lines without an end; "fails" ends with code 3 before it serves.
+writes bytes that are no UTF-8, and lines without an end; "fails" ends with code 3 before it serves; "nonsense"
+answers so unless a dtype is given.
 """
 
 import os
@@ -31,7 +32,8 @@ def main(arguments: list[str]) -> None:
         sys.stdout.buffer.write("加载 100%\n".encode("gbk") * 20_000 + b"x" * 300_000)
         sys.stdout.buffer.flush()
     server = str(HERE / "openai_server.py")
-    os.execv(sys.executable, [sys.executable, server, port, "--model", str(model), "--tokens", "20"])
+    text = ["--text", "!" * 16] if behave == "nonsense" and "--dtype" not in arguments else []
+    os.execv(sys.executable, [sys.executable, server, port, "--model", str(model), "--tokens", "20", *text])
 
 
 if __name__ == "__main__":

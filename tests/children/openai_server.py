@@ -1,6 +1,7 @@
 """An OpenAI-compatible model server that does as it is told, on standard library asyncio alone.
 
-``python openai_server.py PORT [--key KEY] [--model NAME] [--tokens N] [--rate N] [--fault NAME] [--context N]``;
+``python openai_server.py PORT [--key KEY] [--model NAME] [--tokens N] [--rate N] [--fault NAME] [--context N]
+[--text TEXT]``;
 port 0 takes a free one, which it prints as ``port N``; ``--key @FILE`` reads the key from FILE. What it does can be
 changed while it runs: ``POST /script`` with any of ``{"text", "tokens", "rate", "fault", "first_s", "key", "calls",
 "finish", "usage", "encode", "logprobs", "answers", "ppl", "shift", "echo"}``; ``GET /script`` gives it and what
@@ -39,9 +40,9 @@ class Script:
             with open(options.key[1:], encoding="utf-8") as stream:
                 options.key = stream.read().strip()
         self.settings: dict[str, Any] = {
-            "text": "", "tokens": options.tokens, "rate": options.rate, "fault": options.fault, "first_s": 0.0,
-            "key": options.key, "calls": [], "finish": "stop", "usage": True, "encode": False, "logprobs": [],
-            "answers": {}, "ppl": None, "shift": 0, "echo": False,
+            "text": options.text, "tokens": options.tokens, "rate": options.rate, "fault": options.fault,
+            "first_s": 0.0, "key": options.key, "calls": [], "finish": "stop", "usage": True, "encode": False,
+            "logprobs": [], "answers": {}, "ppl": None, "shift": 0, "echo": False,
         }  # fmt: skip
         self.model = options.model
         self.entry: dict[str, Any] = {"id": options.model, "object": "model"}
@@ -269,6 +270,7 @@ async def main() -> None:
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--context", type=int, default=0)
     parser.add_argument("--fault", default="")
+    parser.add_argument("--text", default="")
     options = parser.parse_args()
     script, port = Script(options), options.port
 

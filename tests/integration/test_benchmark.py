@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from backend.engines.base import ServeConfig
-from backend.errors import Conflict
+from backend.errors import Conflict, InvalidInput
 from backend.lab.benchmark.manager import Benchmarks
 from backend.lab.benchmark.record import UNFINISHED, Benchmark, BenchmarkConfig, JobState
 from backend.lab.benchmark.statistics import knee
@@ -31,6 +31,7 @@ from tests.integration.test_servers import FakeEngine, World
 from tests.support.scripted_server import CHILD, Scripted
 from tests.support.waiting import wait_for
 from tests.unit.backend.lab.test_runs import a_row
+from ui.tabs.lab.benchmark_routes import as_markdown
 from ui.tabs.lab.compared import compared_json, quality_csv, quality_markdown
 
 DEADLINE_S = 90.0
@@ -100,6 +101,29 @@ def test_a_server_of_known_speed_is_measured_within_one_percent(services: Servic
     # The key is gone with the measurement, and stood nowhere else.
     folder = services.settings.state_dir / "benchmarks" / done.id
     assert not [path for path in folder.rglob("*") if path.is_file() and b"secret-key" in path.read_bytes()]
+
+
+def test_with_pictures_each_request_has_one(services: Services, child: Scripted) -> None:
+    server = connect(services, child)
+    config = BenchmarkConfig((server,), users=(1,), answer_tokens=5, seconds=2, picture=True)
+    child.script(tokens=5, rate=0, first_s=0.0)
+    services.servers.change(server, lambda view: replace(view, takes_images=False))
+    with pytest.raises(InvalidInput) as caught:
+        services.lab.benchmarks.start(config, confirmed=True)
+    assert caught.value.messages[0].key == "lab.benchmark.no_pictures"
+    services.servers.change(server, lambda view: replace(view, takes_images=True))
+    done = ended(services, services.lab.benchmarks.start(config, confirmed=True))
+    assert done.state is JobState.SUCCEEDED, done.targets[0].problem
+    asked = [one["body"]["messages"][0]["content"] for one in child.requests() if one["body"]["max_tokens"] == 5]
+    assert asked
+    for text, picture in asked:
+        assert text["type"] == "text"
+        assert picture["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
+    assert len({text["text"][:12] for text, _ in asked}) == len(asked)
+    assert "a picture in each request" in as_markdown(done)
+    without = services.lab.benchmarks.start(replace(config, picture=False), confirmed=True)
+    assert "picture" not in as_markdown(ended(services, without))
+    assert isinstance(child.requests()[-1]["body"]["messages"][0]["content"], str)
 
 
 @pytest.mark.parametrize(

@@ -595,6 +595,38 @@ async def test_where_a_server_is_stopped_everyone_reads_why_and_goes_on_with_the
         following.close()
 
 
+async def test_where_several_were_asked_the_one_whose_server_is_gone_goes_on_elsewhere(
+    start: Start, services: Services, child: Scripted
+) -> None:
+    chat, first = start(), known(services, child, name="first")
+    steady, third = Scripted(), Scripted()
+    try:
+        second, following = known(services, steady, name="second"), known(services, third, name="third")
+        steady.script(text="Whole.")
+        third.script(text="and so on.")
+        child.script(tokens=100_000, rate=50)
+        await chat.ask(ME, "Hello", (), Sampling(), (second, first))
+        await until(chat, lambda view: bool(view.answers[1].text))
+        with pytest.raises(Conflict):  # the others are being written still
+            await chat.go_elsewhere(ME, Sampling(), following, "Go on.", 1)
+        services.servers.change(first, lambda view: replace(view, state=ServerState.STOPPING))
+        child.close()
+        view = await until_ended(chat)
+        written = view.answers[1].text
+        for lane in (0, 2, -1):  # whole; none
+            with pytest.raises(Conflict):
+                await chat.go_elsewhere(ME, Sampling(), following, "Go on.", lane)
+        await chat.go_elsewhere(ME, Sampling(), following, "Go on.", 1)
+        view = await until_ended(chat)
+        assert [answer.text for answer in view.answers] == ["Whole.", written + "and so on."]
+        assert [answer.server_name for answer in view.answers] == ["second", "third"]
+        assert [answer.state for answer in view.answers] == [AnswerState.DONE] * 2
+        assert len(third.requests()) == 1
+    finally:
+        steady.close()
+        third.close()
+
+
 async def test_who_waits_reads_how_many_others_the_server_answers(
     start: Start, services: Services, child: Scripted
 ) -> None:

@@ -537,3 +537,11 @@ def test_a_class_wishes_and_ends_nothing(services: Services, server_id: str) -> 
         assert client.post("/leftovers/end", json={"pid": 1, "start": 1}).status_code == 403
         assert client.get("/presets").status_code == 403
         assert client.post("/presets/import", json={"text": "{}"}).status_code == 403
+
+
+def test_a_correction_that_is_not_offered(services: Services, handlers: Handlers, ask: Ask) -> None:
+    for server_id in ("none", "", None, 7):
+        more, message, *form_left = handlers.correct(ask(), server_id, 0)
+        assert 'role="alert"' in message
+        assert "open" not in more
+        assert len(form_left) == len(CONTROLS)

@@ -12,10 +12,11 @@ from backend.chat.conversation import AnswerState, Sampling
 from backend.chat.service import Chat
 from backend.chat.session import View
 from backend.chat.setup import Setup
-from backend.chat.startable import settings_of, startable
+from backend.chat.startable import RUNNING, settings_of, startable
 from backend.engines.base import ServeConfig
 from backend.errors import Conflict, ConsoleError, InvalidInput, NotFound
 from backend.lab.runs import Runs
+from backend.servers.server import ServerState
 from backend.servers.transitions import ENDED
 from backend.settings import Settings
 from tests.integration.test_benchmark import ScriptedEngine
@@ -34,7 +35,7 @@ class Machine:
         self.world = World(settings, engines={"fake": ScriptedEngine()})
         self.runs = Runs(self.world.store)
         self.chat = Chat(self.world.manager, self.world.store, folder)
-        self.chat.settings_of = lambda run: settings_of(self.runs, run)
+        self.chat.settings_of = lambda run: settings_of(self.runs, self.world.manager.get, run)
         self.chat.setup_of = lambda view: Setup(4, 8, 1 << 30)
         self.most = 0
 
@@ -132,3 +133,49 @@ async def test_what_cant_be_asked_in_turn_is_refused(machine: Machine) -> None:
         assert caught.value.messages[0].key == key
     assert (await machine.chat.view(ME)).conversation.exchanges == ()
     assert machine.alive == 0
+
+
+async def test_a_server_that_runs_is_asked_between_others_and_goes_on(machine: Machine) -> None:
+    chat, manager = machine.chat, machine.world.manager
+    runs = manager.start(ServeConfig("fake", "org/name", model_name="mine", extra=("--tokens", "10")))
+    await asyncio.to_thread(wait_for, "it to run", lambda: manager.get(runs).state is ServerState.RUNNING, DEADLINE_S)
+    await chat.ask_in_turn(ME, "Who?", (), Sampling(), [machine.keep(1), RUNNING + runs, machine.keep(2)])
+    view = await machine.watched()
+    assert [answer.state for answer in view.answers] == [AnswerState.DONE] * 3
+    assert view.answers[1].server_id == runs
+    assert manager.get(runs).state is ServerState.RUNNING
+    await asyncio.to_thread(wait_for, "the others to end", lambda: machine.alive == 1, DEADLINE_S)
+    # Once more: the answers before stay as a branch. It was stopped meanwhile: the others have their turn all the same.
+    await asyncio.to_thread(wait_for, "the machine", lambda: not chat.in_turn.busy, DEADLINE_S)
+    asked_again = [machine.keep(3), RUNNING + runs, machine.keep(4)]
+    await chat.again(ME, Sampling(), (), runs=asked_again)
+    manager.stop(runs)
+    view = await machine.watched()
+    assert len(view.conversation.exchanges) == 1
+    assert view.answers[0].state is view.answers[2].state is AnswerState.DONE
+    await asyncio.to_thread(wait_for, "the machine", lambda: not chat.in_turn.busy, DEADLINE_S)
+    for refused in ([machine.keep(5)], [machine.keep(5), RUNNING + runs], [machine.keep(5), RUNNING + "gone"]):
+        with pytest.raises((InvalidInput, NotFound)):
+            await chat.again(ME, Sampling(), (), runs=refused)
+    assert not chat.in_turn.busy
+
+
+async def test_what_a_killed_console_had_started_is_stopped_when_it_is_back(machine: Machine) -> None:
+    chat, manager = machine.chat, machine.world.manager
+    mine = manager.start(ServeConfig("fake", "org/name", model_name="mine"))
+    await chat.ask_in_turn(ME, "Who?", (), Sampling(), [machine.keep(1, "--rate", "1"), machine.keep(2)])
+    async with asyncio.timeout(DEADLINE_S):
+        async for view in chat.watch(ME):
+            if view.answers[0].text:
+                break
+    # Another console over the same store, as it is after a kill.
+    back = Chat(manager, machine.world.store, machine.world.settings.state_dir / "pictures")
+    left = await asyncio.to_thread(back.in_turn.stop_left)
+    assert len(left) == 1
+    assert left != (mine,)
+    ended = lambda: manager.get(left[0]).state in ENDED  # noqa: E731
+    await asyncio.to_thread(wait_for, "its end", ended, DEADLINE_S)
+    assert manager.get(mine).state not in ENDED
+    assert await asyncio.to_thread(back.in_turn.stop_left) == ()
+    await back.close()
+    manager.stop(mine)

@@ -11,6 +11,9 @@ Tensor = tuple[str, str, tuple[int, ...]]
 # hidden, layers, heads, kv heads, intermediate, vocabulary
 INTERNLM2_5_1_8B = (2048, 24, 16, 8, 8192, 92544)
 INTERNLM2_5_7B = (4096, 32, 32, 8, 14336, 92544)
+# The language model as above; the vision tower's hidden, layers, heads, intermediate
+INTERNVL2_8B = ((4096, 32, 32, 8, 14336, 92553), (1024, 24, 16, 4096))
+INTERNVL2_26B = ((6144, 48, 48, 8, 16384, 92553), (3200, 45, 25, 12800))
 
 
 def llama(
@@ -86,3 +89,57 @@ def llama_tensors(
     yield f"{prefix}model.norm.weight", plain, (hidden,)
     if not tied:
         yield f"{prefix}lm_head.weight", plain, (vocab, hidden)
+
+
+def internvl(
+    folder: Path, shape: tuple[tuple[int, int, int, int, int, int], tuple[int, int, int, int]], awq: bool
+) -> Path:
+    """An InternVL2 as its own code has it, in bfloat16, or in float16 with its language model packed by AWQ."""
+    text, (width, depth, vision_heads, vision_intermediate) = shape
+    hidden, layers, heads, kv_heads, intermediate, vocab = text
+    plain = "F16" if awq else "BF16"
+    tensors = {name: (dtype, size) for name, dtype, size in llama_tensors(text, awq, prefix="language_model.")}
+    for layer in range(depth):
+        for name, size in (
+            ("attn.qkv", (3 * width, width)),
+            ("attn.proj", (width, width)),
+            ("mlp.fc1", (vision_intermediate, width)),
+            ("mlp.fc2", (width, vision_intermediate)),
+        ):
+            tensors[f"vision_model.encoder.layers.{layer}.{name}.weight"] = (plain, size)
+    tensors["vision_model.embeddings.patch_embedding.weight"] = (plain, (width, 3, 14, 14))
+    tensors |= {"mlp1.1.weight": (plain, (hidden, 4 * width)), "mlp1.3.weight": (plain, (hidden, hidden))}
+    config: dict[str, Any] = {
+        "architectures": ["InternVLChatModel"],
+        "model_type": "internvl_chat",
+        "auto_map": {"AutoModel": "modeling_internvl_chat.InternVLChatModel"},
+        "force_image_size": 448,
+        "max_dynamic_patch": 12,
+        "ps_version": "v2",
+        "torch_dtype": "bfloat16",
+        "llm_config": {
+            "architectures": ["InternLM2ForCausalLM"],
+            "model_type": "internlm2",
+            "hidden_size": hidden,
+            "num_hidden_layers": layers,
+            "num_attention_heads": heads,
+            "num_key_value_heads": kv_heads,
+            "intermediate_size": intermediate,
+            "vocab_size": vocab,
+            "max_position_embeddings": 32768,
+        },
+        "vision_config": {
+            "architectures": ["InternVisionModel"],
+            "hidden_size": width,
+            "num_hidden_layers": depth,
+            "num_attention_heads": vision_heads,
+            "intermediate_size": vision_intermediate,
+            "image_size": 448,
+            "patch_size": 14,
+        },
+    }
+    if awq:
+        config["quantization_config"] = {
+            "quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm", "zero_point": True
+        }  # fmt: skip
+    return fake_model(folder, config, tensors)

@@ -83,8 +83,8 @@ export interface Server {
   reason?: string | null;
   reason_lines?: string[];
   stop_signal?: string;
-  /** With what it could be started again, as its buttons say it. */
-  remedies?: string[];
+  /** With what it could be started again, as its buttons say it, and the settings that each changes. */
+  remedies?: { text: string; fields: string[] }[];
   /** What came of the first question; null until it is asked. */
   first?: {
     state: "asking" | "fine" | "strange" | "failed";

@@ -46,7 +46,10 @@ def view_json(view: Any, role: Role, language: Language) -> dict[str, Any]:
         config.pop("api_key", None)
         value.setdefault("engine", config.get("engine", ""))
     if isinstance(view, ServerView):
-        value["remedies"] = [remedy_text(remedy, language) for remedy in restarts(view.trouble, view.config)]
+        value["remedies"] = [
+            {"text": remedy_text(remedy, language), "fields": list(remedy.settings)}
+            for remedy in restarts(view.trouble, view.config)
+        ]
     stage = value.get("stage", "")
     value["stage_text"] = t(stage, language) if isinstance(stage, str) and stage in texts() else ""
     if role is Role.OPERATOR:

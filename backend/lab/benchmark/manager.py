@@ -230,6 +230,8 @@ class Benchmarks:
     def _launched(self, now: Benchmark, place: int, target: Target) -> Target:
         """Start the child that measures."""
         endpoint = self._servers.endpoint(target.server)
+        if now.config.picture and not endpoint.takes_images:
+            raise InvalidInput(Message("lab.benchmark.no_pictures", {"name": target.name}, "picture"))
         proxy = route(endpoint.base_url, with_key=bool(endpoint.api_key)).proxy
         if proxy.startswith("socks"):
             raise InvalidInput(Message("lab.benchmark.socks", {"name": target.name}))

@@ -14,7 +14,7 @@ const ASKED_ANEW =
 /**
  * Listens to the icons of all messages, those to come too.
  *
- * @param {(event: "again" | "edit" | "goon" | "next", data: {exchange: number}) => void} tell
+ * @param {(event: "again" | "edit" | "goon" | "next", data: {exchange: number, lane?: number}) => void} tell
  * @param {() => string} shown the conversation
  * @param {() => void} turned to another branch, or otherwise changed
  */
@@ -35,7 +35,10 @@ export function listenToActions(tell, shown, turned) {
     const given = target instanceof Element ? target.closest("#chat-boxes [data-chat-give]") : null;
     if (given instanceof HTMLElement) await give(given, shownHeader(shown()));
     const next = target instanceof Element ? target.closest("#chat-boxes [data-chat-next]") : null;
-    if (next instanceof HTMLElement) tell("next", { exchange: Number(next.dataset.chatNext) });
+    if (next instanceof HTMLElement) {
+      const [exchange, lane] = (next.dataset.chatNext ?? "").split("/").map(Number);
+      tell("next", { exchange, lane });
+    }
     const remedy = target instanceof Element ? target.closest("#chat-boxes [data-chat-deploy]") : null;
     if (remedy instanceof HTMLElement) send("deploy", remedy.dataset.chatDeploy ?? "", remedy.dataset.server ?? "");
     const button = target instanceof Element ? target.closest("#chat-boxes .chat-action") : null;

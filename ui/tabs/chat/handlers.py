@@ -217,11 +217,15 @@ class Handlers:
         """Ask a question once more, the last one where none is named."""
         who = known_visitor(self._services, request)
         filled = Form(*form)
-        servers = await self._servers(who, filled)
-        named = number_of(event, "exchange")
-        where = self._where(request)
+        runs = self._pages.of(request).turn if who.role is Role.OPERATOR else ()
+        servers = () if runs else await self._servers(who, filled)
         await self._chat.again(
-            who.id, await self.settings.sampling(request, filled), servers, exchange=named, conversation=where
+            who.id,
+            await self.settings.sampling(request, filled),
+            servers,
+            exchange=number_of(event, "exchange"),
+            conversation=self._where(request),
+            runs=runs,
         )
         return await self._asked(request, ())
 
@@ -239,22 +243,33 @@ class Handlers:
         )
         return await self._asked(request, ())
 
-    async def go_next(self, request: gr.Request, *form: Any) -> Updates:
-        """The last answer's server is gone: go on with it, or ask anew, on the one that was picked, else the newest."""
+    async def go_next(self, request: gr.Request, event: gr.EventData, *form: Any) -> Updates:
+        """The server of one of the last answers is gone: go on with it, or ask anew, on the one that was picked, else
+        the newest; where several answered, on one that isn't among them if there is one."""
         who = known_visitor(self._services, request)
         view = await self._view(request)
-        gone = view.answers[0].server_id if view.answers else ""
+        lane = number_of(event, "lane")
+        if lane not in range(len(view.answers)):
+            lane = 0
+        gone = view.answers[lane].server_id if view.answers else ""
+        asked = {answer.server_id for answer in view.answers}
         servers = [one for one in self._services.servers.snapshot() if one.state is ServerState.RUNNING]
         picked, *_ = await self._chat.picked(who.id)
-        chosen = render.choose_server([one for one in servers if one.id != gone], picked) or render.choose_server(
-            servers, gone
+        chosen = (
+            render.choose_server([one for one in servers if one.id not in asked], picked)
+            or render.choose_server([one for one in servers if one.id != gone], picked)
+            or render.choose_server(servers, gone)
         )
         if not chosen:
             raise Conflict(Message("chat.error.no_next"))
-        await self._chat.pick(who.id, chosen, 0)
         sampling, where = await self.settings.sampling(request, Form(*form)), self._where(request)
+        words = t("chat.continue.ask", who.language)
+        if len(view.answers) > 1:
+            await self._chat.go_elsewhere(who.id, sampling, chosen, words, lane, where)
+            return await self._asked(request, ())
+        await self._chat.pick(who.id, chosen, 0)
         if view.answers and view.answers[0].cut_off:
-            await self._chat.go_on(who.id, sampling, chosen, t("chat.continue.ask", who.language), where)
+            await self._chat.go_on(who.id, sampling, chosen, words, where)
         else:
             await self._chat.again(who.id, sampling, (chosen,), conversation=where)
         view = await self._view(request)

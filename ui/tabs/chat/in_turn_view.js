@@ -8,7 +8,7 @@ import { get, sentences } from "../../page/request.js";
 import { t } from "../../page/texts.js";
 
 /** @typedef {{id: string, name: string}} Named a start that Lab keeps */
-/** @typedef {Named & {load_s: number | null, bytes: number | null}} Startable */
+/** @typedef {Named & {load_s: number | null, bytes: number | null, running: boolean}} Startable `running`: a server that is asked as it is */
 
 const LEAST = 2;
 const MOST = 4;
@@ -105,9 +105,13 @@ async function choose(tell) {
 }
 
 /** @param {Startable} settings @param {(id: string, on: boolean) => void} tick */
-function row({ id, name, load_s, bytes }, tick) {
+function row({ id, name, load_s, bytes, running }, tick) {
   const box = el("input", { type: "checkbox", value: id, onchange: () => tick(id, box.checked) });
-  const figures = [load_s === null ? "" : duration(load_s), bytes === null ? "" : gib(bytes)]
+  const figures = [
+    running ? t("chat.turn.runs") : "",
+    load_s === null ? "" : duration(load_s),
+    bytes === null ? "" : gib(bytes),
+  ]
     .filter(Boolean)
     .join(" · ");
   return el(

@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
 from backend.chat.archive import Entry
-from backend.chat.startable import startable
+from backend.chat.startable import RUNNING, startable
 from backend.errors import InvalidInput, Message
+from backend.servers.server import ServerState
 from backend.services import Services
 from ui.tabs.chat.selection import known_visitor
 from ui.web.routes import json_route
@@ -77,8 +78,13 @@ def list_routes(services: Services) -> Sequence[BaseRoute]:
 
     def turn(request: Request, body: Body) -> Body:
         require_operator(request)
-        found = [
-            {"id": row.id, "name": name, "load_s": row.load_s, "bytes": row.measured_bytes}
+        running = [view for view in services.servers.snapshot() if view.state is ServerState.RUNNING]
+        found: list[dict[str, Any]] = [
+            {"id": RUNNING + view.id, "name": view.name, "load_s": None, "bytes": None, "running": True}
+            for view in running
+        ]
+        found += [
+            {"id": row.id, "name": name, "load_s": row.load_s, "bytes": row.measured_bytes, "running": False}
             for name, row in startable(services.lab.runs).items()
         ]
         return {"settings": found}

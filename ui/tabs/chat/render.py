@@ -256,10 +256,10 @@ def footer(answer: Answer, place: Place, language: Language, role: Role, turning
                 f'<button type="button" class="button small chat-remedy" data-chat-deploy="{what}"'
                 f' data-server="{escape(answer.server_id)}">{escape(t(label, language))}</button>'
             )
-    if place.last and place.alone and answer.end is not None and answer.end.key in OTHERS_CAN:
+    if place.last and answer.end is not None and answer.end.key in OTHERS_CAN:
         name = t("chat.next.go_on" if answer.cut_off else "chat.next.ask", language)
         why += (
-            f'<button type="button" class="button small chat-next" data-chat-next="{place.exchange}">'
+            f'<button type="button" class="button small chat-next" data-chat-next="{place.exchange}/{place.lane}">'
             f"{escape(name)}</button>"
         )
     return f'<div class="chat-figures" data-state="{answer.state}">{"".join(parts)}</div>{why}'

@@ -12,6 +12,7 @@ from ui.tabs.deploy.form import DeployTab
 from ui.tabs.deploy.handlers import CHOSEN, Handlers
 from ui.tabs.deploy.plan import bind_plan
 from ui.tabs.deploy.presets import bind_presets
+from ui.tabs.deploy.several_machines import bind_machines
 from ui.tabs.deploy.what_fits import bind_fits
 
 
@@ -97,6 +98,14 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
     tab.bridge.edit(handlers.edit, api_name="deploy_edit", **filling)
     tab.bridge.parser(handlers.add_parser, api_visibility="private", **filling)
     tab.bridge.logprobs(handlers.add_logprobs, api_visibility="private", **filling)
+    tab.bridge.correct(
+        handlers.correct,
+        js=hear("deploy", "toCorrect"),
+        inputs=[tab.bridge, tab.bridge],
+        outputs=[tab.more, tab.message, *inputs],
+        api_name="deploy_correct",
+        **quick,
+    )
     gr.on(
         [tab.ssh.submit, tab.ssh.blur],
         handlers.remember_login,
@@ -117,6 +126,7 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
     tab.bridge.remedy(fn=None, js=hear("deploy", "withRemedy"), inputs=inputs, outputs=inputs, api_visibility="private")
     bind_presets(services, tab.presets, tab.bridge, inputs, handlers.read)
     bind_fits(services, tab.fits)
+    bind_machines(services, tab.machines, inputs, handlers.read)
     bind_flags(tab.flags, tab.extra)
     bind_plan(services, tab.plan, tab.bridge, inputs, tab.cache_max_entry_count, handlers.read)
     _go_to(tab.bridge.chat, tabs, "chat", tab.bridge, "server")  # a card's "Chat with it": the chosen server

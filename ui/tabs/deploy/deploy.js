@@ -16,6 +16,7 @@ import { Selection } from "../../page/selection.js";
 import { takeErrands } from "../../page/errands.js";
 import { onRemedy, withSettings } from "../../page/remedies.js";
 import { change, onSnapshot, refresh } from "../../page/snapshot.js";
+import { drawMarks, markChanged } from "./changed_marks.js";
 import { t } from "../../page/texts.js";
 import { serverCard } from "./server_card.js";
 import { storagePanel } from "../../page/storage_panel.js";
@@ -24,6 +25,7 @@ import { downloadRows } from "./get_model_rows.js";
 import { presetFiles } from "./preset_files.js";
 import { endLeftover } from "./leftovers.js";
 import { canStop, isAlive, isExternal } from "./server_facts.js";
+import { stopToTheEnd } from "./server_end.js";
 import { serverStatus } from "./server_status.js";
 
 /** @import { AreaScript, Role, Server } from "../../page/types.d.ts" */
@@ -46,6 +48,7 @@ function nameReadOnly() {
 /** What Gradio draws anew, a folded section that was opened too, comes without these. */
 function tidy() {
   nameReadOnly();
+  drawMarks();
   const server = servers.current;
   allowButton("deploy-stop", isOperator() && server !== null && canStop(server));
   // What comes next is the loudest: a chat with what runs, else the start.
@@ -101,6 +104,7 @@ servers.listen(() => {
 /** A start gave the new server's id, which may not be in the snapshot yet. */
 bridge.onShared((id) => {
   if (!id) return;
+  markChanged([]);
   servers.choose(id);
   refresh();
 });
@@ -115,8 +119,8 @@ const engineChanged = bridge.settled("engine", "nodes");
 const told = {
   /** By engine, the style that hides the controls that it doesn't use. @type {Record<string, string>} */
   hiding: {},
-  /** The form's controls, in the order of the handlers' arguments. @type {string[]} */
-  controls: [],
+  /** The form's controls by their settings, in the order of the handlers' arguments. @type {Record<string, string>} */
+  controls: {},
   /** The engine that the form begins with. */
   first: "",
 };
@@ -132,7 +136,6 @@ function fit(engine) {
 
 // ------------------------------------------------------------------------------------- remedies
 
-const STOP_MS = 60_000;
 /** @type {Record<string, unknown>} */
 let settings = {};
 
@@ -152,33 +155,20 @@ async function applyRemedy({ settings: changes, stop, forget, start, quantize, e
   }
   if (quantize) bridge.tell("quantize");
   if (stop) {
-    if (!(await mayStop(stop, servers.items.find(({ id }) => id === stop)?.name ?? stop))) return;
-    const over = ended(stop);
-    try {
-      await change(`servers/${encodeURIComponent(stop)}/stop`);
-    } catch (problem) {
-      console.info("it can't be stopped", problem); // it may have ended by itself
-    }
-    await over;
+    if (!(await stopToTheEnd(stop, servers.items.find(({ id }) => id === stop)?.name ?? stop))) return;
     if (forget) await change(`servers/${encodeURIComponent(stop)}/forget`).catch(() => null); // then it stays listed
   }
   if (start) bridge.tell("begin");
 }
 
-/** Resolves once that server has ended or is gone, or after a minute: the start then says what is in its way. @param {string} id */
-function ended(id) {
-  return new Promise((resolve) => {
-    const done = () => {
-      forget();
-      clearTimeout(timer);
-      resolve(undefined);
-    };
-    const timer = setTimeout(done, STOP_MS);
-    const forget = onSnapshot((snapshot) => {
-      const server = snapshot.servers.find((one) => one.id === id);
-      if (!server || !isAlive(server)) setTimeout(done);
-    });
-  });
+let correction = 0;
+
+/** Fills the form with a server's settings, but for what one of its remedies changes. @param {Server} server @param {number} number */
+function correct(server, number) {
+  servers.choose(server.id);
+  correction = number;
+  bridge.tell("correct");
+  markChanged((server.remedies?.[number]?.fields ?? []).map((name) => told.controls[name]));
 }
 
 /** Others may be in the middle of an answer. */
@@ -201,7 +191,7 @@ function got(path) {
 const openGetModel = later(
   () => import("./get_model.js"),
   ({ getModel }, /** @type {unknown[]} */ values) =>
-    getModel(values.slice(0, -1), values.at(-1), values[told.controls.indexOf("model")], got),
+    getModel(values.slice(0, -1), values.at(-1), values[Object.keys(told.controls).indexOf("model")], got),
 );
 
 export const events = {
@@ -222,7 +212,9 @@ export const events = {
     changed();
   },
   /** A remedy's button was pressed: the form as it is to be. @param {...unknown} values */
-  withRemedy: (...values) => withSettings(told.controls, values, settings),
+  withRemedy: (...values) => withSettings(Object.keys(told.controls), values, settings),
+  /** The handler's inputs: the chosen server, and which of its remedies. */
+  toCorrect: () => [servers.current?.id ?? "", correction],
   /** Stop was pressed. */
   stop: () => void stopChosen(),
 };
@@ -259,7 +251,7 @@ export const parts = {
       empty: "card deploy-empty",
     });
     const cards = cardList(section.list, (/** @type {Server} */ server) =>
-      serverCard(server, { bridge, servers, isOperator }),
+      serverCard(server, { bridge, servers, isOperator, correct }),
     );
     servers.listen(() => {
       if (!servers.known) return;

@@ -16,6 +16,7 @@ from ui.tabs.deploy.choices import engine_choices, first_choices
 from ui.tabs.deploy.flag_controls import FlagControls, build_flags
 from ui.tabs.deploy.plan import DeployPlan, build_plan
 from ui.tabs.deploy.presets import PresetControls, build_presets
+from ui.tabs.deploy.several_machines import MachinesPanel, build_machines
 from ui.tabs.deploy.values import CONTROLS, DEFAULTS
 from ui.tabs.deploy.what_fits import FitsPanel, build_fits
 
@@ -29,6 +30,7 @@ AROUND = {
     "deploy-presets": frozenset({"model"}),
     "deploy-flags": frozenset({"cache_max_entry_count"}),
     "deploy-fits": frozenset({"model"}),
+    "deploy-machines": frozenset({"tp"}),
     **{f"deploy-plan-{part}": frozenset({"model"}) for part in ("card", "arithmetic", "why")},
 }
 
@@ -56,6 +58,8 @@ class DeployTab:
     api_key: gr.Textbox
     nodes: gr.Dropdown
 
+    more: gr.Accordion
+    machines: MachinesPanel
     refresh: gr.Button
     download: gr.Button
     downloads: gr.HTML
@@ -105,6 +109,7 @@ def build(services: Services) -> DeployTab:
         with gr.Column(scale=6, min_width=320, elem_id="deploy-run"):
             parts["plan"] = build_plan(parts.pop("choice"))
             parts["fits"] = build_fits()
+            parts["machines"] = build_machines()
             _start(parts)
             _servers(parts, first)
     _connect(parts)
@@ -176,7 +181,7 @@ def _first_settings(parts: dict[str, Any]) -> None:
 
 
 def _more_settings(parts: dict[str, Any]) -> None:
-    with gr.Accordion(L("deploy.more"), open=False, elem_id="deploy-more"):
+    with gr.Accordion(L("deploy.more"), open=False, elem_id="deploy-more") as parts["more"]:
         parts["gpus"] = gr.Dropdown(
             choices=[],
             value=[],
@@ -219,9 +224,9 @@ def _servers(parts: dict[str, Any], first: str) -> None:
     # to be quantized that one of those asks for, and of what follows a change of the servers, of the form, of the
     # model, of the engine, and of what is installed.
     parts["bridge"] = bridge(
-        "deploy", "edit", "parser", "logprobs", "stop", "chat", "remedy", "begin", "quantize", "look_again", "plan",
-        "preview", "describe", "engine", "nodes", "got", "installed", "presets",
-        options={"hiding": {name: hiding(name) for name in ENGINES}, "first": first, "controls": list(CONTROLS)},
+        "deploy", "edit", "parser", "logprobs", "correct", "stop", "chat", "remedy", "begin", "quantize", "look_again",
+        "plan", "preview", "describe", "engine", "nodes", "got", "installed", "presets",
+        options={"hiding": {name: hiding(name) for name in ENGINES}, "first": first, "controls": dict(CONTROLS)},
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from backend.engines import ENGINES
 from backend.engines.base import ServeConfig
 from backend.engines.choice import choose_environment, default_engine
 from backend.engines.parsers import TOOLS, missing_parsers, read_told
-from backend.engines.remedies import Case
+from backend.engines.remedies import Case, restarts
 from backend.engines.runnable import first_model
 from backend.errors import ConsoleError, InvalidInput, Message, NotFound
 from backend.machine.fit import check_report
@@ -30,6 +30,7 @@ from backend.servers.surroundings import look
 from backend.services import Services
 from ui.i18n import Language, t
 from ui.page.operator import for_operator
+from ui.page.remedies import remedy_text
 from ui.page.render import message_html
 from ui.paste.handlers import pasted
 from ui.ssh import FIELD as SSH_FIELD
@@ -47,8 +48,11 @@ from ui.tabs.deploy.values import CONTROLS, FormValues, form_values, serve_confi
 from ui.web.visitor import Role, language_of, require_operator, role_of, visitor_of
 
 Updates = tuple[Any, ...]
+Filling = tuple[Message, ServeConfig]  # what is said, and what goes into the form
 # The settings whose choices an LMDeploy's parser gives.
 CHOSEN = ("quant_policy", "model_format", "dtype")
+# The settings that stand outside "More settings".
+SHOWN_AT_ONCE = frozenset({"model", "engine", "nodes", "quant_policy", "model_format", "cache_max_entry_count"})
 NODE_PORT = 24333  # from here on a free port is looked for that ssh may bring a far node to
 FIRST_LOOK_S = 60.0  # so long a console that was just started is waited for: it looks at the machine's Pythons
 INSTALLED_LOOK_S = 60.0
@@ -229,7 +233,10 @@ class Handlers:
     def edit(self, request: gr.Request, server_id: object) -> Updates:
         """Put the chosen server's settings into the form: message, then every control."""
 
-        return self._filled(request, server_id, lambda view: ())
+        def as_it_is(view: ServerView, language: Language) -> Filling:
+            return Message("deploy.message.filled", {"name": view.name}, level="info"), view.config
+
+        return self._fill(request, server_id, as_it_is)
 
     def add_parser(self, request: gr.Request, server_id: object) -> Updates:
         """As ``edit``, with the parser for calls of tools that the server's model needs."""
@@ -240,23 +247,41 @@ class Handlers:
             needed = next((message.params for message in missing if message.params["flag"] == TOOLS), None)
             return () if needed is None else (TOOLS, str(needed["parser"]))
 
-        return self._filled(request, server_id, words)
+        return self._fill(request, server_id, lambda view, language: _with_flags(view, words(view)))
 
     def add_logprobs(self, request: gr.Request, server_id: object) -> Updates:
         """As ``edit``, with the flag without which the server tells no log-probabilities."""
-        return self._filled(request, server_id, lambda view: (LOGPROBS_MODE, "raw_logprobs"))
+        words = (LOGPROBS_MODE, "raw_logprobs")
+        return self._fill(request, server_id, lambda view, language: _with_flags(view, words))
 
-    def _filled(self, request: gr.Request, server_id: object, more: Callable[[ServerView], tuple[str, ...]]) -> Updates:
-        """The chosen server's settings, with further flags: message, then every control."""
+    def correct(self, request: gr.Request, server_id: object, number: object) -> Updates:
+        """Put the chosen server's settings into the form, with those of one of its remedies: more (opened where it
+        holds what changes), message, then every control. ``number`` counts the remedies that its card offers."""
+        changed: set[str] = set()
+
+        def corrected(view: ServerView, language: Language) -> Filling:
+            offered = restarts(view.trouble, view.config)
+            if str(number) not in map(str, range(len(offered))):
+                raise InvalidInput(Message("deploy.message.no-remedy", {"name": view.name}))
+            remedy = offered[int(str(number))]
+            changed.update(remedy.settings)
+            told = {"name": view.name, "remedy": remedy_text(remedy, language)}
+            said = Message("deploy.message.corrected", told, level="info")
+            return said, replace(view.config, **remedy.settings)  # type: ignore[arg-type]  # of the fields' own types
+
+        filled = self._fill(request, server_id, corrected)
+        return gr.update(open=True) if changed - SHOWN_AT_ONCE else gr.skip(), *filled
+
+    def _fill(
+        self, request: gr.Request, server_id: object, filling: Callable[[ServerView, Language], Filling]
+    ) -> Updates:
+        """What is made of the chosen server's settings: message, then every control."""
 
         def fill() -> Updates:
-            view = self._selected(server_id)
-            words = more(view)
-            key = "deploy.message.filled_with" if words else "deploy.message.filled"
-            said = Message(key, {"name": view.name, "flags": " ".join(words)}, level="info")
-            extra = (*without_flag(view.config.extra, words[0]), *words) if words else view.config.extra
-            held = form_values(replace(view.config, extra=extra)).values
-            return message_html([said], language_of(request), CONTROLS), *(held[name] for name in CONTROLS)
+            language = language_of(request)
+            said, config = filling(self._selected(server_id), language)
+            held = form_values(config).values
+            return message_html([said], language, CONTROLS), *(held[name] for name in CONTROLS)
 
         return for_operator(request, CONTROLS, fill, self._unchanged)
 
@@ -344,3 +369,11 @@ def console_port(request: gr.Request) -> int:
     """The port that the console listens on, as this request reached it."""
     server = request.request.scope.get("server") if request.request is not None else None
     return int(server[1]) if server and server[1] else 0
+
+
+def _with_flags(view: ServerView, words: tuple[str, ...]) -> Filling:
+    """The server's settings with a further flag (its name first); as they are without one."""
+    key = "deploy.message.filled_with" if words else "deploy.message.filled"
+    said = Message(key, {"name": view.name, "flags": " ".join(words)}, level="info")
+    extra = (*without_flag(view.config.extra, words[0]), *words) if words else view.config.extra
+    return said, replace(view.config, extra=extra)

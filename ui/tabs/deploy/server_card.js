@@ -8,8 +8,10 @@ import { byId, el, fill } from "../../page/dom.js";
 import { get, link } from "../../page/request.js";
 import { change } from "../../page/snapshot.js";
 import { t } from "../../page/texts.js";
+import { markChanged } from "./changed_marks.js";
 import { nodeTable } from "./nodes.js";
 import { lifePanel } from "./server_life.js";
+import { stopToTheEnd } from "./server_end.js";
 import { canStop, ending, facts, isAlive, isExternal, loadProgress, when } from "./server_facts.js";
 
 /** @import { Bridge } from "../../page/bridge.js" */
@@ -21,10 +23,11 @@ import { canStop, ending, facts, isAlive, isExternal, loadProgress, when } from 
  * @property {Bridge<string>} bridge
  * @property {Selection<Server>} servers
  * @property {() => boolean} isOperator
+ * @property {(server: Server, remedy: number) => void} correct fills the form with its settings, one remedy's in them
  */
 
 /** @param {Server} server @param {Tab} tab */
-export function serverCard({ id }, { bridge, servers, isOperator }) {
+export function serverCard({ id }, { bridge, servers, isOperator, correct }) {
   const name = el("button", { class: "deploy-server-name", type: "button", onclick: () => servers.choose(id) });
   const state = el("span");
   const time = el("span", { class: "deploy-when" });
@@ -65,10 +68,24 @@ export function serverCard({ id }, { bridge, servers, isOperator }) {
     if (await mayStop(id, name)) await act("stop");
   }
 
+  /** Stops it where it runs, and starts it with that remedy's settings. @param {Server} server @param {number} remedy */
+  async function startCorrected(server, remedy) {
+    const wanted = server.remedies?.[remedy]?.text;
+    if (isAlive(server) && !(await stopToTheEnd(id, server.name))) return;
+    const now = servers.items.find((one) => one.id === id);
+    // It may have died of something else meanwhile, which has other remedies: its card shows them.
+    if (now?.remedies?.[remedy]?.text === wanted) await act("restart", { remedy });
+  }
+
   /** Tells the bridge, with this server chosen. @param {string} event */
   function tell(event) {
     servers.choose(id);
     bridge.tell(event);
+  }
+
+  function takeOver() {
+    markChanged([]);
+    tell("edit");
   }
 
   async function toggleCode() {
@@ -108,22 +125,24 @@ export function serverCard({ id }, { bridge, servers, isOperator }) {
     const alive = isAlive(server);
     const chat = running ? action("chat", () => tell("chat"), "primary") : null;
     if (!isOperator()) return [chat];
-    const remedies = (alive ? [] : (server.remedies ?? [])).map((text, remedy) => {
-      const label = t("remedy.again", { remedy: text });
+    const offered = alive && !server.first?.problem ? [] : (server.remedies ?? []);
+    const remedies = offered.map(({ text }, remedy) => {
+      const label = t(alive ? "remedy.stop-again" : "remedy.again", { remedy: text });
       const look = { class: "button primary", type: "button", dataset: { action: `remedy-${remedy}` } };
-      return el("button", { ...look, onclick: () => act("restart", { remedy }) }, label);
+      return el("button", { ...look, onclick: () => startCorrected(server, remedy) }, label);
     });
     return [
       chat,
       remedies,
+      offered.length ? action("correct", () => correct(server, 0)) : null,
       life.canWake(server) ? action("wake", () => act("wake")) : null,
       canStop(server) ? action("stop", () => stop(server.name)) : null,
-      alive || external ? null : action("restart", () => act("restart"), remedies.length ? "" : "primary"),
+      alive || external ? null : action("restart", () => act("restart"), offered.length ? "" : "primary"),
       external ? null : action("log", showLog),
       running ? apiLink(server) : null,
       running ? action("code", toggleCode) : null,
       server.state === "failed" ? action("report", copyReport) : null,
-      action("edit", () => tell("edit")),
+      action("edit", takeOver),
       alive && !external ? null : action("forget", () => act("forget")),
     ];
   }

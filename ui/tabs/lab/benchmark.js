@@ -16,8 +16,8 @@ const FIELDS = /** @type {const} */ ([
   ["seconds", "20"],
 ]);
 
-/** @param {HTMLElement} element */
-export function benchmarkPanel(element) {
+/** @param {HTMLElement} element @param {(model: string) => void} quantize opens the Quantize form for a model's folder */
+export function benchmarkPanel(element, quantize) {
   const picture = el("input", { type: "checkbox", id: "lab-benchmark-picture", onchange: () => form.changed() });
   const inputs = Object.fromEntries(
     FIELDS.map(([name, value]) => [
@@ -70,7 +70,7 @@ export function benchmarkPanel(element) {
     ),
     el("label", { class: "lab-check" }, picture, t("lab.benchmark.field.picture")),
     form.elements,
-    tableForm(element, list.load),
+    tableForm(element, list.load, quantize),
     list.elements,
   );
 }

@@ -78,7 +78,9 @@ export function benchmarkCard(id, changed) {
     const levels = targets.reduce((sum, target) => sum + target.levels.length, 0);
     const sizes = { prompt: config.prompt_tokens, answer: config.answer_tokens, seconds: config.seconds };
     const what = config.users.length
-      ? t("lab.benchmark.sizes", sizes)
+      ? [t("lab.benchmark.sizes", sizes), config.picture ? t("lab.benchmark.with_picture") : ""]
+          .filter(Boolean)
+          .join(", ")
       : t("lab.quality.asked", { questions: one.questions });
     fill(
       head,

@@ -170,7 +170,8 @@ def as_csv(one: Benchmark) -> str:
 def as_markdown(one: Benchmark) -> str:
     """A table of the levels of each server."""
     config = one.config
-    lines = [f"{config.prompt_tokens} → {config.answer_tokens} tokens, {config.seconds} s a level", ""]
+    picture = ", a picture in each request" if config.picture else ""
+    lines = [f"{config.prompt_tokens} → {config.answer_tokens} tokens{picture}, {config.seconds} s a level", ""]
     heads = ["server", *_heads()]
     lines += [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for target in one.targets:

@@ -9,7 +9,8 @@ from ui.tabs.lab.handlers import Handlers
 
 
 def bind(services: Services, tab: LabTab, tabs: Mapping[str, Any]) -> None:
-    """ "Start it again" fills the Deploy form, or the Quantize form, and opens that tab."""
+    """ "Start it again" fills the Deploy form, or the Quantize form, and opens that tab; "Quantize it" names the model
+    there."""
     handlers = Handlers(services)
     quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "preprocess": False, "inputs": tab.bridge}
     outputs = [tab.message, tabs["tabs"]]
@@ -18,4 +19,10 @@ def bind(services: Services, tab: LabTab, tabs: Mapping[str, Any]) -> None:
     if "quantize" in tabs:
         tab.bridge.requantize(
             handlers.requantize, outputs=[*outputs, *tabs["quantize"].inputs()], api_name="lab_requantize", **quick
+        )
+        tab.bridge.quantize(
+            handlers.quantize,
+            outputs=[*outputs, tabs["quantize"].model, tabs["quantize"].method],
+            api_name="lab_quantize",
+            **quick,
         )

@@ -10,7 +10,7 @@ from ui.page.bridge import bridge, part
 
 @dataclass(frozen=True)
 class LabTab:
-    """The tab's components. The bridge's value is the run to start again."""
+    """The tab's components. The bridge's value is the run to start again, or the model to quantize."""
 
     sections: gr.HTML
     runs: gr.HTML
@@ -29,4 +29,4 @@ def build(services: Services) -> LabTab:
     benchmark = part("lab", "benchmark", padding=False)
     quality = part("lab", "quality", padding=False)
     lesson = part("lab", "lesson", padding=False)
-    return LabTab(sections, runs, benchmark, quality, lesson, message, bridge("lab", "again", "requantize"))
+    return LabTab(sections, runs, benchmark, quality, lesson, message, bridge("lab", "again", "requantize", "quantize"))

@@ -45,6 +45,20 @@ class Handlers:
 
         return for_operator(request, QUANTIZE, fill, lambda html: (html, *[gr.skip()] * (len(QUANTIZE) + 1)))
 
+    def quantize(self, request: gr.Request, model: object) -> Updates:
+        """Put a model of the tutorials' table, which has no 4-bit weights yet, into the Quantize form: message, tabs,
+        model, method."""
+
+        def fill() -> Updates:
+            offers = self.services.lab.tables.offers()
+            offer = next((one for one in offers if one["path"] == str(model or "")), None)
+            if offer is None:
+                raise NotFound(Message("lab.table.no_model"))
+            said = Message("lab.message.quantize", {"name": str(offer["name"])}, level="info")
+            return message_html([said], language_of(request), {}), gr.Tabs(selected="quantize"), offer["path"], "awq"
+
+        return for_operator(request, QUANTIZE, fill, lambda html: (html, *[gr.skip()] * 3))
+
     def _row(self, run_id: object) -> RunRow:
         return self.services.lab.runs.get(str(run_id or ""))
 

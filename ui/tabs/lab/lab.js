@@ -14,7 +14,7 @@ import { settingsToMeasure } from "./targets.js";
 /** @import { AreaScript, Role } from "../../page/types.d.ts" */
 /** @import { RunRow } from "./types.d.ts" */
 
-/** The run that another tab's form is filled with. @type {Bridge<string>} */
+/** The run, or the model, that another tab's form is filled with. @type {Bridge<string>} */
 const bridge = new Bridge();
 const SECTIONS = /** @type {const} */ (["runs", "benchmark", "quality", "lesson"]);
 /** @typedef {(typeof SECTIONS)[number]} Section */
@@ -36,6 +36,12 @@ function startAgain(row) {
   bridge.share(row.id);
   if (row.kind === "server") bridge.tell("again");
   else bridge.tell("requantize");
+}
+
+/** Opens the Quantize form for it. @param {string} model its folder */
+function quantize(model) {
+  bridge.share(model);
+  bridge.tell("quantize");
 }
 
 function show() {
@@ -104,7 +110,7 @@ export const parts = {
   },
   benchmark(element) {
     places.benchmark = element;
-    benchmarkPanel(element);
+    benchmarkPanel(element, quantize);
     show();
   },
   quality(element) {

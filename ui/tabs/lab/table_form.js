@@ -4,7 +4,6 @@
 import { el, fill } from "../../page/dom.js";
 import { duration } from "../../page/format.js";
 import { get } from "../../page/request.js";
-import { showTab } from "../../page/tabs.js";
 import { t } from "../../page/texts.js";
 import { jobForm } from "./job_form.js";
 
@@ -13,8 +12,9 @@ import { jobForm } from "./job_form.js";
 /**
  * @param {HTMLElement} section in whose sight the models are read
  * @param {() => unknown} started
+ * @param {(model: string) => void} toQuantize
  */
-export function tableForm(section, started) {
+export function tableForm(section, started, toQuantize) {
   /** @type {TableOffer[]} */
   let models = [];
   let hasGpu = true;
@@ -40,7 +40,12 @@ export function tableForm(section, started) {
     ownCode.hidden = !one?.own_code;
     const quantize = el(
       "button",
-      { class: "button small", type: "button", dataset: { action: "quantize" }, onclick: () => showTab("quantize") },
+      {
+        class: "button small",
+        type: "button",
+        dataset: { action: "quantize" },
+        onclick: () => toQuantize(choice.value),
+      },
       t("lab.table.quantize"),
     );
     fill(

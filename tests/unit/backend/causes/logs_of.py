@@ -101,3 +101,12 @@ def argparse(error: str) -> str:
     """What the command's own parser refuses."""
     usage = "usage: lmdeploy serve api_server [-h] [--server-name SERVER_NAME]"
     return f"{usage}\nlmdeploy serve api_server: error: {error}\n"
+
+
+def terminated(what: str) -> str:
+    """A C++ exception that nobody caught, and what the shell says then."""
+    thrown = f"terminate called after throwing an instance of 'std::runtime_error'\n  what():  {what}\n"
+    return WARNINGS + thrown + "Aborted (core dumped)\n"
+
+
+FORMS = {form.__name__: form for form in (traceback, turbomind, pytorch, checked, ray, fatal, terminated)}

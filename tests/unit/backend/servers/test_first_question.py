@@ -112,6 +112,19 @@ def test_nonsense_is_said_and_can_be_corrected(dtype: str) -> None:
     assert offered == [{"dtype": "float16" if dtype == "auto" else "auto"}, {"quant_policy": 0}]
 
 
+@pytest.mark.parametrize(
+    ("config", "offered"),
+    [
+        (ServeConfig("turbomind", "m", extra=("--chat-template", "qwen")), [{"extra": ()}, {"dtype": "float16"}]),
+        (ServeConfig("pytorch", "m", dtype="float16", quant_policy=8), [{"dtype": "auto"}, {"quant_policy": 0}]),
+        (ServeConfig("transformers", "m"), [{"dtype": "float32"}]),  # float16 is no good on a CPU
+    ],
+)
+def test_silence_can_be_corrected(config: ServeConfig, offered: list[dict[str, object]]) -> None:
+    answer, _ = asked(says(""))
+    assert [remedy.settings for remedy in restarts(answer.problem, config)] == offered
+
+
 @pytest.mark.parametrize("answer", [{}, [], {"choices": []}, {"choices": [{"message": {"content": None}}]}, "x", None])
 def test_whatever_comes_is_survived(answer: Any) -> None:
     assert said(answer) == ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backend.engines.base import ServeConfig
 from backend.errors import Message
-from backend.servers.server import ServerRecord, ServerState, ServerView
+from backend.servers.server import FirstAnswer, ServerRecord, ServerState, ServerView
 from ui.web.json_answer import encode
 from ui.web.snapshot_json import CLASS_FIELDS, view_json
 from ui.web.visitor import Role
@@ -83,3 +83,14 @@ def test_a_stored_record_is_mended_when_it_is_read() -> None:
     assert (mended.name, mended.model_id, mended.reason_lines) == ("m\\ud800", "m\\ud800", ("m\\ud800",))
     assert mended.context_length == 0
     assert mended.log_path == VIEW.log_path
+
+
+def test_what_would_help_is_told_with_what_it_changes() -> None:
+    first = FirstAnswer("strange", "!!!!", 1.0, Message("servers.first.nonsense", {"name": "n", "text": "!!!!"}))
+    config = ServeConfig("turbomind", "m", quant_policy=4)
+    server = replace(VIEW, state=ServerState.RUNNING, reason=None, first=first, config=config)
+    assert view_json(server, Role.OPERATOR, "en")["remedies"] == [
+        {"text": "Use float16", "fields": ["dtype"]},
+        {"text": "KV cache of 16 bits", "fields": ["quant_policy"]},
+    ]
+    assert "remedies" not in view_json(server, Role.CLASS, "en")

@@ -19,11 +19,12 @@ GONE = [Message("chat.end.server_stopped", {"name": "tiny"}), Message("chat.end.
 @pytest.mark.parametrize("end", GONE)
 def test_an_answer_whose_server_is_gone_goes_on_with_the_next_by_one_click(end: Message) -> None:
     place = Place(7, 0, 0)
-    assert 'data-chat-next="7">Go on with' in footer(replace(FAILED, end=end), place, "en", Role.CLASS)
+    assert 'data-chat-next="7/0">Go on with' in footer(replace(FAILED, end=end), place, "en", Role.CLASS)
     nothing_came = replace(FAILED, end=end, text="")
-    assert 'data-chat-next="7">Ask the next' in footer(nothing_came, place, "en", Role.CLASS)
-    for elsewhere in (replace(place, last=False), replace(place, alone=False)):
-        assert "data-chat-next" not in footer(replace(FAILED, end=end), elsewhere, "en", Role.CLASS)
+    assert 'data-chat-next="7/0">Ask the next' in footer(nothing_came, place, "en", Role.CLASS)
+    among_others = replace(place, lane=2, alone=False)
+    assert 'data-chat-next="7/2">Go on with' in footer(replace(FAILED, end=end), among_others, "en", Role.CLASS)
+    assert "data-chat-next" not in footer(replace(FAILED, end=end), replace(place, last=False), "en", Role.CLASS)
 
 
 @pytest.mark.parametrize("end", [None, Message("chat.end.stopped"), Message("chat.end.length", {"tokens": 5})])

@@ -65,6 +65,10 @@ test("a row says as much as is known", () => {
     "hub.example",
   ]);
   assert.deepEqual(keys({ state: "succeeded", path: "/models/M" }), ["4.0 GiB", "/models/M"]);
+  assert.deepEqual(keys({ state: "succeeded", total_bytes: 145_412_407_296, path: "/models/72B" }), [
+    "135.4 GiB",
+    "/models/72B",
+  ]);
   assert.equal(progressText({ ...DOWNLOAD, state: "cancelled" }), "downloads.nothing-left");
 });
 
