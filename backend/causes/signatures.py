@@ -134,7 +134,7 @@ SIGNATURES: tuple[Signature, ...] = (
           r"|weight_loader"),
     _sign("weights-shape", r"Attempted to load weight \(.*|size mismatch for (?P<cause>\S+)|ignore_mismatched_sizes"
           r"|alloc byte_size=\d+ != shard\.nbytes|shape mismatch|w1/w3 output dims differ"
-          ),
+          r"|Check failed: \S*(?:embedding|weight|table)\S*\.shape\(.*\(\d+ vs\. \d+\)"),
     _sign("weights-shape", r"shape '.*' is invalid for input of size|must match the size of tensor"
           r"|mat1 and mat2 shapes cannot be multiplied|split_with_sizes expects",
           r"turbomind/|load_weights|weight_loader"),

@@ -58,6 +58,7 @@ def test_progress_where_there_is_none() -> None:
 @pytest.mark.parametrize(
     ("name", "key", "line"),
     [
+        ("fail-another-hidden-size", "weights-shape", "Check failed: embedding_table.shape(1)"),
         ("fail-awq-vlm-first-image", "picture-dtype", "[TM][FATAL][1121.08:39:15.977130][internvit.cc:293]"),
         ("fail-f32-vlm-first-image", "picture-dtype", "[TM][FATAL][1121.12:55:15.411821][internvit.cc:293]"),
         ("fail-kv-int4-head-dim-64-first-request", "kv-misaligned", "CUDA error: misaligned address"),
