@@ -146,7 +146,7 @@ SHAPES: dict[str, tuple[bytes, str, str]] = {
     "an index of text": (sse(piece(content="a", index="0"), piece(content="b", index=0)), "ab", ""),
     "without an index": (sse({"choices": [{"delta": {"content": "a"}}]}, piece(content="b", index=None)), "ab", ""),
     "without empty lines": (
-        b"".join(b"data: " + json.dumps(piece(content=c)).encode() + b"\n" for c in "abc") + b"data: [DONE]\n", "abc", "",
+        b"".join(f"data: {json.dumps(piece(content=c))}\n".encode() for c in "abc") + b"data: [DONE]\n", "abc", "",
     ),
     "data: twice": (sse(f"data: {json.dumps(piece(content='a'))}", "data: [DONE]"), "a", ""),
     "Data: as a name": (sse(piece(content="a")).replace(b"data:", b"Data:"), "a", ""),
