@@ -174,9 +174,9 @@ def tokenizer_elsewhere(listing: Listing) -> Message | None:
     if dangling and ("tokenizer_config.json" in dangling or not any(map(listing.is_file, VOCABULARIES))):
         return dangling_links(listing, dangling)
     for name in sorted(TOKENIZERS | {"generation_config.json", "chat_template.jinja"}):
-        if listing.is_file(name) and listing.entries[name].size < SMALL_BYTES:
-            if found := foreign_file(listing.path / name):
-                return Message(found, {"file": str(listing.path / name)})
+        small = listing.is_file(name) and listing.entries[name].size < SMALL_BYTES
+        if small and (found := foreign_file(listing.path / name)):
+            return Message(found, {"file": str(listing.path / name)})
     return None
 
 
