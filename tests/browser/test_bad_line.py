@@ -6,7 +6,7 @@ Between browser and console stands a forward (tests/support/bad_line.py). An hou
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest

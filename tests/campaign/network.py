@@ -277,7 +277,7 @@ def page_of_server(ground: Ground, rng: random.Random) -> str:
         check(ended, "the page's own stream broke, whose line is whole")
         answer = visitor.answer()
         line.trouble = Trouble()
-        ground.stop(server_id)
+        ground.leave(server_id)
     check(answer["state"] not in ("waiting", "streaming"), f"the answer stays {answer['state']}")
     if answer["text"] == text:
         return "whole"
