@@ -77,6 +77,8 @@ class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's types are not followed
         super().queue(default_concurrency_limit=None, api_open=False, max_size=MOST_WAITING)
         # Gradio looks for new events every millisecond, which takes an idle console 6% of a core.
         self._queue.sleep_when_free = QUEUE_LOOK_S
+        # Of 10,000 events it would remember when each came and ended, for a page that isn't there.
+        self._queue.ANALYTICS_MAX_EVENTS = MOST_WAITING
         return self
 
     def known_by(self, scripts: Iterable[str]) -> None:
