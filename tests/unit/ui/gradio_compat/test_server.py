@@ -194,7 +194,7 @@ async def test_the_queue_rests_between_looks(app: FastAPI) -> None:
     assert {fn.concurrency_limit for fn in page.fns.values()} == {"default"}
     assert page._queue.default_concurrency_limit is None
     assert "len(self.event_analytics) > self.ANALYTICS_MAX_EVENTS" in inspect.getsource(type(page._queue))
-    assert page._queue.ANALYTICS_MAX_EVENTS == page._queue.max_size
+    assert page._queue.max_size == page._queue.ANALYTICS_MAX_EVENTS
     async with living(app):
         slept: list[float] = []
         real = asyncio.sleep
