@@ -24,6 +24,7 @@ from ui.web.html_head import HtmlHead
 from ui.web.places import BelowBase
 from ui.web.routes import console_routes
 from ui.web.share import share_routes
+from ui.web.snapshot import SnapshotPoll
 from ui.web.upload_shelf import Shelf
 from ui.web.uploads import MAX_UPLOAD, OwnUploads
 from ui.web.visitor import Role
@@ -40,7 +41,8 @@ def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
         await services.gateway.close()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    routes = [*console_routes(services), *share_routes(services, tokens), *storage_routes(services)]
+    poll = SnapshotPoll(services)
+    routes = [*console_routes(services, poll), *share_routes(services, tokens), *storage_routes(services)]
     routes += class_routes(services)
     for tab in TABS:
         routes += tab.routes(services)
@@ -63,5 +65,6 @@ def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
         theme=theme(),
     )
     below = BelowBase(app, services.settings.root_path)
-    guarded = Guard(AssetCache(HtmlHead(below, shown, first)), tokens, services.settings)
+    page_or_poll = poll.before(AssetCache(HtmlHead(below, shown, first)))
+    guarded = Guard(page_or_poll, tokens, services.settings)
     return GatewayRoutes(guarded, services.gateway, services.settings, services.metrics)

@@ -38,7 +38,7 @@ class AnswerReader:
     def __init__(self, limit: int = LIMIT) -> None:
         self.completion = CompletionReader()
         self._limit = limit
-        self._events = EventReader(limit)
+        self._events = EventReader(limit, apart=_two_chunks)
         self._unzip: zlib._Decompress | None = None
         self._kind = ""  # "", "json", "lines" or "events"
         self._head = bytearray()
@@ -98,6 +98,7 @@ class AnswerReader:
     def conclusion(self) -> Iterator[Event]:
         """What was held back, and the End, where the answer is whole."""
         completion = self.completion
+        completion.error_left()
         if not completion.seen:
             raise NotAnAnswer(completion.left)
         if not completion.ended:
@@ -164,8 +165,13 @@ def _is_cut(item: ServerEvent | Stray) -> bool:
     return half_json or (stray and "data".startswith(text))
 
 
-def _is_json(line: bytes) -> bool:
+def _two_chunks(data: str, more: str) -> bool:
+    """Whether a line of data begins another chunk: what stands before it is whole. A chunk may go on over lines."""
+    return more.lstrip()[:1] in ("{", "[") and _is_json(data)
+
+
+def _is_json(text: bytes | str) -> bool:
     try:
-        return isinstance(json.loads(line), dict | list)
+        return isinstance(json.loads(text), dict | list)
     except (ValueError, RecursionError):
         return False

@@ -26,9 +26,12 @@ from backend.chat.completion_values import (
 from backend.chat.logprobs import Entry, entries_of
 from backend.chat.tool_calls import CallDelta, CallReader
 
-DONE = "[DONE]"  # the API's own word for the end
+DONE = frozenset({"[DONE]", '"[DONE]"', "[done]", "DONE"})  # the API's own word for the end, and what becomes of it
+DATA = "data:"
+FINISHED = frozenset({"message_stop", "response.completed"})  # types of a last event without a reason
 IDLE = frozenset({"", "ping", "[ping]", "pong", "keepalive", "keep-alive", "heartbeat", "processing"})
 ORDINARY = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint"})
+OUTSIDE = frozenset({"output", "outputs", "result", "results", "data", "candidates"})  # where other APIs have it
 SEPARATOR = "\n\n---\n\n"
 
 
@@ -93,7 +96,9 @@ class CompletionReader:
     def data(self, text: str, kind: str = "") -> Iterator[Event]:
         """A server-sent event's data, or a line of JSON. Raises ServerSaid."""
         text = text.strip()
-        if text == DONE:
+        while text.startswith(DATA):  # a program between wrote its own in front of the server's
+            text = text.removeprefix(DATA).lstrip()
+        if text in DONE:
             self.done = self.finished = True
             return
         values, rest = json_values(text)
@@ -106,9 +111,12 @@ class CompletionReader:
 
     def stray(self, text: str) -> Iterator[Event]:
         """A line that belongs to no event: an error that a program wrote into the stream, or a chunk without
-        ``data:``. Raises ServerSaid."""
-        if text.lstrip()[:1] in ("{", "["):
-            yield from self.data(text)
+        ``data:`` or with another spelling of it. Raises ServerSaid."""
+        line = text.strip()
+        if line[:1] in ("{", "["):
+            yield from self.data(line)
+        elif line[: len(DATA)].lower() == DATA:
+            yield from self.data(line[len(DATA) :])
         else:
             self._leave(text)
 
@@ -135,6 +143,8 @@ class CompletionReader:
             raise error
         self._usage(value)
         choices = choices_of(value)
+        if str(value.get("type")) in FINISHED:
+            self.finished = self.finished or self.seen
         if choices is not None:
             self.seen = True
             yield from self._read(choices, value)
@@ -198,9 +208,20 @@ class CompletionReader:
 
     def _known(self, value: Mapping[str, Any], kind: str) -> bool:
         """A chunk without choices that has nothing for a person in it."""
-        if (kind.lower() in IDLE and kind) or value.get("type") in ("ping", "keepalive"):
+        if (kind.lower() in IDLE and kind) or str(value.get("type")) in ("ping", "keepalive", *FINISHED):
             return True
+        if "usage" in value and value.keys() & OUTSIDE:
+            return False
         return not value or "choices" in value or "usage" in value or value.get("done") is True
+
+    def error_left(self) -> None:
+        """Raises ServerSaid where what wasn't understood piece by piece is an error as a whole: JSON over lines."""
+        text = self.left.strip()
+        if text.startswith("{") and not self.ended:
+            values, rest = json_values(text)
+            for value in values if not rest else ():
+                if isinstance(value, Mapping) and (error := error_in(value, "")):
+                    raise error
 
     def _leave(self, text: str) -> None:
         if text.strip().lower() in IDLE or self._left_size > LEFT_LIMIT:

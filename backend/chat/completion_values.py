@@ -25,13 +25,13 @@ class ServerSaid(Exception):
 def json_values(text: str) -> tuple[list[object], str]:
     """The JSON values that stand in the text, one behind another, and the rest that is none."""
     try:
-        return [json.loads(text)], ""
+        return [json.loads(text, strict=False)], ""  # a raw tab or line end in a string is text like any other
     except RecursionError:
         return [], text[:LEFT_LIMIT]
     except ValueError:
         pass
     values: list[object] = []
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(strict=False)
     at = 0
     while at < len(text) and text[at] in "{[":
         try:
@@ -106,7 +106,10 @@ def content_of(piece: object) -> tuple[str, str]:
         return piece, ""
     if not isinstance(piece, Mapping):
         return "", ""
-    text, thought = parts_of(piece.get("content"))
+    content = piece.get("content")
+    if content is None and isinstance(piece.get("text"), str):  # {"type": "text_delta", "text": …}
+        content = piece["text"]
+    text, thought = parts_of(content)
     text += parts_of(piece.get("refusal"))[0]
     if isinstance(audio := piece.get("audio"), Mapping):
         text += parts_of(audio.get("transcript"))[0]
@@ -154,6 +157,8 @@ def choices_of(value: Mapping[str, Any]) -> Sequence[Any] | None:
         return choices if choices or not any(value.get(name) for name in BARE_TEXTS) else [_bare(value)]
     if isinstance(choices, Mapping):
         return [choices] if {"delta", "message", "text", "finish_reason"} & set(choices) else list(choices.values())
+    if isinstance(output := value.get("output"), Mapping):  # DashScope's own form
+        return choices_of(output)
     if isinstance(message := value.get("message"), Mapping):  # Ollama's own form
         return [
             {"delta": message, "finish_reason": value.get("done_reason") or ("stop" if value.get("done") else None)}

@@ -7,6 +7,7 @@ breaks off in the middle of a stream may say why in plain text.
 
 import codecs
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 LIMIT = 32 * 1024 * 1024  # characters of one line, and of one event's data
@@ -35,10 +36,15 @@ class Stray:
 
 
 class EventReader:
-    """Give it bytes as they come; ``end`` gives what an end without an empty line left behind."""
+    """Give it bytes as they come; ``end`` gives what an end without an empty line left behind.
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    ``apart`` tells of an event's data so far and one more line of data whether they are two events, although the empty
+    line between them is missing: some servers never write one.
+    """
+
+    def __init__(self, limit: int = LIMIT, apart: Callable[[str, str], bool] | None = None) -> None:
         self._limit = limit
+        self._apart = apart
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._begun = False
         self._after_cr = False
@@ -97,6 +103,8 @@ class EventReader:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "data":
+            if self._data and self._apart is not None and self._apart("\n".join(self._data), value):
+                self._line("", found)
             self._data.append(value)
             self._data_size += len(value) + 1
             if self._data_size > self._limit:

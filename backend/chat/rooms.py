@@ -13,7 +13,7 @@ from backend.chat.session import Room
 from backend.classroom.people import People
 from backend.errors import NotFound
 
-REMEMBERED = 500  # conversations in memory; the others are in the store
+REMEMBERED = 100  # idle conversations in memory, some 0.1 MB each; the others are in the store
 REMEMBERED_DELETED = 10_000
 REMEMBERED_CHARACTERS = 100_000_000  # of all of them
 

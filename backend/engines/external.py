@@ -32,6 +32,9 @@ _SCHEME = re.compile(r"(https?)\s*[:;]?\s*[/\\]+\s*", re.IGNORECASE)
 _BARE_IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.:]*(?:%\w+)?")
 _INNER = (".local", ".lan", ".internal", ".home", ".intranet", ".localdomain", ".home.arpa", ".cluster.local")
 _BLANK = re.compile(r"\s")
+_REMARK = re.compile(r"\s+\(.*")  # "(Press CTRL+C to quit)"
+# An address in a line of a log, a command or a program: the only one, else nobody knows which is meant.
+_INSIDE = re.compile(rf"(?<![\w@:])https?://[^{_QUOTES}(),;，；。、]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,10 @@ def clean_address(text: str) -> str:
         address = _ASSIGNED.sub("", address, count=1)
     if not address:
         return ""
+    address = _REMARK.sub("", address)
+    if _BLANK.search(address) and not _SCHEME.match(address):
+        inside = {found.rstrip(".,:") for found in _INSIDE.findall(address)}
+        address = inside.pop() if len(inside) == 1 else address
     if slashes := _SCHEME.match(address):
         rest = address[slashes.end() :]
         address = f"{slashes[1].lower()}://{rest.replace(BACKSLASH, '/') if BACKSLASH in slashes[0] else rest}"

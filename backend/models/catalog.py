@@ -30,6 +30,7 @@ __all__ = ["DEMO_MODEL", "HUB_ID", "Catalog", "default_roots", "hub_cache", "loo
 
 DEMO_MODEL = Path(__file__).resolve().parents[2] / "assets" / "demo_model"
 NO_MODELS = frozenset({"lost+found"})
+HUB_FOLDERS = frozenset({"hub", "models"})  # of a hub's cache that was copied, or given by its upper folder
 # Where course machines have their models, for all to link to: InternLM's camps, and what others have made of it.
 COURSE_BASES = ("/root/share", "/share")
 COURSE_FOLDERS = ("new_models", "model_repos", "pre_models", "models", "temp/model_repos", "")
@@ -178,10 +179,11 @@ def _listed(models: Sequence[ModelInfo], typed: str) -> ModelInfo | None:
     return None
 
 
-def _folders(root: Path, scope: bool) -> Iterator[Found]:
+def _folders(root: Path, scope: bool, depth: int = 3) -> Iterator[Found]:
     """Model folders below a root with their names; the root itself where it is one.
 
-    ``scope``: it is ModelScope's, which writes dots in another way.
+    ``scope``: it is ModelScope's, which writes dots in another way. ``depth``: how far a copied cache may lie below it
+    ("modelscope/hub/models").
     """
     name_of = modelscope_name if scope else copied_name
     names = names_in(root)
@@ -204,6 +206,8 @@ def _folders(root: Path, scope: bool) -> Iterator[Found]:
             yield path, name_of(entry), None
         else:
             yield from ((found, name_of(name), None) for found, name in _inner(root, entry, inside))
+            if depth and (entry in HUB_FOLDERS or not HUB_FOLDERS.isdisjoint(inside)):
+                yield from _folders(path, True, depth - 1)
 
 
 def _inner(root: Path, entry: str, inside: list[str]) -> Iterator[tuple[Path, str]]:

@@ -24,6 +24,8 @@ TOKENIZERS = frozenset({
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "merges.txt", "spiece.model",
     "vocab.txt", "tekken.json", "special_tokens_map.json",
 })  # fmt: skip
+VOCABULARIES = TOKENIZERS - {"tokenizer_config.json", "merges.txt", "special_tokens_map.json"}
+SMALL_BYTES = 2_000_000  # a web page, or a pointer, in a file's place
 # Formats of other programs, by the ends of their files.
 FORMATS: Mapping[str, tuple[str, ...]] = {
     "ONNX": (".onnx",),
@@ -162,6 +164,19 @@ def stands_for_another(listing: Listing) -> Message | None:
         )
         if (small or saved) and (found := foreign_file(listing.path / entry.name)):
             return Message(found, {"file": str(listing.path / entry.name)})
+    return None
+
+
+def tokenizer_elsewhere(listing: Listing) -> Message | None:
+    """Weights are there, and the tokenizer's files are links to nothing, LFS pointers or web pages: every server ends
+    with that, minutes later. A link that another file stands in for doesn't count."""
+    dangling = [name for name in listing.of_kind("dangling") if name in TOKENIZERS]
+    if dangling and ("tokenizer_config.json" in dangling or not any(map(listing.is_file, VOCABULARIES))):
+        return dangling_links(listing, dangling)
+    for name in sorted(TOKENIZERS | {"generation_config.json", "chat_template.jinja"}):
+        small = listing.is_file(name) and listing.entries[name].size < SMALL_BYTES
+        if small and (found := foreign_file(listing.path / name)):
+            return Message(found, {"file": str(listing.path / name)})
     return None
 
 

@@ -1,7 +1,7 @@
 """What each opened page leaves in the console's memory: flat (± 20 MB) over 2,000 of them.
 
 Each load is what a browser does: the page, its configuration, and its first events in a session of its own; then it is
-closed. The first 200 fill what is kept on purpose (compressed files, the last 100 sessions).
+closed. The first 200 fill what is kept on purpose (compressed files, most of the last 300 sessions).
 
     python -m tests.benchmarks.page_loads [loads]
 """

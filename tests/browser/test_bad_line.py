@@ -6,7 +6,7 @@ Between browser and console stands a forward (tests/support/bad_line.py). An hou
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,6 +16,7 @@ from tests.campaign.ground import Ground, ground
 from tests.support.bad_line import BadLine, Trouble, bad_line
 from tests.support.controls import choose, write
 from tests.support.scripted_server import Scripted
+from tests.support.sparse_checkpoints import INTERNLM2_5_7B, llama
 from tests.support.waiting import wait_for
 
 DEADLINE_MS = 30_000
@@ -177,6 +178,35 @@ def test_the_form_keeps_what_was_typed_and_the_command_follows(page: Page, line:
         expect(command).to_have_value(pattern(f"{model.name}.*--port {wanted}"))
         expect(port).to_have_value(wanted)
         expect(page.get_by_text("Connection to the server was lost")).to_have_count(0)
+
+
+def test_the_plan_follows_the_form(page: Page, line: BadLine, place: Ground) -> None:
+    """It says nothing of a form that it was never asked about; once the line is back, it is that form's plan."""
+    model = llama(place.models / "seven-billion", INTERNLM2_5_7B)
+    plan, lost = page.locator("#deploy-plan"), page.get_by_text("Connection to the server was lost")
+    choose(page, "#deploy-engine", "turbomind")
+    expect(page.locator("#deploy-engine input").first).to_have_value(pattern("turbomind"))
+    write(page, "#deploy-model", str(model))
+    write(page, "#deploy-plan-card", "24")
+    expect(plan).to_have_attribute("data-verdict", "fits")
+    ways: tuple[Callable[[], None], ...] = (line.leave, lambda: cut_at(line, 0), lambda: cut_at(line, 150), line.hold)
+    before = "fits"
+    for spoil in ways:
+        spoil()
+        verdict = "over" if before == "fits" else "fits"
+        write(page, "#deploy-plan-card", "12" if verdict == "over" else "24")
+        if spoil == line.hold:
+            page.clock.fast_forward(8000)
+            line.cut()
+        else:
+            expect(lost).to_be_visible()
+        expect(plan).to_have_attribute("data-verdict", before)
+        line.back()
+        expect(plan).to_have_attribute("data-verdict", verdict)
+        expect(lost).to_have_count(0)
+        before = verdict
+    choose(page, "#deploy-engine", "transformers")
+    expect(page.locator("#deploy-engine input").first).to_have_value(pattern("transformers"))
 
 
 def pattern(text: str) -> re.Pattern[str]:

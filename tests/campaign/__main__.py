@@ -9,9 +9,11 @@ import os
 from pathlib import Path
 
 from tests.campaign.report import table
-from tests.campaign.rounds import AREAS, BROKEN, Played, Player, Record, own_home
+from tests.campaign.rounds import AREAS, BROKEN, Player, Record, own_home
+from tests.campaign.workers import play_all, say
 
 FOLDER = Path(__file__).parents[2] / ".campaign"
+JOBS = 1 + (os.cpu_count() or 1)
 SWEEP = 10  # rounds of one area, then of the next: broken off early, it has seen something of each
 
 
@@ -22,6 +24,7 @@ def main() -> int:
     parser.add_argument("--scenario", default="")
     parser.add_argument("--round", action="append", default=[], metavar="AREA:SEED")
     parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--jobs", type=int, default=JOBS, help="rounds played at once")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     options = parser.parse_args()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -32,36 +35,28 @@ def main() -> int:
         record = Record(options.folder)
         if options.fresh:
             record.file.unlink(missing_ok=True)
-        return campaign(record, options.count, options.areas.split(","), options.scenario)
+        return campaign(record, options.count, options.areas.split(","), options.scenario, options.jobs)
 
 
-def campaign(record: Record, count: int, areas: list[str], scenario: str) -> int:
+def campaign(record: Record, count: int, areas: list[str], scenario: str, jobs: int) -> int:
     """Plays what isn't recorded yet. Ctrl-C breaks it off with the table so far."""
     done = record.all()
     wanted = [
-        (name, seed)
+        [
+            (name, seed)
+            for seed in range(start, min(start + SWEEP, count))
+            if not scenario or AREAS[name].scenario(seed) == scenario
+        ]
         for start in range(0, count, SWEEP)
         for name in areas
-        for seed in range(start, min(start + SWEEP, count))
-        if not scenario or AREAS[name].scenario(seed) == scenario
     ]
-    player, before = Player(), ""
+    left = [rest for sweep in wanted if (rest := [one for one in sweep if one not in done])]
     try:
-        for name, seed in wanted:
-            if (name, seed) in done:
-                continue
-            if name != before:
-                player.fresh()
-            before = name
-            played = player.play(AREAS[name], seed)
-            record.keep(played)
-            done[name, seed] = played
-            say(played)
+        play_all(record, left, jobs)
     except KeyboardInterrupt:
         print("broken off; the same command goes on from here")
-    finally:
-        player.close()
-    shown = [done[one] for one in wanted if one in done]
+    done = record.all()
+    shown = [done[one] for sweep in wanted for one in sweep if one in done]
     print(table(shown))
     return int(any(one.result == BROKEN for one in shown))
 
@@ -76,13 +71,6 @@ def again(rounds: list[tuple[str, int]]) -> int:
         worst |= int(played.result == BROKEN)
     player.close()
     return worst
-
-
-def say(played: Played) -> None:
-    print(
-        f"{played.area}:{played.seed} {played.scenario} {played.result} {played.seconds:.1f} s  {played.what}",
-        flush=True,
-    )
 
 
 if __name__ == "__main__":

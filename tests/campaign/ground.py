@@ -172,6 +172,11 @@ class Ground:
     def stop(self, server_id: str) -> None:
         self.call("deploy_stop", [server_id])
 
+    def leave(self, server_id: str) -> None:
+        """Forget a server elsewhere, which isn't the console's to stop."""
+        answer = self.operator.client.post(f"/console/servers/{server_id}/forget", json={})
+        check(answer.status_code == 200, f"{server_id} can't be forgotten: {answer.text[:200]}")
+
     def start_job(self, model: Path, output: Path | None = None) -> str:
         """Queue a quantization of that model; its id."""
         output = output or model.with_name(f"{model.name}-w4a16")

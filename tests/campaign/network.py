@@ -26,6 +26,8 @@ from ui.web.asset_files import made
 
 SHORT_S = 3.0  # how long a page waits for a silent connection here
 TRIES = 12
+# Files that the page names; not what an import map calls modules that came in another file.
+NAMED = re.compile(r'"\./((?:console/)?assets/[^"?\\]+)(?:\?[^"\\]*)?"(?!\s*:)')
 WORDS = "The fox found a watermelon . 狐狸 滚 🍉 home ok ."
 
 
@@ -79,7 +81,7 @@ def snapshot(ground: Ground, rng: random.Random) -> str:
 def assets(ground: Ground, rng: random.Random) -> str:
     """Files whose first reader goes away, at any moment of it, never stay parts: for nobody, and in no cache."""
     straight = ground.operator.client
-    names = sorted(set(re.findall(r'"\./((?:console/)?assets/[^"?\\]+)', straight.get("/").text)))
+    names = sorted(set(NAMED.findall(straight.get("/").text)))
     check(names, "the page names no files")
     chosen = [rng.choice(names) for _ in range(TRIES)]
     for name in chosen:
@@ -275,7 +277,7 @@ def page_of_server(ground: Ground, rng: random.Random) -> str:
         check(ended, "the page's own stream broke, whose line is whole")
         answer = visitor.answer()
         line.trouble = Trouble()
-        ground.stop(server_id)
+        ground.leave(server_id)
     check(answer["state"] not in ("waiting", "streaming"), f"the answer stays {answer['state']}")
     if answer["text"] == text:
         return "whole"

@@ -117,12 +117,14 @@ class Player:
 
 @contextlib.contextmanager
 def own_home() -> Iterator[None]:
-    """The user's folders, elsewhere: nothing of the real ones is read or written."""
+    """The user's folders, elsewhere: nothing of the real ones is read or written. What the thousands of children
+    compile is kept for the next ones."""
     from tests.conftest import user_folders
 
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="campaign-home-", ignore_cleanup_errors=True) as home:
-        os.environ.update(user_folders(Path(home)))
+        os.environ.update(user_folders(Path(home)), PYTHONPYCACHEPREFIX=str(Path(home) / "bytecode"))
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         try:
             yield
         finally:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +25,7 @@ SEEN_IN = "6.31.0"
 MAX_THREADS = 200  # Gradio's 40 would be used up by a class's open answers
 MOST_WAITING = 256
 QUEUE_LOOK_S = 0.01
-SESSIONS = 1000
+SESSIONS = 300  # three pages for each of a class of a hundred
 API = "/gradio_api"
 UPLOAD, UPLOAD_PROGRESS = f"{API}/upload", f"{API}/upload_progress"
 FILES = (f"{API}/file={{path_or_url:path}}", f"{API}/file/{{path:path}}")
@@ -76,6 +77,8 @@ class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's types are not followed
         super().queue(default_concurrency_limit=None, api_open=False, max_size=MOST_WAITING)
         # Gradio looks for new events every millisecond, which takes an idle console 6% of a core.
         self._queue.sleep_when_free = QUEUE_LOOK_S
+        # Of 10,000 events it would remember when each came and ended, for a page that isn't there.
+        self._queue.ANALYTICS_MAX_EVENTS = MOST_WAITING
         return self
 
     def known_by(self, scripts: Iterable[str]) -> None:
@@ -119,15 +122,37 @@ class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's types are not followed
         return result
 
 
+class Session(SessionState):  # type: ignore[misc]
+    """What Gradio keeps of one open page: the components that an event has changed, whose choices count for the next
+    one. Gradio keeps each one's settings beside it too, written out, for links that hold a page's state; the console
+    has no such links. What no event has changed is the page's own."""
+
+    def __init__(self, page: Any) -> None:
+        super().__init__(SimpleNamespace(default_config=page.default_config, blocks={}))
+        self.blocks_config.blocks = ChainMap({}, page.default_config.blocks)
+        self.blocks_config.fns = page.default_config.fns
+
+    def __setitem__(self, key: int, value: Any) -> None:
+        if isinstance(self.blocks_config.blocks.get(key), gr.State):
+            super().__setitem__(key, value)
+            self.config_values.pop(key, None)
+        else:
+            self.blocks_config.blocks[key] = value
+
+    def _update_config(self, key: int) -> None:
+        """Nothing is written out."""
+
+    def _update_value_in_config(self, key: int, value: Any) -> None:
+        """Nothing is written out."""
+
+
 class Sessions(StateHolder):  # type: ignore[misc]
-    """What Gradio keeps of each open page. At a page's first event it writes out every component's settings, for links
-    that hold a page's state: 50 ms in which nobody else is served, for a class of a hundred five seconds. The console
-    has no such links, and Gradio writes out what it needs later where it isn't there."""
+    """Of all open pages. Written out, a page's settings took 50 ms at its first event, in which nobody else is served:
+    for a class of a hundred five seconds."""
 
     def __getitem__(self, session_id: str) -> Any:
         if session_id not in self.session_data:
-            without_settings = SimpleNamespace(default_config=self.blocks.default_config, blocks={})
-            self.session_data[session_id] = SessionState(without_settings)
+            self.session_data[session_id] = Session(self.blocks)
         return super().__getitem__(session_id)
 
 

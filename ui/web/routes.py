@@ -18,7 +18,7 @@ from backend.processes.quiet_log import read_back, read_on
 from backend.services import Services
 from ui.i18n import say, texts
 from ui.web.json_answer import JsonAnswer
-from ui.web.snapshot import Pace, Snapshots
+from ui.web.snapshot import SnapshotPoll
 from ui.web.visitor import language_of, require_operator, visitor
 
 MAX_BODY_BYTES = 1 << 20
@@ -88,11 +88,11 @@ def problem(request: Request, status: int, *messages: Message) -> Response:
     return JsonAnswer({"messages": [say(message, who.language, audience=who.role) for message in messages]}, status)
 
 
-def console_routes(services: Services) -> list[BaseRoute]:
+def console_routes(services: Services, poll: SnapshotPoll) -> list[BaseRoute]:
     """What is mounted under ``console/`` beside the tabs' own routes."""
     shared = SharedRoutes(services)
     return [
-        Route("/snapshot", json_route(shared.snapshot), methods=["GET"]),
+        Route("/snapshot", json_route(poll.route), methods=["GET"]),
         Route("/texts.json", json_route(shared.texts), methods=["GET"]),
         Route("/log/{run_id}", json_route(shared.log), methods=["GET"]),
         Route("/log/{run_id}/search", json_route(shared.search), methods=["GET"]),
@@ -105,28 +105,6 @@ class SharedRoutes:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._snapshots = Snapshots(services)
-        self._pace = Pace()
-
-    def snapshot(self, request: Request, body: Body) -> Any:
-        """Everything that every page shows; 204 where ``since`` is its version still.
-
-        ``next_ms`` in the answer, and the header ``console-next-ms`` of every answer (a 204 has no body), say in how
-        many milliseconds the page should ask again. A page that has just changed something asks at once.
-        """
-        who = visitor(request)
-        self._services.visitors.note(who.role.value, who.id)
-        made = self._snapshots.get(who.role, who.language)
-        wait = self._pace.next_ms(made.busy)
-        headers = {
-            "console-next-ms": str(wait),
-            "console-chat": self._services.chat.library.revision(who.id),
-            "cache-control": "no-store",
-        }
-        if request.query_params.get("since") == made.version:
-            return Response(status_code=204, headers=headers)
-        content = b'{"next_ms":%d,' % wait + made.body[1:]
-        return Response(content, media_type="application/json", headers=headers)
 
     def texts(self, request: Request, body: Body) -> Any:
         """All texts in the page's language, by key."""

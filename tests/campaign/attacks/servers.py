@@ -58,7 +58,7 @@ def servers(ground: Ground, rng: random.Random) -> str:
                 )
                 check(time.monotonic() - began < ANSWER_S, "the page is slow for everyone")
         if said == "connected":
-            ground.stop(server_id)
+            ground.leave(server_id)
     return f"{status[:3]} {content[:30]!r}: {said}"
 
 
@@ -88,5 +88,5 @@ def slow_servers(ground: Ground, rng: random.Random) -> str:
         check(slowest < 5, f"a page waited {slowest:.1f} s meanwhile")
     for server in ground.snapshot()["servers"]:
         if server["engine"] == "external" and server["config"]["address"].endswith(str(port)):
-            ground.stop(server["id"])
+            ground.leave(server["id"])
     return f"{first[:20]!r}"

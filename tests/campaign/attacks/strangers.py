@@ -99,7 +99,8 @@ def origins(ground: Ground, rng: random.Random) -> str:
     console = ground.running
     port = port_of(ground)
     other = [
-        "http://evil.example", "null", f"http://127.0.0.1:{port + 1}", f"https://127.0.0.1:{port}", "file://",
+        # Not https with the console's own host and port: that is its page behind a proxy that speaks TLS.
+        "http://evil.example", "null", f"http://127.0.0.1:{port + 1}", f"https://127.0.0.1:{port + 1}", "file://",
         f"http://127.0.0.1.evil.example:{port}", f"http://localhost:{port + 1}", "http://127.0.0.1", "chrome-extension://x",
         f"http://evil@127.0.0.1:{port}", f"http://127.0.0.1:{port}.evil.example", "http://[::1]", "data:", "x",
         f"http://127.0.0.1:{port}/x", "javascript:0",

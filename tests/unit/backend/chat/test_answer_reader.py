@@ -145,6 +145,27 @@ SHAPES: dict[str, tuple[bytes, str, str]] = {
     "an index that counts": (sse(*(piece(content=c, index=n) for n, c in enumerate("abcdef"))), "abcdef", ""),
     "an index of text": (sse(piece(content="a", index="0"), piece(content="b", index=0)), "ab", ""),
     "without an index": (sse({"choices": [{"delta": {"content": "a"}}]}, piece(content="b", index=None)), "ab", ""),
+    "without empty lines": (
+        b"".join(f"data: {json.dumps(piece(content=c))}\n".encode() for c in "abc") + b"data: [DONE]\n", "abc", "",
+    ),
+    "data: twice": (sse(f"data: {json.dumps(piece(content='a'))}", "data: [DONE]"), "a", ""),
+    "Data: as a name": (sse(piece(content="a")).replace(b"data:", b"Data:"), "a", ""),
+    "blanks before it": (sse(piece(content="a")).replace(b"data:", b"  data:"), "a", ""),
+    "another [DONE]": (sse(piece(content="a"), '"[DONE]"', done=False), "a", ""),
+    "a small [done]": (sse(piece(content="a"), "[done]", done=False), "a", ""),
+    "a raw tab in a string": (b'data: {"choices":[{"delta":{"content":"a\tb"}}]}\n\ndata: [DONE]\n\n', "a\tb", ""),
+    "Anthropic's events": (
+        b'event: content_block_delta\ndata: {"type":"content_block_delta","delta":{"type":"text_delta","text":"a"}}\n\n'
+        b'event: message_stop\ndata: {"type":"message_stop"}\n\n', "a", "",
+    ),
+    "Responses' events": (
+        b'data: {"type":"response.output_text.delta","delta":"a"}\n\n'
+        b'data: {"type":"response.completed","response":{"usage":{"output_tokens":1}}}\n\n', "a", "",
+    ),
+    "DashScope's own": (
+        sse({"output": {"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]},
+             "usage": {"output_tokens": 1}}, done=False), "a", "",
+    ),
 }  # fmt: skip
 
 
@@ -186,6 +207,9 @@ ERRORS: dict[str, tuple[bytes, str, int]] = {
     "nested": (sse({"error": {"error": {"message": "boom"}}}), "boom", 0),
     "nothing said": (sse({"error": {"code": 500}}), '{"code": 500}', 500),
     "a line of JSON in the stream": (sse(piece(content="a"), done=False) + b'{"error": "boom"}\n\n', "boom", 0),
+    "JSON over lines in the stream": (
+        sse(piece(content="a"), done=False) + b'{\n  "error": {\n    "message": "boom"\n  }\n}\n', "boom", 0,
+    ),
 }  # fmt: skip
 
 
@@ -209,6 +233,12 @@ def test_what_is_no_answer_is_said_to_be_none(body: bytes) -> None:
     with pytest.raises(NotAnAnswer) as caught:
         read(body)
     assert body.decode().strip("[]").removeprefix("data: ").split(",")[0].strip() in caught.value.text
+
+
+def test_what_another_api_answers_is_shown() -> None:
+    with pytest.raises(NotAnAnswer) as caught:
+        read(sse({"results": [{"generated": "Hi"}], "usage": {"output_tokens": 1}}, done=False))
+    assert "generated" in caught.value.text
 
 
 def test_a_cut_is_told_from_an_end_with_what_the_server_said() -> None:

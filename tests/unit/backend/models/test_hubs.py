@@ -97,6 +97,18 @@ def test_a_copied_modelscope_folder(tmp_path: Path) -> None:
     assert [model.name for model in Catalog([tmp_path]).models()] == ["my___own", "Qwen2.5-0.5B"]
 
 
+@pytest.mark.parametrize("below", ["hub/models", "hub", "models", "modelscope/hub/models", "modelscope/models"])
+def test_a_copied_cache_given_by_its_upper_folder(tmp_path: Path, below: str) -> None:
+    folder = fake_model(tmp_path / below / "Qwen" / "Qwen2___5-0___5B")
+    assert [(model.name, model.path) for model in Catalog([tmp_path]).models()] == [("Qwen/Qwen2.5-0.5B", folder)]
+
+
+@pytest.mark.parametrize("below", ["hub", "huggingface/hub"])
+def test_a_hugging_face_home_given_by_its_upper_folder(tmp_path: Path, below: str) -> None:
+    fake_model(tmp_path / below / "models--org--name" / "snapshots" / "abc")
+    assert [model.name for model in Catalog([tmp_path]).models()] == ["org/name"]
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [

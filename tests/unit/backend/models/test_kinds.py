@@ -54,6 +54,16 @@ def links(target: str) -> Maker:
     return make
 
 
+def linked(name: str, *real: str) -> Maker:
+    """A whole model beside a link to nothing."""
+
+    def make(folder: Path) -> None:
+        empty(fake_model(folder), **{file.replace(".", "__"): "{}" for file in real})
+        (folder / name).symlink_to("/nowhere")
+
+    return make
+
+
 def one_link(folder: Path) -> None:
     file = fake_model(folder, shards=2) / "model-00001-of-00002.safetensors"
     file.unlink()
@@ -140,6 +150,11 @@ KINDS: dict[str, tuple[Maker, str]] = {
     "lfs-weights": (swapped("model.safetensors", POINTER), "models.lfs-pointer"),
     "lfs-config": (swapped("config.json", POINTER), "models.lfs-pointer"),
     "lfs-bin": (without_weights(pytorch_model__bin=POINTER), "models.lfs-pointer"),
+    "lfs-tokenizer": (swapped("tokenizer.model", POINTER), "models.lfs-pointer"),
+    "lfs-template": (swapped("chat_template.jinja", POINTER), "models.lfs-pointer"),
+    "page-tokenizer": (swapped("tokenizer.json", PAGE), "models.lfs-page"),
+    "tokenizer-link-to-nothing": (linked("tokenizer.json"), "models.dangling-links"),
+    "tokenizer-config-link": (linked("tokenizer_config.json", "tokenizer.json"), "models.dangling-links"),
     "page-weights": (swapped("model.safetensors", PAGE), "models.lfs-page"),
     "page-config": (swapped("config.json", PAGE), "models.lfs-page"),
     "links-to-nothing": (links("/nowhere/"), "models.dangling-links"),
@@ -195,6 +210,12 @@ def test_it_is_named_with_what_to_do(tmp_path: Path, kind: str) -> None:
     with pytest.raises(InvalidInput) as caught:  # a person may give that folder by its path
         Catalog([]).find(str(tmp_path / kind))
     assert caught.value.messages[0].key == key
+
+
+@pytest.mark.parametrize("name", ["README.md", "merges.txt", "tokenizer.model", "vocab.json"])
+def test_a_link_to_nothing_that_nothing_needs_is_let_be(tmp_path: Path, name: str) -> None:
+    linked(name, "tokenizer.json")(tmp_path / "m")
+    assert read_model(tmp_path / "m").problem is None
 
 
 def test_those_in_a_folder_of_models_are_listed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import json
 import re
 import subprocess
@@ -192,6 +193,8 @@ async def test_the_queue_rests_between_looks(app: FastAPI) -> None:
     assert page._queue.max_size == server.MOST_WAITING
     assert {fn.concurrency_limit for fn in page.fns.values()} == {"default"}
     assert page._queue.default_concurrency_limit is None
+    assert "len(self.event_analytics) > self.ANALYTICS_MAX_EVENTS" in inspect.getsource(type(page._queue))
+    assert page._queue.max_size == page._queue.ANALYTICS_MAX_EVENTS
     async with living(app):
         slept: list[float] = []
         real = asyncio.sleep
@@ -223,7 +226,19 @@ async def test_a_pages_first_event_writes_nothing_out(app: FastAPI) -> None:
     async with living(app) as client:
         assert (await echoed(client, "Hi", None)).json()["data"] == ["Hi"]
     session = mounted(app).state_holder["s"]  # type: ignore[attr-defined]
-    assert len(session.config_values) < len(session.blocks_config.blocks)
+    assert session.config_values == {}
+
+
+async def test_a_session_keeps_what_an_event_changed_and_shares_the_rest(app: FastAPI) -> None:
+    holder = mounted(app).state_holder  # type: ignore[attr-defined]
+    one, two = holder["one"], holder["two"]
+    assert one.blocks_config.fns is two.blocks_config.fns
+    number, block = next((n, b) for n, b in one.blocks_config.blocks.items() if isinstance(b, gr.Textbox))
+    changed = gr.Textbox(label="changed", render=False)
+    one[number] = changed
+    assert (one[number], two[number], holder.blocks.default_config.blocks[number]) == (changed, block, block)
+    assert one.blocks_config.blocks.maps[0] == {number: changed}
+    assert one.config_values == {}
 
 
 async def test_no_footer(app: FastAPI) -> None:

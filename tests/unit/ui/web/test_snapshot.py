@@ -5,9 +5,11 @@ import math
 import time
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
 
 from backend.downloads.download import DownloadView
 from backend.errors import Message
@@ -16,10 +18,9 @@ from backend.services import Services
 from tests.support.many_views import ManyViews
 from tests.unit.backend.downloads.test_outcome import DOWNLOAD
 from tests.unit.ui.web.test_routes import asking
-from ui.web.routes import SharedRoutes
-from ui.web.snapshot import BUSY_MS, CALM_MS, MOST_MS, Pace, Snapshots
+from ui.web.snapshot import BUSY_MS, CALM_MS, FRESH_S, MOST_MS, PATH, Pace, SnapshotPoll, Snapshots
 from ui.web.snapshot_json import view_json
-from ui.web.visitor import Role
+from ui.web.visitor import STATE_KEY, Role, Visitor
 
 
 def test_a_change_is_in_the_next_snapshot_and_the_rest_is_as_it_was() -> None:
@@ -77,8 +78,7 @@ def test_a_snapshot_of_20_servers_and_200_jobs_costs_little() -> None:
 
 async def test_the_route_says_when_to_ask_again() -> None:
     many = ManyViews(2, 2)
-    routes = SharedRoutes(cast(Services, many.services))
-    client = asking(routes.snapshot)
+    client = asking(SnapshotPoll(cast(Services, many.services)).route)
     first = await client.get("/x")
     assert first.json()["next_ms"] == CALM_MS == int(first.headers["console-next-ms"])
     assert first.headers["cache-control"] == "no-store"
@@ -88,6 +88,58 @@ async def test_the_route_says_when_to_ask_again() -> None:
     many.touch(0, state=ServerState.STARTING)
     changed = await client.get("/x", params={"since": first.json()["version"]})
     assert changed.json()["next_ms"] == BUSY_MS
+
+
+async def test_what_was_made_a_moment_ago_is_answered_without_the_whole_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = ManyViews(2, 2)
+    poll = SnapshotPoll(cast(Services, many.services))
+    now = [1000.0]
+    monkeypatch.setattr("ui.web.snapshot.time", SimpleNamespace(monotonic=lambda: now[0]))
+    passed = list[str]()
+
+    async def whole_way(scope: Scope, receive: Receive, send: Send) -> None:
+        passed.append(scope["path"])
+        await poll.route(Request(scope), {})(scope, receive, send)
+
+    quick = poll.before(whole_way)
+
+    async def ask(query: bytes = b"", path: str = PATH, method: str = "GET") -> tuple[int, bytes, bool]:
+        """Status, body, and whether it went the whole way."""
+        who = Visitor(Role.OPERATOR, "en", "0" * 32)
+        scope = {"type": "http", "method": method, "path": path, "query_string": query, "headers": []}
+        sent = list[Any]()
+        passed.clear()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await quick({**scope, "state": {STATE_KEY: who}}, _nothing_comes, send)
+        headers = dict(sent[0]["headers"])
+        assert headers[b"cache-control"] == b"no-store"
+        assert int(headers[b"console-next-ms"]) == CALM_MS
+        assert int(headers.get(b"content-length", 0)) == len(sent[1]["body"])
+        return sent[0]["status"], sent[1]["body"], bool(passed)
+
+    _, first, whole = await ask()
+    assert whole
+    assert await ask() == (200, first, False)
+    since = b"since=" + json.loads(first)["version"].encode()
+    assert await ask(since) == (204, b"", False)
+    assert await ask(b"since=another") == (200, first, False)
+    for query, path, method in ((b"since=a&b=c", PATH, "GET"), (since, PATH, "HEAD"), (b"", PATH + "/", "GET")):
+        assert (await ask(query, path, method))[2]
+    many.touch(0)  # at once, not a moment later
+    status, second, whole = await ask(since)
+    assert (status, whole) == (200, True)
+    assert second != first
+    assert not (await ask(since))[2]
+    now[0] += FRESH_S * 1.01  # figures and notices have no number of their changes
+    assert (await ask(since))[2]
+    assert not (await ask(since))[2]
+
+
+async def _nothing_comes() -> Any:
+    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 @pytest.mark.parametrize(
