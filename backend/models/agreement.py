@@ -1,7 +1,7 @@
 """Whether a checkpoint's files agree: config.json with the weights' shapes; and whether its tokenizer is whole.
 
 It reads the headers of the weights and tokenizer.json, so it is asked of the one model that is to be started, never of
-a whole list. Each disagreement ends a server as it loads, or at its first token.
+a whole list. An error ends a server as it loads; with a warning it may answer, and wrongly.
 """
 
 import json
@@ -64,7 +64,8 @@ def weights_against_config(
         return Message("models.layers-missing", params, "model")
     for key, size, tensor, real in _sizes(architecture, text, own):
         about: dict[str, Value] = {"model": name, "key": key, "said": size, "tensor": tensor, "found": real}
-        return Message("models.shape-differs", about, "model")
+        # With another hidden size a server dies; with the others TurboMind answers, by whatever it makes of them.
+        return Message("models.shape-differs", about, "model", "error" if key == "hidden_size" else "warning")
     return None
 
 

@@ -149,6 +149,8 @@ ROWS = (
     good("awq in bfloat16", awq, dtype="bfloat16"),
     good("gptq in config, plain weights", edited(plain, quantization_config=GPTQ)),
     good("vision", vision),
+    good("another intermediate size", edited(plain, intermediate_size=2048)),  # yellow: it isn't known what it answers
+    good("another number of KV heads", edited(plain, num_key_value_heads=4)),
     good("vision without template", vision_without_template),
     good("pytorch vision without template", vision_without_template, "pytorch"),
     good("vision float32", internvl),
@@ -183,8 +185,6 @@ ROWS = (
     bad("broken tokenizer.json", overwritten(plain, "tokenizer.json", '{"version": '), "model"),
     bad("no tokenizer", without(plain, "tokenizer.json", "tokenizer_config.json"), "model"),
     bad("vision named base", vision, "flags", model_name="base"),
-    bad("another intermediate size", edited(plain, intermediate_size=2048), "model"),
-    bad("another number of KV heads", edited(plain, num_key_value_heads=4), "model"),
     bad("unknown chat template", plain, "flags", extra=("--chat-template", "nosuch")),
     bad("unknown tool parser", plain, "flags", extra=("--tool-call-parser", "nosuch")),
     bad("unknown reasoning parser", plain, "flags", extra=("--reasoning-parser", "nosuch")),

@@ -60,6 +60,13 @@ def test_config_against_weights(folder: Path, values: dict[str, Any], expected: 
     assert told(folder) == ([expected] if expected else [])
 
 
+def test_what_a_server_may_answer_with_is_a_warning(folder: Path) -> None:
+    change(folder, intermediate_size=2048)
+    assert [message.level for message in disagreements(read_model(folder))] == ["warning"]
+    change(folder, hidden_size=1024)
+    assert [message.level for message in disagreements(read_model(folder))] == ["error"]
+
+
 def test_packed_weights_are_asked_for_their_layers_alone(tmp_path: Path) -> None:
     folder = llama(tmp_path / "model", SHAPE, awq=True, intermediate_size=4096)
     assert told(folder) == []
