@@ -104,9 +104,12 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Raises ValueError for a target that is no path (a whole address names a host beside Host), and for a head
-        that came at one go and is too long: answered with 400."""
+        """Raises ValueError for a target that is no path (a whole address names a host beside Host), for several hosts
+        or none (RFC 9112, 3.2), and for a head that came at one go and is too long: answered with 400."""
         self._in_head = False
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            raise ValueError("one Host is needed")
         if not self.url.startswith(b"/"):
             raise ValueError("the target is no path")
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > LONGEST_HEAD:
