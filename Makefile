@@ -8,7 +8,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: run service test unit campaign check install install-console install-internlm2 install-dev lock clean
+.PHONY: run service test unit campaign check supported install install-console install-internlm2 install-dev lock clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -74,7 +74,11 @@ install-dev: .venv/.installed-dev
 $(UV):
 	@bash assets/setup/make_venv.sh "$(PYTHON)" .venv
 
-.venv/.installed: requirements.txt constraints.txt | $(UV)
+# Before anything is downloaded
+supported:
+	@[ -z "$(PYTHON)" ] || "$(PYTHON)" assets/setup/supported.py
+
+.venv/.installed: requirements.txt constraints.txt | supported $(UV)
 	@echo "Installing the console's environment into .venv (some 8 GB the first time; Ctrl-C breaks off, make run goes on) …"
 	@$(SHOWN_INSTALL) --needs $(if $(wildcard .venv/.installed),1,14) -- \
 		$(UV) pip install --python $(BIN)/python -r requirements.txt -c constraints.txt
