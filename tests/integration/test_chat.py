@@ -78,6 +78,10 @@ async def until_ended(chat: Chat, visitor: str = ME) -> View:
     """Watch as a page does; the last view."""
     async with asyncio.timeout(DEADLINE_S):
         views = [view async for view in chat.watch(visitor)]
+        # What has ended is saved a moment later, by the task that wrote it.
+        saving = [task for room in chat._rooms if not room.active for task in room.tasks]
+        if saving:
+            await asyncio.wait(saving)
     return views[-1]
 
 
