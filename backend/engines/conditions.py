@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.engines.base import ServeConfig
+from backend.engines.template_names import FLAG as TEMPLATE_FLAG
 from backend.errors import Message, Value
 from backend.machine.fit import capabilities_of
 from backend.machine.flags import find
@@ -22,8 +23,7 @@ PLAIN_FORMATS = frozenset({"auto", "hf"})  # formats of weights that aren't quan
 TURBOMIND_HEAD_DIMS = frozenset({64, 128, 192, 256, 576})
 RAY_SINCE = (0, 8)  # LMDeploy's version
 FP8_SINCE = 9.0  # Hopper's compute capability (pytorch/check_env/cuda.py)
-TEMPLATE_FLAG = "--chat-template"  # takes a file as well
-NAMED_FLAGS = ("--tool-call-parser", "--reasoning-parser", TEMPLATE_FLAG)
+NAMED_FLAGS = ("--tool-call-parser", "--reasoning-parser", TEMPLATE_FLAG)  # the template may be a file as well
 NO_NAME = frozenset({"", "none", "None"})
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import InvalidInput, Message, Value
+from backend.models import spellings
 from backend.models.checkpoint import ModelInfo, TensorInfo, read_tensors
 from backend.outside_text import clean
 
@@ -90,8 +91,7 @@ def _sizes(
     )
     if not isinstance(heads, int) or heads < 1:
         return
-    given = text.get("head_dim")
-    head_dim = given if isinstance(given, int) and given > 0 else hidden // heads
+    head_dim = spellings.head_dim(text)
     for part, key, number, each in (
         ("self_attn.q_proj.weight", "num_attention_heads", heads, head_dim),
         ("self_attn.k_proj.weight", "num_key_value_heads", kv_heads if kv_heads is not None else heads, head_dim),

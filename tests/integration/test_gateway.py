@@ -404,7 +404,7 @@ def test_many_at_once_stay_apart(world: World, child: Scripted, story: str) -> N
 
 
 async def test_what_came_before_a_break_is_in_aiohttps_buffer() -> None:
-    """service._still_unread reads it from there: an upgrade that keeps it elsewhere fails here."""
+    """clients.still_unread reads it from there: an upgrade that keeps it elsewhere fails here."""
     content = aiohttp.StreamReader(BaseProtocol(asyncio.get_running_loop()), 1 << 16, loop=asyncio.get_running_loop())
     content.feed_data(b"read, ")
     assert await content.read(3) == b"rea"
