@@ -10,6 +10,8 @@ import io
 import json
 import math
 import os
+import re
+import shutil
 import statistics
 import time
 from collections.abc import Iterator
@@ -130,6 +132,50 @@ def test_an_answer_has_the_form_that_was_asked_for(room: Class, engine: str, kin
             assert problems(form, answer["text"]) == [("", "json")], answer
         else:
             assert problems(form, answer["text"]) == [], answer
+    room.stop(server)
+
+
+THOUGHT, REPLY = "First I add.", "It is 16."
+SWITCH = """{%- if add_generation_prompt and enable_thinking is defined and enable_thinking is false -%}
+{{- '<think>\\n\\n</think>\\n\\n' -}}
+{%- endif -%}"""
+
+
+@pytest.fixture(scope="module")
+def thinker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo model as one that thinks: a template with Qwen3's switch, and its tool call's tokens renamed."""
+    folder = tmp_path_factory.mktemp("models") / "demo-thinks"
+    shutil.copytree(DEMO_MODEL, folder, ignore=shutil.ignore_patterns("train"))
+    tokenizer = folder / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text(encoding="utf-8").replace("tool_call>", "think>"), encoding="utf-8")
+    template = folder / "chat_template.jinja"
+    template.write_text(template.read_text(encoding="utf-8") + SWITCH, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("engine", ["turbomind", "pytorch"])
+@pytest.mark.parametrize("extra", [(), ("--reasoning-parser", "default")], ids=["unparsed", "default"])
+def test_a_thought_is_told_from_the_answer_and_switched_off(
+    room: Class, thinker: Path, engine: str, extra: tuple[str, ...]
+) -> None:
+    """The demo model never learned to think: a regular expression makes it."""
+    config = ServeConfig(engine, str(thinker), cache_max_entry_count=0.1, extra=extra)
+    server = room.operator.ready(room.operator.start(config), READY_S)
+    prompts = {}
+    for thinking, text in (("", f"<think>{THOUGHT}</think>{REPLY}"), ("off", REPLY)):
+        with Visitor(room.console) as visitor:
+            form = {"form_kind": "regex", "form_text": re.escape(text), "thinking": thinking}
+            visitor.tell("chat_set_options", {"values": form}, server["id"])
+            *_, last = visitor.ask(server["id"], "Compute (3+5)*2", temperature=0.0, max_tokens=64)
+            assert last["stats"]["state"] == "done", last
+            kept = visitor.client.get(f"/console/chat/export?format=json&id={last['id']}").raise_for_status().json()
+            [answer] = kept["conversations"][0]["conversation"]["exchanges"][0]["answers"]
+        print({"engine": engine, "extra": extra, "switch": thinking, **answer})
+        assert answer["text"].strip() == REPLY, answer
+        assert answer["thinking"].strip() == (THOUGHT if thinking != "off" else ""), answer
+        prompts[thinking] = answer["stats"]["prompt_tokens"]
+    # The template was told: an empty thought stands in the prompt.
+    assert prompts["off"] > prompts[""], prompts
     room.stop(server)
 
 
