@@ -147,11 +147,11 @@ async def _all(
         return await asyncio.gather(*(_one(session, address, stream, model, tokens, begun) for _ in range(count)))
 
 
-def speed(address: str, key: str, count: int, model: str = "m") -> float:
-    """Tokens a second of so many requests at once, the better of two runs after a warm-up; each must come whole."""
+def speed(address: str, key: str, count: int, model: str = "m", runs: int = 2) -> float:
+    """Tokens a second of so many requests at once, the best of the runs after a warm-up; each must come whole."""
     asyncio.run(_all(address, key, count, False, model, 32))
     rates = []
-    for _ in range(2):
+    for _ in range(runs):
         began = time.perf_counter()
         answers = asyncio.run(_all(address, key, count, False, model))
         assert all(answer.whole for answer in answers), [answer.error for answer in answers if not answer.whole][:3]
@@ -221,16 +221,19 @@ def pair(lab: Lab) -> Pair:
 
 
 def test_two_servers_behind_the_proxy(lab: Lab, pair: Pair) -> None:
-    def through(server: dict[str, Any], count: int) -> float:
-        return speed(f"{server['address']}/v1", lab.key(server["id"]), count)
+    def through(server: dict[str, Any], count: int, runs: int = 2) -> float:
+        return speed(f"{server['address']}/v1", lab.key(server["id"]), count, runs=runs)
 
-    direct = through(pair.nodes[0], AT_ONCE)
-    one, two = (through(pair.proxies[count], AT_ONCE * count) for count in (1, 2))
+    # In turns: a card that grows warm, or clocks down, is no cost of the proxy's.
+    turns = [[through(server, AT_ONCE, runs=1) for server in (pair.nodes[0], pair.proxies[1])] for _ in range(3)]
+    direct, one = map(max, zip(*turns, strict=True))
+    two = through(pair.proxies[2], AT_ONCE * 2)
     names = [model["id"] for model in lab.operator.client.get("/v1/models").raise_for_status().json()["data"]]
     name = next(name for name in names if name.endswith(f"@{pair.proxies[2]['port']}"))
     beside = through(pair.proxies[2], A_KEY)
     console = speed(f"{lab.console.base_url}/v1", lab.console.token, A_KEY, name)
     FIGURES["proxy"] = {
+        "turns": [[round(rate) for rate in turn] for turn in turns],
         "one_direct": round(direct),
         "one_through": round(one),
         "two_through": round(two),
@@ -241,7 +244,7 @@ def test_two_servers_behind_the_proxy(lab: Lab, pair: Pair) -> None:
     }
     assert two / direct > 1.85
     assert console / beside > 0.98
-    assert one / direct > 0.95  # 0.98 on a card of half the speed
+    assert one / direct > 0.98
 
 
 def test_a_node_dies_under_load(lab: Lab, pair: Pair) -> None:
