@@ -34,6 +34,8 @@ FILE_NAME = "console.sqlite3"
 BUSY_S = 0.5
 OPEN_BUSY_S = 5.0
 RETRY_S = 1.0
+# Of a damaged file SQLite may say something, a name in it, say, that is no text.
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 # Folders beside the database that are filled only where there was one before.
 _WITNESSES = ("runs", "jobs", "pictures")
 
@@ -116,7 +118,7 @@ class Store:
                 self._writer = self._open()
             self._reader = self._connect()
             self._searcher = self._connect()
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *SQLITE_ERRORS) as error:
             raise Unavailable(_unusable(self.path, error)) from error
         # Each connection serves one thread at a time. Who reads never waits for who writes.
         self._read_lock = threading.Lock()
@@ -210,7 +212,7 @@ class Store:
         with self._search_lock:
             try:
                 return self._searcher.execute(sql, parameters).fetchall()
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 raise Unavailable(_unusable(self.path, error)) from error
 
     def write(self, target: Target, steps: Steps) -> None:
@@ -238,7 +240,7 @@ class Store:
         with self._write_lock:
             try:
                 [(busy, _, _)] = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 log.warning("%s: the log can't be emptied for now: %s", self.path, error)
                 return False
             return not busy
@@ -267,7 +269,7 @@ class Store:
             try:
                 with self._writer as db:
                     write.run(db)
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 raise Unavailable(_unusable(self.path, error)) from error
             with self._pending_lock:
                 if self._pending.get(target) is older:
@@ -291,7 +293,7 @@ class Store:
                 with self._writer as db:
                     for write in batch.values():
                         write.run(db)
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 if self._unsaved is None:
                     log.warning("%s can't be written for now: %s", self.path, error)
                 self._unsaved = _not_yet(self.path, error)
@@ -322,7 +324,7 @@ class Store:
         with self._read_lock:
             try:
                 yield self._reader
-            except sqlite3.Error as error:
+            except SQLITE_ERRORS as error:
                 raise Unavailable(_unusable(self.path, error)) from error
 
     # The file
@@ -339,6 +341,7 @@ class Store:
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self.path.chmod(0o600)
         db = self._connect(OPEN_BUSY_S)
+        db.text_factory = _sound  # damage may stand in a value, which no check looks at
         try:
             # quick_check would not notice an index that doesn't find its rows: a conversation would seem never begun.
             if db.execute("PRAGMA integrity_check").fetchone() != ("ok",):
@@ -355,6 +358,9 @@ class Store:
             for row in db.execute(f"SELECT {', '.join(_COLUMNS)} FROM process"):
                 _from_sql(row)
             db.execute(f"PRAGMA busy_timeout = {round(BUSY_S * 1000)}")
+        except UnicodeDecodeError as error:
+            db.close()
+            raise sqlite3.DatabaseError(f"what SQLite says is no text: {error}") from error
         except BaseException:
             db.close()
             raise
@@ -431,6 +437,14 @@ def _from_sql(row: tuple[Any, ...]) -> ProcessRow:
     values["about"] = _checked(values["about"])
     values["problem"] = None if values["problem"] is None else message_from_json(_checked(values["problem"]))
     return ProcessRow(**values)
+
+
+def _sound(data: bytes) -> str:
+    """Raises sqlite3.DatabaseError where a text is none."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise sqlite3.DatabaseError(f"not a text: {data[:80]!r}") from error
 
 
 def _checked(text: Any) -> Any:

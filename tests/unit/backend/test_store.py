@@ -51,7 +51,7 @@ def test_processes_come_back_as_they_were(tmp_path: Path) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("damage", ["garbage", "truncated", "document", "process"])
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "document", "process", "no text", "said with no text"])
 def test_a_damaged_file_is_kept_aside_and_said(tmp_path: Path, damage: str) -> None:
     store = Store(tmp_path)
     for number in range(500):
@@ -63,6 +63,19 @@ def test_a_damaged_file_is_kept_aside_and_said(tmp_path: Path, damage: str) -> N
         path.write_bytes(b"\x00garbage" * 1000)
     elif damage == "truncated":
         path.write_bytes(path.read_bytes()[:20_000])
+    elif damage == "no text":
+        with sqlite3.connect(path) as db:
+            db.execute("UPDATE document SET value = CAST(X'22a8ff22' AS TEXT) WHERE key = '7'")
+        db.close()
+    elif damage == "said with no text":  # what is wrong names an index, whose name is garbled
+        with sqlite3.connect(path) as db:
+            db.execute("CREATE TABLE t (a)")
+            db.execute("INSERT INTO t VALUES (1)")
+            db.execute("CREATE INDEX odd ON t (a)")
+            db.execute("PRAGMA writable_schema = ON")
+            db.execute("UPDATE sqlite_master SET rootpage = 1 WHERE name = 'odd'")
+            db.execute("UPDATE sqlite_master SET name = CAST(X'6fa864' AS TEXT) WHERE name = 'odd'")
+        db.close()
     else:
         column = {"document": "value", "process": "about"}[damage]
         with sqlite3.connect(path) as db:
