@@ -14,7 +14,8 @@ about it here:
   kills its node), and what fails after that has a status, or an event, that clients know as an error.
 - It waits for a hung node for ever. Here a node that is taken off the list lets go of its requests.
 - Where a whole class asks in one instant, all wait for what each request costs: a thread of its own to read one header,
-  and now and then the garbage collector, which looks through all that PyTorch brought along. Here neither is so.
+  a framework that reads each field, as the node will, and now and then the garbage collector, which looks through all
+  that PyTorch brought along. Here none of it is so (proxy_door.py).
 
 A version that is built otherwise isn't started: it would be open to others, and lose requests.
 """
@@ -24,9 +25,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import functools
 import gc
-import hmac
 import importlib
 import json
 import os
@@ -35,7 +34,15 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING or __name__ != "__main__":
+    from backend.engines.children.proxy_door import Guard, NodeFailed, Shortcut, error_body, unless_gone
+else:  # the Python of another environment, which doesn't know the console
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from proxy_door import Guard, NodeFailed, Shortcut, error_body, unless_gone
+
+    del sys.path[0]
 
 CONNECT_S = 10.0
 SILENCE_S = 600.0  # a long prompt on a CPU takes minutes
@@ -46,20 +53,6 @@ ELSEWHERE = frozenset({401, 403, 429, 502, 503, 504})  # what another node may n
 NODE_FAILED = "The node that was to answer failed"
 NODE_BROKE_OFF = "The node that answered failed in mid-answer"
 NO_NODE = "No node has joined this proxy; it goes on as soon as one does"
-
-
-class NodeFailed(Exception):
-    """A node's refusal, or what is said where no node answers."""
-
-    def __init__(self, status: int, body: bytes) -> None:
-        super().__init__(status)
-        self.status = status
-        self.body = body
-
-
-def error_body(text: str, code: str) -> bytes:
-    """An error as OpenAI's clients read it."""
-    return json.dumps({"error": {"message": text, "type": "server_error", "code": code}}).encode()
 
 
 def says_nothing(piece: bytes) -> bool:
@@ -89,36 +82,6 @@ class NodeKeys:
                     self._keys = {str(url): str(key) for url, key in json.load(stream).items()}
                 self._read = (about.st_mtime_ns, about.st_size)
         return self._keys.get(node, "")
-
-
-class Guard:
-    """Answers ``/health``, and lets nobody else in without the key."""
-
-    def __init__(self, app: Any, token: str) -> None:
-        self._app = app
-        self._token = token.encode()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-        elif scope["type"] == "http" and scope["path"] == "/health":
-            await answer(send, 200, b'{"status": "ok"}')
-        elif scope["type"] == "http" and self._is_let_in(scope):
-            await self._app(scope, receive, send)
-        elif scope["type"] == "http":
-            await answer(send, 401, error_body("Invalid API key", "invalid_api_key"))
-
-    def _is_let_in(self, scope: Any) -> bool:
-        offered = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        scheme, _, key = offered.partition(b" ")
-        return bool(scheme.lower() == b"bearer" and hmac.compare_digest(key.strip(), self._token))
-
-
-async def answer(send: Any, status: int, body: bytes) -> None:
-    """A JSON answer, without a framework."""
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 class Nodes:
@@ -301,42 +264,8 @@ class Nodes:
                 self._manager.post_call(node, start)
 
 
-async def unless_gone(raw_request: Any, asking: Any) -> Any:
-    """What ``asking`` gives; it is given up where the caller goes away."""
-    task = asyncio.ensure_future(asking)
-    gone = asyncio.ensure_future(raw_request.receive())
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise NodeFailed(499, error_body("The caller went away", "closed"))
-        return task.result()
-    finally:
-        for one in (task, gone):
-            one.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
-
-
-def check_without_a_thread() -> None:
-    """A request's content type is looked at in the event loop, where LMDeploy has a check of its own for it.
-
-    As LMDeploy writes it, it is a plain function, for which FastAPI takes a thread; the proxy's module takes over its
-    name as it is imported.
-    """
-    with contextlib.suppress(ImportError, AttributeError):
-        server_utils = importlib.import_module("lmdeploy.serve.utils.server_utils")
-        check = server_utils.validate_json_request
-        if not asyncio.iscoroutinefunction(check):
-
-            @functools.wraps(check)
-            async def at_once(*arguments: Any, **named: Any) -> Any:
-                return check(*arguments, **named)
-
-            server_utils.validate_json_request = at_once  # type: ignore[attr-defined]
-
-
 def proxy_module() -> Any:
     """LMDeploy's module, without the nodes of the file in the package that it reads as it is imported."""
-    check_without_a_thread()
     exists = os.path.exists
     os.path.exists = lambda path: not str(path).endswith("proxy_config.json") and exists(path)
     try:
@@ -355,13 +284,16 @@ def mend(module: Any, token: str, keys: NodeKeys) -> None:
 
     app = module.app
     app.user_middleware[:] = [one for one in app.user_middleware if one.cls is not CORSMiddleware]
-    app.add_middleware(Guard, token=token)
     app.add_exception_handler(NodeFailed, said)
     try:
-        Nodes(module, keys).take_over()
+        nodes = Nodes(module, keys)
+        nodes.take_over()
         _ = module.APIServerException
     except AttributeError as lacking:
         raise SystemExit(f"RuntimeError: this LMDeploy's proxy is built otherwise: {lacking}") from lacking
+    if Shortcut.fits(module):
+        app.add_middleware(Shortcut, module=module, nodes=nodes)
+    app.add_middleware(Guard, token=token)
 
 
 def main(arguments: list[str]) -> None:
@@ -383,6 +315,6 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    del sys.path[0]
+    sys.path[:] = [path for path in sys.path if path != os.path.dirname(os.path.abspath(__file__))]
     threading.current_thread().name = "proxy"
     main(sys.argv[1:])

@@ -1,16 +1,13 @@
 """The proxy's command, and what stands against one."""
 
-import asyncio
-import inspect
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from backend.engines import ENGINES
 from backend.engines.base import ServeConfig
-from backend.engines.children.proxy_entry import check_without_a_thread, says_nothing
+from backend.engines.children.proxy_entry import says_nothing
 from backend.engines.proxy import ENTRY
 from backend.machine.flags import Capabilities
 from backend.machine.machine import Machine
@@ -86,35 +83,3 @@ def test_a_version_without_a_guarded_proxy_is_refused() -> None:
 )
 def test_which_beginning_says_nothing_yet(piece: bytes, nothing: bool) -> None:
     assert says_nothing(piece) is nothing
-
-
-def test_lmdeploys_check_of_a_request_takes_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It becomes a coroutine with the parameters that FastAPI reads; what it refuses, it refuses still."""
-
-    def check(raw_request: int) -> int:
-        return 1 // raw_request
-
-    module = ModuleType("lmdeploy.serve.utils.server_utils")
-    monkeypatch.setattr(module, "validate_json_request", check, raising=False)
-    monkeypatch.setattr("importlib.import_module", {module.__name__: module}.__getitem__)
-    check_without_a_thread()
-    check_without_a_thread()  # a coroutine stays as it is
-    mended = module.validate_json_request
-    assert inspect.iscoroutinefunction(mended)
-    assert inspect.signature(mended) == inspect.signature(check)
-    assert asyncio.run(mended(raw_request=1)) == 1
-    with pytest.raises(ZeroDivisionError):
-        asyncio.run(mended(0))
-
-
-@pytest.mark.parametrize("error", [ImportError, AttributeError])
-def test_an_lmdeploy_without_that_check_is_left_as_it_is(
-    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
-) -> None:
-    def missing(name: str) -> ModuleType:
-        if error is ImportError:
-            raise ImportError(name)
-        return ModuleType(name)
-
-    monkeypatch.setattr("importlib.import_module", missing)
-    check_without_a_thread()
