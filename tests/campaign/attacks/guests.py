@@ -35,11 +35,11 @@ def guest(ground: Ground, rng: random.Random) -> str:
 
 
 def nasty(rng: random.Random, ground: Ground, server_id: str) -> Any:
-    """A value for any control."""
+    """A value for any control. None is the state folder as the console spells it: what a visitor says may come back."""
     return rng.choice([
         None, "", True, -1, 1e308, [], {}, [[]], {"a": {"b": []}}, "\ud800", "\0", "../../etc/passwd", "a" * 20_000,
-        server_id, str(ground.state_dir), str(ground.models / "healthy"), "external", "transformers", "; touch /tmp/x",
-        "$(id)", "--api-keys x", "http://127.0.0.1:1/", "file:///etc/passwd", ["x"] * 50, {"text": "Hi", "files": []},
+        server_id, f"{ground.folder}/./state", str(ground.models / "healthy"), "external", "transformers",
+        "; touch /tmp/x", "$(id)", "--api-keys x", "http://127.0.0.1:1/", "file:///etc/passwd", ["x"] * 50, {"text": "Hi", "files": []},
         {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, "ssh -o ProxyCommand=id x", "１２３", "\u202e",
     ])  # fmt: skip
 
