@@ -4,6 +4,7 @@ A model server trusts whoever reaches it: LMDeploy opens ``file://`` and bare pa
 address, and fetches others. So nothing passes that isn't known, and what is left out is named.
 """
 
+import codecs
 import json
 import math
 import re
@@ -31,8 +32,8 @@ _CHAT = _COMMON | {
     "messages", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort",
     "enable_thinking", "chat_template_kwargs", "functions", "function_call",
 }  # fmt: skip
-# What clients may send for OpenAI's own accounting, caches and speed, and what Open WebUI passes on of Ollama's settings
-# (most are of a model's loading): it means nothing here.
+# What clients may send for OpenAI's own accounting, caches and speed, and what Open WebUI passes on of Ollama's
+# settings (most are of a model's loading): it means nothing here.
 IGNORED = frozenset(
     {
         "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
@@ -76,7 +77,7 @@ class Endpoint:
 def read_json(body: bytes) -> dict[str, Any]:
     """A request's body as a JSON object. Raises Refusal."""
     try:
-        value = json.loads(body.decode("utf-8-sig"), parse_constant=_constant, parse_float=_float)
+        value = _STRICT.decode(body.removeprefix(codecs.BOM_UTF8).decode())
         if _SURROGATE.search(body):  # half a character where it stands alone, and no text that a server could take
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
@@ -271,6 +272,9 @@ def _float(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text[:40]} is too large a number")
     return value
+
+
+_STRICT = json.JSONDecoder(parse_constant=_constant, parse_float=_float)
 
 
 def _depth(value: Any) -> int:

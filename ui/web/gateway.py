@@ -31,6 +31,7 @@ METRICS = "/metrics"
 BODY_S = 60.0  # s, for a whole request to come
 ALLOWED_HEADERS = "authorization, content-type, x-api-key"
 ALLOWED_METHODS = "GET, POST, OPTIONS"
+ON_EACH = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 STAINLESS = "x-stainless-"  # what OpenAI's clients say of themselves in a preflight
 
 
@@ -140,7 +141,6 @@ class _Sender:
         self._send = send
         self.cors = cors
         self.started: str = ""  # the type of the answer that has begun
-        self._headers = {"x-content-type-options": "nosniff", "cache-control": "no-store", **cors}
 
     async def json(self, status: int, value: Any, headers: Mapping[str, str] | None = None) -> None:
         await self.send_whole(status, {"content-type": JSON, **(headers or {})}, json.dumps(value).encode())
@@ -179,9 +179,12 @@ class _Sender:
         self.started = result.content_type
 
     async def _start(self, status: int, headers: Mapping[str, str]) -> None:
-        pairs = {**self._headers, **headers}
-        raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in pairs.items()]
-        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+        own = [
+            (name.encode("latin-1"), value.encode("latin-1", "replace"))
+            for pairs in (self.cors, headers)
+            for name, value in pairs.items()
+        ]
+        await self._send({"type": "http.response.start", "status": status, "headers": [*ON_EACH, *own]})
 
 
 def _picture_of(path: str) -> str | None:

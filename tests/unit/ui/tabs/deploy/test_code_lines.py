@@ -51,12 +51,12 @@ def test_claude_code_asks_the_server_itself() -> None:
     assert values.pop("ANTHROPIC_AUTH_TOKEN") == "none"
     # Its agents name "haiku" and "sonnet", which no server of ours has.
     assert {"ANTHROPIC_DEFAULT_HAIKU_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL"} <= set(values)
-    assert set(values.values()) == {"/m's \"tiny\""}
+    assert set(values.values()) == {'/m\'s "tiny"'}
     assert 'ANTHROPIC_AUTH_TOKEN="$(cat ' in code_lines(view(), KEY, None)["claude"]
 
 
 @pytest.mark.parametrize("key_file", [None, KEY])
-@pytest.mark.parametrize("name", ["tiny", "/m's \"tiny\"", "模型 \\ $HOME \x7f\t😀"])
+@pytest.mark.parametrize("name", ["tiny", '/m\'s "tiny"', "模型 \\ $HOME \x7f\t😀"])
 def test_codex_is_told_on_the_line(key_file: Path | None, name: str) -> None:
     line = code_lines(view(model_id=name, context_length=32768), key_file, None)["codex"]
     key, _, options = line.partition("codex ")
