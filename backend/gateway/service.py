@@ -1,7 +1,7 @@
 """The console's own API address, without HTTP's server half: who asks, which server answers, and its answer.
 
 One request: ``grant_of`` the key, ``ask`` (limits, names, fields, pictures, the server), then the Answer's bytes.
-Closing the Answer closes the connection to the server, which frees it.
+Closing a body that comes closes the connection to the server, which frees it.
 """
 
 import asyncio
@@ -43,13 +43,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back: the status, the type, the headers beside it, and the body as it comes. The body raises Refusal
-    where a stream breaks off."""
+    """What goes back: the status, the type, the headers beside it, and the body, whole or as it comes. What comes may
+    break off: it raises Refusal then."""
 
     status: int
     content_type: str
     headers: Mapping[str, str]
-    body: AsyncGenerator[bytes, None]
+    body: bytes | AsyncGenerator[bytes, None]
 
 
 class _Asking:
@@ -149,8 +149,8 @@ class Gateway:
             raise gone from None
 
     async def ask(self, grant: Grant, endpoint: Endpoint, body: bytes) -> Answer:
-        """Pass the request on. Raises Refusal; the caller takes the Answer's first piece and closes its body, whatever
-        happens."""
+        """Pass the request on. Raises Refusal; the caller takes the first piece of a body that comes, and closes it,
+        whatever happens."""
         self.meter.begin(grant)
         asking = _Asking(self._under_way, grant, self._count)
         try:
@@ -231,7 +231,7 @@ class Gateway:
             raise Refusal(502, "bad_answer", Message("gateway.no-json", {"name": one.id})) from None
         ended(total_tokens(value) or 0)
         content = json.dumps(renamed(value, one.id)).encode()
-        return Answer(200, JSON, {}, _once(content))
+        return Answer(200, JSON, {}, content)
 
     async def _endpoint(self, server_id: str) -> ServerEndpoint:
         """Where the server is now. Its key lies on disk: it is read once, in a thread. Raises ConsoleError."""
@@ -347,7 +347,3 @@ async def _whole(one: Listed, response: Response) -> bytes:
     finally:
         response.close()
     return bytes(body)
-
-
-async def _once(content: bytes) -> AsyncGenerator[bytes, None]:
-    yield content

@@ -8,7 +8,7 @@ by one and never counted: 192 random bits aren't guessed, and a whole class come
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -109,8 +109,15 @@ class GatewayRoutes:
         body = await _read_body(headers, receive)
         async with _WhileThere(receive):
             result = await self._gateway.ask(grant, endpoint, body)
-            async with aclosing(result.body):
-                await answer.stream(result)
+            if isinstance(result.body, bytes):
+                await answer.send_whole(result.status, _headers_of(result), result.body)
+                return
+            async with aclosing(result.body) as pieces:
+                if scope["http_version"] == "1.0":  # which knows no chunks
+                    whole = b"".join([piece async for piece in pieces])
+                    await answer.send_whole(result.status, _headers_of(result), whole)
+                else:
+                    await answer.stream(result, pieces)
 
     async def _models(self, grant: Grant, wanted: str, answer: "_Sender") -> None:
         if wanted:
@@ -149,9 +156,9 @@ class _Sender:
         await self._start(status, {**headers, "content-length": str(len(body))})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def stream(self, result: Answer) -> None:
+    async def stream(self, result: Answer, pieces: AsyncIterator[bytes]) -> None:
         """Begins with the first piece, not before: until then a refusal has a status of its own."""
-        async for piece in result.body:
+        async for piece in pieces:
             if not self.started:
                 await self._begin(result)
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -175,7 +182,7 @@ class _Sender:
         await self.json(refusal.status, {"error": error}, headers)
 
     async def _begin(self, result: Answer) -> None:
-        await self._start(result.status, {**result.headers, "content-type": result.content_type})
+        await self._start(result.status, _headers_of(result))
         self.started = result.content_type
 
     async def _start(self, status: int, headers: Mapping[str, str]) -> None:
@@ -185,6 +192,10 @@ class _Sender:
             for name, value in pairs.items()
         ]
         await self._send({"type": "http.response.start", "status": status, "headers": [*ON_EACH, *own]})
+
+
+def _headers_of(result: Answer) -> Mapping[str, str]:
+    return {**result.headers, "content-type": result.content_type}
 
 
 def _picture_of(path: str) -> str | None:
