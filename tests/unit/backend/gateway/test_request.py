@@ -68,7 +68,14 @@ def test_what_is_null_or_as_it_is_anyway_isnt_set() -> None:
 
 
 def test_an_answer_of_another_server_may_be_said_again() -> None:
-    answer = {"role": "assistant", "content": "a", "annotations": [], "audio": None, "reasoning": "b", "refusal": None}
+    answer: dict[str, Any] = {
+        "role": "assistant",
+        "content": "a",
+        "annotations": [],
+        "audio": None,
+        "reasoning": "b",
+        "refusal": None,
+    }
     cached = {"type": "text", "text": "c", "cache_control": {"type": "ephemeral"}}
     asked = [answer, {"role": "user", "content": [cached], "cache_control": None}]
     request, left_out = passed_on(CHAT, {"model": "a", "messages": asked})
