@@ -39,7 +39,7 @@ from ui.cli import CommandLine, check_text, class_address, page_address, parse_c
 from ui.gradio_compat.imports import import_gradio
 from ui.i18n import Language, say, t
 from ui.ssh import SshLogin, load_login
-from ui.web.connections import protocol_for, raise_file_limit
+from ui.web.connections import HEAD_SECONDS, protocol_for, raise_file_limit
 from ui.web.visitor import Role
 
 PORTS_TRIED = 50
@@ -105,6 +105,8 @@ def run(command_line: CommandLine) -> int:
                 server_header=False,
                 proxy_headers=False,
                 forwarded_allow_ips="",
+                # As long as a head may take. uvicorn's 5 s are OpenAI's Python client's, too: then both end it at once.
+                timeout_keep_alive=int(HEAD_SECONDS),
                 workers=1,
                 timeout_graceful_shutdown=GRACE_SECONDS,  # type: ignore[arg-type]  # a float serves as well
             ),

@@ -24,7 +24,7 @@ class StreamRewriter:
 
     def __init__(self, shown: str, *, hide_usage: bool) -> None:
         self._own: re.Pattern[bytes] | None = None
-        self._shown = b'"model":' + json.dumps(shown).encode()
+        self._shown = b'"model":' + json.dumps(shown).encode().replace(b"\\", rb"\\")  # a template of re's
         self._hide_usage = hide_usage
         self._rest = b""
         self.events = 0
@@ -48,8 +48,8 @@ class StreamRewriter:
         if self._own is None:
             self._own = _model_pattern(whole)
         if self._own is not None:
-            whole = self._own.sub(lambda _: self._shown, whole)
-        if _HAS_USAGE.search(whole):
+            whole = self._own.sub(self._shown, whole)
+        if b'"usage"' in whole and _HAS_USAGE.search(whole):
             whole = self._read_usage(whole)
         return whole
 
@@ -59,10 +59,10 @@ class StreamRewriter:
 
     def _read_usage(self, whole: bytes) -> bytes:
         kept = []
-        for event in _EVENT_END.split(whole):
+        for event in _events(whole):
             if not event.strip():
                 continue
-            usage, alone = _usage_of(event)
+            usage, alone = _usage_of(event) if _HAS_USAGE.search(event) else (None, False)
             if usage is not None:
                 self.tokens = usage
             if not (usage is not None and alone and self._hide_usage):
@@ -72,7 +72,7 @@ class StreamRewriter:
 
 def _model_pattern(events: bytes) -> re.Pattern[bytes] | None:
     """The model's name as the first event with data has it; nothing else of an event is changed. None: no data yet."""
-    for event in _EVENT_END.split(events):
+    for event in _events(events):
         value = _json_of(event)
         if isinstance(value, dict):
             own = value.get("model")
@@ -89,10 +89,14 @@ def _named(own: str) -> re.Pattern[bytes]:
     return re.compile(b'"model"\\s*:\\s*(?:' + b"|".join(re.escape(name) for name in names) + b")")
 
 
+def _events(whole: bytes) -> list[bytes]:
+    return _EVENT_END.split(whole) if b"\r" in whole else whole.split(b"\n\n")
+
+
 def _json_of(event: bytes) -> Any:
     """What an event's data holds; None where that is no JSON."""
     try:
-        return json.loads(b"\n".join(line[5:].strip() for line in event.splitlines() if line.startswith(_DATA)))
+        return json.loads(b"\n".join(line[5:] for line in event.splitlines() if line.startswith(_DATA)).decode())
     except ValueError:
         return None
 

@@ -4,7 +4,9 @@ A model server trusts whoever reaches it: LMDeploy opens ``file://`` and bare pa
 address, and fetches others. So nothing passes that isn't known, and what is left out is named.
 """
 
+import codecs
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,22 +32,28 @@ _CHAT = _COMMON | {
     "messages", "top_logprobs", "tools", "tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort",
     "enable_thinking", "chat_template_kwargs", "functions", "function_call",
 }  # fmt: skip
-# What OpenAI's clients may send for OpenAI's own accounting and caches: it means nothing here.
+# What clients may send for OpenAI's own accounting, caches and speed, and what Open WebUI passes on of Ollama's
+# settings (most are of a model's loading): it means nothing here.
 IGNORED = frozenset(
     {
-        "store",
-        "metadata",
-        "service_tier",
-        "safety_identifier",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "verbosity",
+        "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
+        "verbosity", "prediction",
+        "mirostat", "mirostat_eta", "mirostat_tau", "repeat_last_n", "tfs_z", "num_keep", "num_ctx", "num_batch",
+        "num_gpu", "num_thread", "use_mmap", "use_mlock", "keep_alive",
     }
-)
+)  # fmt: skip
+ALIASES: Mapping[str, str] = {"repeat_penalty": "repetition_penalty"}  # Ollama's name, and LMDeploy's
+AS_IT_IS: Mapping[str, Any] = {"modalities": ["text"], "best_of": 1}  # no need to say it, and no other value
 _MESSAGE = frozenset(
     {"role", "content", "name", "tool_calls", "tool_call_id", "function_call", "reasoning_content", "refusal"}
 )
+# What other servers' answers and clients' caches add to a message, which comes back with the next question.
+_MESSAGE_IGNORED = frozenset(
+    {"annotations", "reasoning", "reasoning_details", "provider_specific_fields", "cache_control"}
+)
 # No white space, and no other scheme in any spelling: what follows is base64 and nothing else.
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,60}", re.ASCII)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _PICTURE = re.compile(r"data:image/(?:png|jpe?g|webp|gif|bmp);base64,[A-Za-z0-9+/]+={0,2}", re.ASCII)
 
 
@@ -69,7 +77,9 @@ class Endpoint:
 def read_json(body: bytes) -> dict[str, Any]:
     """A request's body as a JSON object. Raises Refusal."""
     try:
-        value = json.loads(body.decode("utf-8-sig"), parse_constant=_constant)
+        value = _STRICT.decode(body.removeprefix(codecs.BOM_UTF8).decode())
+        if _SURROGATE.search(body):  # half a character where it stands alone, and no text that a server could take
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise _bad("gateway.body-deep", {"most": MAX_DEPTH}) from None
     except ValueError as error:
@@ -86,22 +96,57 @@ def passed_on(endpoint: Endpoint, body: Mapping[str, Any]) -> tuple[dict[str, An
 
     Raises Refusal for a field that isn't known, or whose value may not pass.
     """
-    unknown = sorted(set(body) - endpoint.fields - IGNORED)
+    request, left_out = {}, set()
+    for name, value in body.items():
+        own = ALIASES.get(name, name)
+        if own in endpoint.fields and (own == name or own not in body):
+            request[own] = value
+        else:
+            left_out.add(name)
+    unknown = sorted(name for name in left_out if not _means_nothing(name, body[name]))
     if unknown:
         params = {"value": ", ".join(unknown)[:300], "known": ", ".join(sorted(endpoint.fields))}
         raise _bad("gateway.field-unknown", params, unknown[0][:100])
-    if endpoint.required not in body:
+    if endpoint.required not in request:
         raise _bad("gateway.field-missing", {"value": endpoint.required}, endpoint.required)
-    if body.get("stream") and not endpoint.streams:
+    if request.get("stream") and not endpoint.streams:
         raise _bad("gateway.no-stream", {"value": endpoint.path}, "stream")
-    if not isinstance(body.get("stream"), bool | None):
+    if not isinstance(request.get("stream"), bool | None):
         raise _bad("gateway.field-type", {"value": "stream", "wanted": "true or false"}, "stream")
-    choices = body.get("n", 1)
+    choices = request.get("n", 1)
     if choices is not None and not (type(choices) is int and 1 <= choices <= MAX_CHOICES):
         raise _bad("gateway.field-type", {"value": "n", "wanted": f"1 to {MAX_CHOICES}"}, "n")
-    endpoint.check(body)
-    left_out = tuple(sorted(set(body) & IGNORED - endpoint.fields))
-    return {name: value for name, value in body.items() if name in endpoint.fields}, left_out
+    if isinstance(request.get("messages"), list):
+        request["messages"] = [_without_ignored(message, left_out) for message in request["messages"]]
+    endpoint.check(request)
+    return request, tuple(sorted(left_out))
+
+
+def _means_nothing(name: str, value: Any) -> bool:
+    """Whether a field that isn't passed on changes nothing: what is null isn't set. Its name goes into a header."""
+    if value is None:
+        return _NAME.fullmatch(name) is not None
+    return name in IGNORED or name in ALIASES or (name in AS_IT_IS and value == AS_IT_IS[name])
+
+
+def _without_ignored(message: Any, left_out: set[str]) -> Any:
+    """A message without what means nothing here, whose names go to ``left_out``; for ``_check_chat`` to look at."""
+    if not isinstance(message, dict):
+        return message
+    more = {name for name in message if name in _MESSAGE_IGNORED or (message[name] is None and name not in _MESSAGE)}
+    if more:
+        left_out.update(f"messages.{name}" for name in more & _MESSAGE_IGNORED if message[name])
+        message = {name: value for name, value in message.items() if name not in more}
+    content = message.get("content")
+    if isinstance(content, list) and any(isinstance(part, dict) and "cache_control" in part for part in content):
+        left_out.add("messages.content.cache_control")
+        parts = [_without(part, "cache_control") if isinstance(part, dict) else part for part in content]
+        message = {**message, "content": parts}
+    return message
+
+
+def _without(part: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key != name}
 
 
 def pictures_in(request: Mapping[str, Any]) -> int:
@@ -219,6 +264,17 @@ def _bad(key: str, params: Mapping[str, Any], field: str = "") -> Refusal:
 
 def _constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+def _float(text: str) -> float:
+    """A number; 1e999 would become infinite, which is no JSON."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is too large a number")
+    return value
+
+
+_STRICT = json.JSONDecoder(parse_constant=_constant, parse_float=_float)
 
 
 def _depth(value: Any) -> int:

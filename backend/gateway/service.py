@@ -1,7 +1,7 @@
 """The console's own API address, without HTTP's server half: who asks, which server answers, and its answer.
 
 One request: ``grant_of`` the key, ``ask`` (limits, names, fields, pictures, the server), then the Answer's bytes.
-Closing the Answer closes the connection to the server, which frees it.
+Closing a body that comes closes the connection to the server, which frees it.
 """
 
 import asyncio
@@ -11,8 +11,7 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,13 +43,38 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back: the status, the type, the headers beside it, and the body as it comes. The body raises Refusal
-    where a stream breaks off."""
+    """What goes back: the status, the type, the headers beside it, and the body, whole or as it comes. What comes may
+    break off: it raises Refusal then."""
 
     status: int
     content_type: str
     headers: Mapping[str, str]
-    body: AsyncGenerator[bytes, None]
+    body: bytes | AsyncGenerator[bytes, None]
+
+
+class _Asking:
+    """One request from its beginning to its end, which is counted once."""
+
+    def __init__(self, under_way: Counter[tuple[str, str]], grant: Grant, count: Callable[[Grant, int], None]) -> None:
+        self._under_way, self._grant, self._count = under_way, grant, count
+        self._at: tuple[str, str] | None = None
+        self._ended = False
+
+    def reach(self, server_id: str) -> None:
+        """That server answers it."""
+        self._at = (server_id, self._grant.holder)
+        self._under_way[self._at] += 1
+
+    def end(self, tokens: int) -> None:
+        """It took so many tokens, question and answer together."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._at is not None:
+            self._under_way[self._at] -= 1
+            if not self._under_way[self._at]:  # servers come and go
+                del self._under_way[self._at]
+        self._count(self._grant, tokens)
 
 
 class Gateway:
@@ -70,6 +94,7 @@ class Gateway:
         self._upstream = Upstream(FIRST_S)
         self._pictures = asyncio.Semaphore(2)
         self._under_way: Counter[tuple[str, str]] = Counter()  # by server and holder
+        self._last_listed: tuple[Any, list[Listed]] = (None, [])
         self._read_keys: dict[str, str] = {}  # of the servers that are there, by id
 
     def lent(self) -> frozenset[str]:
@@ -124,18 +149,10 @@ class Gateway:
             raise gone from None
 
     async def ask(self, grant: Grant, endpoint: Endpoint, body: bytes) -> Answer:
-        """Pass the request on. Raises Refusal; the caller takes the Answer's first piece and closes its body, whatever
-        happens."""
+        """Pass the request on. Raises Refusal; the caller takes the first piece of a body that comes, and closes it,
+        whatever happens."""
         self.meter.begin(grant)
-        counted = 0
-        ending = ExitStack()
-        ending.callback(lambda: self._count(grant, counted))
-
-        def ended(tokens: int) -> None:
-            nonlocal counted
-            counted = tokens
-            ending.close()
-
+        asking = _Asking(self._under_way, grant, self._count)
         try:
             self._allow(grant, requests=1)
             large = len(body) > LARGE_BYTES
@@ -143,11 +160,11 @@ class Gateway:
             request, left_out = passed_on(endpoint, asked)
             self._allow(grant, pictures=pictures_in(request))
             one = find(self._listed(grant), asked.get("model"))
-            ending.enter_context(self._busy(one, grant))
+            asking.reach(one.view.id)
             request = await self._with_checked_pictures(request)
-            answer = await self._pass_on(one, endpoint, request, ended)
+            answer = await self._pass_on(one, endpoint, request, asking.end)
         except BaseException:
-            ending.close()
+            asking.end(0)
             raise
         if left_out:
             return replace(answer, headers={**answer.headers, "x-console-left-out": ", ".join(left_out)})
@@ -173,20 +190,11 @@ class Gateway:
         if grant.holder == "class":
             self._allowances.spent(grant.visitor, tokens)
 
-    @contextmanager
-    def _busy(self, one: Listed, grant: Grant) -> Iterator[None]:
-        """It is under way meanwhile. A count of none is taken out: servers come and go."""
-        key = (one.view.id, grant.holder)
-        self._under_way[key] += 1
-        try:
-            yield
-        finally:
-            self._under_way[key] -= 1
-            if not self._under_way[key]:
-                del self._under_way[key]
-
     def _listed(self, grant: Grant) -> list[Listed]:
-        return listed(self._servers.snapshot(), self._lent, grant.limits.servers)
+        asked = (self._servers.snapshot(), self._lent, grant.limits.servers)
+        if asked != self._last_listed[0]:  # nearly always what it was: the same views, looked at one after another
+            self._last_listed = (asked, listed(*asked))
+        return self._last_listed[1]
 
     async def _pass_on(
         self, one: Listed, endpoint: Endpoint, request: dict[str, Any], ended: Callable[[int], None]
@@ -215,7 +223,7 @@ class Gateway:
             raise Refusal(502, "bad_answer", Message("gateway.no-json", {"name": one.id}))
         if streamed and kind == STREAM:
             rewriter = StreamRewriter(one.id, hide_usage=hide_usage)
-            return Answer(200, STREAM, {"cache-control": "no-store"}, self._stream(one, response, rewriter, ended))
+            return Answer(200, STREAM, {}, self._stream(one, response, rewriter, ended))
         whole = await _whole(one, response)
         try:
             value = await asyncio.to_thread(json.loads, whole) if len(whole) > LARGE_BYTES else json.loads(whole)
@@ -223,7 +231,7 @@ class Gateway:
             raise Refusal(502, "bad_answer", Message("gateway.no-json", {"name": one.id})) from None
         ended(total_tokens(value) or 0)
         content = json.dumps(renamed(value, one.id)).encode()
-        return Answer(200, JSON, {"cache-control": "no-store"}, _once(content))
+        return Answer(200, JSON, {}, content)
 
     async def _endpoint(self, server_id: str) -> ServerEndpoint:
         """Where the server is now. Its key lies on disk: it is read once, in a thread. Raises ConsoleError."""
@@ -339,7 +347,3 @@ async def _whole(one: Listed, response: Response) -> bytes:
     finally:
         response.close()
     return bytes(body)
-
-
-async def _once(content: bytes) -> AsyncGenerator[bytes, None]:
-    yield content

@@ -19,7 +19,7 @@ from backend.machine.clients import certificates
 CONNECT_S = 10.0
 IDLE_S = 30.0  # a connection is kept, unless its server ends it before (uvicorn: after 5 s)
 MOST_IDLE = 64  # of one server
-LONGEST_HEAD = 64 << 10  # bytes
+LONGEST_HEAD = 64 << 10  # bytes; and of what a body's framing may say at one go
 HELD_BYTES = 256 << 10  # read ahead of who takes the answer
 _JSON = "content-type: application/json\r\naccept: */*\r\naccept-encoding: identity\r\n"
 
@@ -185,7 +185,8 @@ class _Connection(asyncio.Protocol):
             return
         self._busy = False
         self._disarm()
-        if self._ended and self._error is None and self._reusable and not self.closed:
+        clean = self._ended and self._error is None and self._reusable and not self.closed
+        if clean and not self._transport.get_write_buffer_size():  # an early answer: some of the question is still here
             self._timer = self._loop.call_later(IDLE_S, self.close)
             self._upstream._keep(self)
         else:
@@ -203,7 +204,7 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._status, self._headers = 0, dict[str, str]()
         self._head_done = self._ended = self._reusable = self._paused = self._until_end = False
-        self._head_bytes = self._held = 0
+        self._head_bytes = self._held = 0  # bytes since something came of them, bytes of the body that lie here
         self._body: deque[bytes] = deque()
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -254,16 +255,15 @@ class _Connection(asyncio.Protocol):
             return
         self.heard = True
         self._last_byte = self._loop.time()
+        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._reusable = False
             self._fail(Broken(f"no HTTP: {error!r}"))
             return
-        if not self._head_done:
-            self._head_bytes += len(data)
-            if self._head_bytes > LONGEST_HEAD:
-                self._fail(Broken("a head without an end"))
+        if self._head_bytes > LONGEST_HEAD:
+            self._fail(Broken("a head, or what stands around a body, without an end"))
         elif self._held > HELD_BYTES and not self._paused and not self._ended:
             self._paused = True
             self._transport.pause_reading()
@@ -285,18 +285,25 @@ class _Connection(asyncio.Protocol):
             raise ValueError("a second answer to one request")
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_done:  # what follows a body is nothing that was asked for
+            return
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._status = self._parser.get_status_code()
+        if self._status < 100:
+            raise ValueError("no status")
         if self._status < 200:  # "100 Continue" and the like: the answer is still to come
             return
-        chunked = "chunked" in self._headers.get("transfer-encoding", "").lower()
-        self._until_end = not chunked and "content-length" not in self._headers
-        self._head_done = True
+        coding = self._headers.get("transfer-encoding", "").lower()
+        if coding not in ("", "chunked"):
+            raise ValueError("a coding that wasn't asked for")
+        self._until_end = not coding and "content-length" not in self._headers
+        self._head_done, self._head_bytes = True, 0
         self._wake()
 
     def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
         self._body.append(body)
         self._held += len(body)
         self._wake()

@@ -20,7 +20,7 @@ AT_ONCE_EACH = 64  # of one key
 AGAIN_S = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Usage:
     """One key's use. ``day`` is the date (in this machine's time zone) that ``requests_today`` and ``tokens_today``
     are of; ``last_at`` is in seconds since the epoch, 0 = never."""
@@ -64,7 +64,9 @@ class Meter:
                 raise _too_many("gateway.limit-at-once", {"most": AT_ONCE_EACH}, AGAIN_S)
             recent.append(now)
             self._open[grant.id] = self._open.get(grant.id, 0) + 1
-            self._note(grant.id, requests=1, tokens=0)
+            usage.requests_today += 1
+            usage.requests += 1
+            self._used(grant.id, usage)
 
     def end(self, grant: Grant, tokens: int) -> None:
         """The request has ended; it took so many tokens, question and answer together."""
@@ -74,7 +76,10 @@ class Meter:
                 self._open[grant.id] = left
             else:
                 self._open.pop(grant.id, None)
-            self._note(grant.id, requests=0, tokens=tokens)
+            usage = self._today(grant.id)
+            usage.tokens_today += tokens
+            usage.tokens += tokens
+            self._used(grant.id, usage)
             due = time.monotonic() - self._saved_at >= SAVE_EVERY_S
         if due:
             self.save()
@@ -82,7 +87,7 @@ class Meter:
     def of(self, grant_id: str) -> Usage:
         """What that key has used."""
         with self._lock:
-            return self._today(grant_id)
+            return replace(self._today(grant_id))
 
     def open_requests(self) -> int:
         """How many requests are under way."""
@@ -92,11 +97,11 @@ class Meter:
     def save(self) -> None:
         """Hands over to the store what it hasn't got yet; the store writes it when it can."""
         with self._lock:
-            waiting = {key: self._usage[key] for key in self._unsaved if key in self._usage}
+            waiting = {key: asdict(self._usage[key]) for key in self._unsaved if key in self._usage}
             self._unsaved.clear()
             self._saved_at = time.monotonic()
         for key, usage in waiting.items():
-            self._store.keep_json(AREA, key, asdict(usage))
+            self._store.keep_json(AREA, key, usage)
 
     def forget(self, grant_id: str) -> None:
         """The key is gone."""
@@ -106,19 +111,15 @@ class Meter:
         self._store.drop_json(AREA, grant_id)
 
     def _today(self, grant_id: str) -> Usage:
-        usage, day = self._usage.get(grant_id, Usage()), time.strftime("%Y-%m-%d")
-        return usage if usage.day == day else replace(usage, day=day, requests_today=0, tokens_today=0)
+        """What is counted for that key now; kept by ``_used`` alone."""
+        usage, day = self._usage.get(grant_id) or Usage(), time.strftime("%Y-%m-%d")
+        if usage.day != day:
+            usage.day, usage.requests_today, usage.tokens_today = day, 0, 0
+        return usage
 
-    def _note(self, grant_id: str, requests: int, tokens: int) -> None:
-        usage = self._today(grant_id)
-        self._usage[grant_id] = replace(
-            usage,
-            requests_today=usage.requests_today + requests,
-            tokens_today=usage.tokens_today + tokens,
-            requests=usage.requests + requests,
-            tokens=usage.tokens + tokens,
-            last_at=time.time(),
-        )
+    def _used(self, grant_id: str, usage: Usage) -> None:
+        usage.last_at = time.time()
+        self._usage[grant_id] = usage
         self._unsaved.add(grant_id)
 
 

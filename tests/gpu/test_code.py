@@ -146,13 +146,47 @@ def test_encode_embeddings_and_wrong_paths(room: Room) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_claude_code_asks_of_the_server_itself(room: Room, engine: str) -> None:
-    """Its variables are an address without /v1 and a bearer token (ui/tabs/deploy/code_lines.py)."""
+    """Its variables are an address without /v1 and a bearer token (ui/tabs/deploy/code_lines.py). The fields are those
+    of Claude Code 2.1, less its tools, which need --tool-call-parser."""
     server = room.servers[engine]
-    body = {"model": server["model_id"], "max_tokens": 32, "messages": [{"role": "user", "content": "Hello!"}]}
+    cached = {"cache_control": {"type": "ephemeral"}}
+    body = {
+        "model": server["model_id"], "max_tokens": 32000, "stream": True,
+        "system": [{"type": "text", "text": "Be brief.", **cached}],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Say hello.", **cached}]},
+            {"role": "system", "content": "Answer in one word."},
+        ],
+        "metadata": {"user_id": "x"}, "thinking": {"type": "adaptive"}, "output_config": {"effort": "high"},
+        "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+    }  # fmt: skip
     headers = {"authorization": f"Bearer {room.key(engine)}", "anthropic-version": "2023-06-01"}
-    answer = httpx.post(f"{server['address']}/v1/messages", json=body, headers=headers, trust_env=False, timeout=60)
+    url = f"{server['address']}/v1/messages?beta=true"
+    answer = httpx.post(url, json=body, headers=headers, trust_env=False, timeout=60)
     assert answer.status_code == 200, answer.text
-    assert answer.json()["content"][0]["text"]
+    assert '"text_delta"' in answer.text
+    assert "event: message_stop" in answer.text
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_codex_asks_of_the_server_itself(room: Room, engine: str) -> None:
+    """The fields of Codex CLI 0.171, less its functions."""
+    server = room.servers[engine]
+
+    def said(role: str, text: str) -> dict[str, Any]:
+        return {"type": "message", "id": "msg_1", "role": role, "content": [{"type": "input_text", "text": text}]}
+
+    body = {
+        "model": server["model_id"], "stream": True, "store": False, "tools": [{"type": "web_search"}],
+        "input": [said("developer", "Be brief."), said("user", "Say hello.")], "tool_choice": "auto",
+        "parallel_tool_calls": True, "reasoning": {"summary": "auto"}, "include": ["reasoning.encrypted_content"],
+        "prompt_cache_key": "x", "client_metadata": {"x": "y"},
+    }  # fmt: skip
+    headers = {"authorization": f"Bearer {room.key(engine)}"}
+    answer = httpx.post(f"{server['address']}/v1/responses", json=body, headers=headers, trust_env=False, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert "response.output_text.delta" in answer.text
+    assert "response.completed" in answer.text
 
 
 def test_what_the_gateway_costs(room: Room) -> None:

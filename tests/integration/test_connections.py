@@ -24,15 +24,18 @@ POST = b"POST /%b HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """/read answers with the body, /stream never ends, anything else answers without reading."""
+    """/read answers with the body, /head with the head after it, /stream never ends, anything else answers without
+    reading."""
     body = b""
-    while scope["path"] == "/read":
+    while scope["path"] in ("/read", "/head"):
         message = await receive()
         if message["type"] == "http.disconnect":
             return
         body += message.get("body", b"")
         if not message.get("more_body"):
             break
+    if scope["path"] == "/head":
+        body = b" ".join(b"%b=%b;" % pair for pair in scope["headers"])
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     while scope["path"] == "/stream":
         await send({"type": "http.response.body", "body": b"tick\n", "more_body": True})
@@ -228,6 +231,40 @@ def test_what_two_parsers_could_read_otherwise_is_refused(said: bytes) -> None:
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             connection.sendall(said)
         assert rest(connection)[:12] in (b"HTTP/1.1 400", b"")  # a reset takes an answer with it that wasn't read yet
+
+
+def test_white_space_behind_a_value_is_none_of_it() -> None:
+    with served() as port, connect(port) as connection:
+        connection.sendall(b"POST /head HTTP/1.1\r\nHost: x \t\r\nContent-Length: 2 \r\n\r\nab")
+        assert b"<host=x; content-length=2;>" in until(connection, b">")
+
+
+def test_a_trailer_changes_no_head() -> None:
+    request = b"POST /head HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with served() as port, connect(port) as connection:
+        for _ in range(2):
+            connection.sendall(request + b"2\r\nab\r\n0\r\nHost: evil\r\nCookie: a=b\r\n\r\n")
+            assert b"<host=x; transfer-encoding=chunked;>" in until(connection, b">\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("path", [b"read", b"other"])
+@pytest.mark.parametrize("framing", [b"2\r\nab\r\n0\r\nX: ", b"2\r\nab\r\n2;", b"2\r\nab\r\n"])
+def test_what_stands_around_a_body_has_an_end(path: bytes, framing: bytes) -> None:
+    """A trailer, a chunk's extension, leading zeros of its size; whether the answer waits for the body or not."""
+    request = b"POST /%b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" % path
+    with served(head_s=60.0, body_s=60.0) as port, connect(port) as connection:
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            connection.sendall(request + framing + b"0" * (12 * LONGEST_HEAD))
+        rest(connection)  # it ends, long before a deadline
+        assert asked(port)
+
+
+def test_nonsense_in_the_middle_of_an_answer_is_no_part_of_it() -> None:
+    with served() as port, connect(port) as connection:
+        connection.sendall(GET % b"stream")
+        until(connection, b"tick")
+        connection.sendall(b"no HTTP\r\n\r\n")
+        assert b"HTTP/1.1" not in rest(connection)
 
 
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"x\r\nUpgrade: y"])

@@ -368,6 +368,49 @@ def test_huge_bodies(world: World, story: str) -> None:
         assert answer.status_code == 413
 
 
+ASKED = json.dumps({"model": "fox", "messages": ASK}).encode()
+BEARER = f"Host: 127.0.0.1\r\nAuthorization: Bearer {OPERATOR}\r\n".encode()
+LENGTH = b"Content-Length: %d\r\n\r\n" % len(ASKED)
+POST = b"POST /v1/chat/completions HTTP/1.1\r\n"
+CHUNKS = b"".join(b"1\r\n%c\r\n" % byte for byte in ASKED) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "answers"),
+    [
+        (POST + BEARER + LENGTH + ASKED, 1), (POST + BEARER + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNKS, 1),
+        (POST + BEARER + b"Expect: 100-continue\r\n" + LENGTH + ASKED, 1),
+        (POST.replace(b"1.1", b"1.0") + BEARER + LENGTH + ASKED, 1), (3 * (POST + BEARER + LENGTH + ASKED), 3),
+        (POST + b"Host: 127.0.0.1\r\n" + LENGTH + ASKED + POST + BEARER + LENGTH + ASKED, 1),  # after a 401
+    ],
+    ids=["plain", "chunked", "expect", "http-1.0", "pipelined", "after-an-error"],
+)  # fmt: skip
+def test_the_ways_to_send_a_question(world: World, child: Scripted, story: str, said: bytes, answers: int) -> None:
+    child.script(text=story)
+    seen = b""
+    with socket.create_connection(("127.0.0.1", world.port), timeout=DEADLINE_S) as connection:
+        connection.sendall(said)
+        while seen.count(b'"total_tokens"') < answers and (piece := connection.recv(65536)):
+            seen += piece
+    assert seen.count(b" 200 OK") == answers
+    assert b"chunked" not in seen  # a whole answer has a length, which HTTP/1.0 understands, too
+    assert len(child.requests()) == answers
+
+
+def test_a_stream_for_http_1_0_comes_whole(world: World, child: Scripted, story: str) -> None:
+    body = ASKED[:-1] + b', "stream": true}'
+    said = POST.replace(b"1.1", b"1.0") + BEARER + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    seen = b""
+    with socket.create_connection(("127.0.0.1", world.port), timeout=DEADLINE_S) as connection:
+        connection.sendall(said)
+        while piece := connection.recv(65536):
+            seen += piece
+    head, _, content = seen.partition(b"\r\n\r\n")
+    assert b"content-length: %d" % len(content) in head
+    assert content.startswith(b"data: {")
+    assert content.endswith(b"data: [DONE]\n\n")
+
+
 def test_half_open_requests_hold_nobody_up(world: World, story: str) -> None:
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {OPERATOR}\r\n"
     open_ones = []

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 20.0  # from the connection, or the last answer's end, to a request's whole head
 BODY_SECONDS = 60.0  # without any byte of a body that was announced
-LONGEST_HEAD = 64 << 10  # bytes of a request's head
+LONGEST_HEAD = 64 << 10  # bytes of a request's head; and of what a body's framing may say at one go
 WANTED_FILES = 65536
 KEPT_FOR_OTHERS = 320  # descriptors for files, children, model servers
 FEWEST = 64
@@ -52,7 +52,7 @@ class PatientProtocol(HttpToolsProtocol):
     _last_byte = 0.0
     _in_head = False
     _offered = False  # whether another protocol
-    _unended = 0  # bytes of a head that has no end yet
+    _unended = 0  # bytes since a head, a body, or a piece of one has ended
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._last_byte = self.loop.time()
@@ -75,17 +75,24 @@ class PatientProtocol(HttpToolsProtocol):
         if self.refused:
             return
         self._last_byte = self.loop.time()
+        self._unended += len(data)
         before = self.cycle
         self._unset_keepalive_if_required()
         try:
             self._parse(data)
         except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+            self._refuse("Invalid HTTP request received.")
         if self.cycle is not before and not self.transport.is_closing() and not self.cycle.response_complete:
             self._answer()
-        self._unended = self._unended + len(data) if self._in_head else 0
         if self._unended > LONGEST_HEAD and not self.transport.is_closing():
-            self.send_400_response("The request's head is too long.")
+            self._refuse("The request's head is too long.")
+
+    def _refuse(self, why: str) -> None:
+        """Never in the middle of an answer."""
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.close_now()
+        else:
+            self.send_400_response(why)
 
     def _parse(self, data: bytes) -> None:
         """Raises httptools.HttpParserError. A request that offers another protocol, as curl's and Java's do, is read
@@ -103,10 +110,15 @@ class PatientProtocol(HttpToolsProtocol):
         self._in_head = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Without the white space behind a value. What follows a body changes nothing of its head."""
+        if self._in_head:
+            super().on_header(name, value.rstrip(b" \t"))
+
     def on_headers_complete(self) -> None:
         """Raises ValueError for a target that is no path (a whole address names a host beside Host), for several hosts
         or none (RFC 9112, 3.2), and for a head that came at one go and is too long: answered with 400."""
-        self._in_head = False
+        self._in_head, self._unended = False, 0
         hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             raise ValueError("one Host is needed")
@@ -122,7 +134,12 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.cycle.transport = _HeadWithBody(self.transport, self.loop)  # type: ignore[assignment]
 
+    def on_body(self, body: bytes) -> None:
+        self._unended = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
+        self._unended = 0
         if not self._offered:
             super().on_message_complete()
 

@@ -8,7 +8,7 @@ by one and never counted: 192 random bits aren't guessed, and a whole class come
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -31,6 +31,7 @@ METRICS = "/metrics"
 BODY_S = 60.0  # s, for a whole request to come
 ALLOWED_HEADERS = "authorization, content-type, x-api-key"
 ALLOWED_METHODS = "GET, POST, OPTIONS"
+ON_EACH = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 STAINLESS = "x-stainless-"  # what OpenAI's clients say of themselves in a preflight
 
 
@@ -108,8 +109,15 @@ class GatewayRoutes:
         body = await _read_body(headers, receive)
         async with _WhileThere(receive):
             result = await self._gateway.ask(grant, endpoint, body)
-            async with aclosing(result.body):
-                await answer.stream(result)
+            if isinstance(result.body, bytes):
+                await answer.send_whole(result.status, _headers_of(result), result.body)
+                return
+            async with aclosing(result.body) as pieces:
+                if scope["http_version"] == "1.0":  # which knows no chunks
+                    whole = b"".join([piece async for piece in pieces])
+                    await answer.send_whole(result.status, _headers_of(result), whole)
+                else:
+                    await answer.stream(result, pieces)
 
     async def _models(self, grant: Grant, wanted: str, answer: "_Sender") -> None:
         if wanted:
@@ -140,7 +148,6 @@ class _Sender:
         self._send = send
         self.cors = cors
         self.started: str = ""  # the type of the answer that has begun
-        self._headers = {"x-content-type-options": "nosniff", "cache-control": "no-store", **cors}
 
     async def json(self, status: int, value: Any, headers: Mapping[str, str] | None = None) -> None:
         await self.send_whole(status, {"content-type": JSON, **(headers or {})}, json.dumps(value).encode())
@@ -149,9 +156,9 @@ class _Sender:
         await self._start(status, {**headers, "content-length": str(len(body))})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def stream(self, result: Answer) -> None:
+    async def stream(self, result: Answer, pieces: AsyncIterator[bytes]) -> None:
         """Begins with the first piece, not before: until then a refusal has a status of its own."""
-        async for piece in result.body:
+        async for piece in pieces:
             if not self.started:
                 await self._begin(result)
             await self._send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -175,13 +182,20 @@ class _Sender:
         await self.json(refusal.status, {"error": error}, headers)
 
     async def _begin(self, result: Answer) -> None:
-        await self._start(result.status, {**result.headers, "content-type": result.content_type})
+        await self._start(result.status, _headers_of(result))
         self.started = result.content_type
 
     async def _start(self, status: int, headers: Mapping[str, str]) -> None:
-        pairs = {**self._headers, **headers}
-        raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in pairs.items()]
-        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+        own = [
+            (name.encode("latin-1"), value.encode("latin-1", "replace"))
+            for pairs in (self.cors, headers)
+            for name, value in pairs.items()
+        ]
+        await self._send({"type": "http.response.start", "status": status, "headers": [*ON_EACH, *own]})
+
+
+def _headers_of(result: Answer) -> Mapping[str, str]:
+    return {**result.headers, "content-type": result.content_type}
 
 
 def _picture_of(path: str) -> str | None:

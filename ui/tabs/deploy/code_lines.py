@@ -13,13 +13,19 @@ from backend.chat.snippets import Target, authorization_option, python_code
 from backend.servers.server import ServerView
 from ui.ssh import SshLogin, forward_line, remote_line
 
-HAVE_MESSAGES = ("turbomind", "pytorch")  # engines whose server has Anthropic's /v1/messages (LMDeploy 0.18)
+HAVE_MESSAGES = ("turbomind", "pytorch")  # engines whose server has /v1/messages and /v1/responses (LMDeploy 0.18)
+# Claude Code's own model, those that it and its agents ask for by a short name, and its agents'.
+CLAUDE_MODELS = (
+    "ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL",
+    "ANTHROPIC_DEFAULT_HAIKU_MODEL", "CLAUDE_CODE_SUBAGENT_MODEL",
+)  # fmt: skip
+CODEX_KEY = "LMDEPLOY_KEY"  # the variable that Codex reads; its name is the one of the "key" line
 MAX_TOKENS = 512  # of the answer; without a limit a model may go on to the end of its context
 
 
 def code_lines(view: ServerView, key_file: Path | None, login: SshLogin | None) -> Mapping[str, str]:
-    """The lines by name: curl, ask, python, claude where the server has its endpoint, and for a server of this machine
-    ssh, and key where it wants one."""
+    """The lines by name: curl, ask, python, claude and codex where the server has their endpoints, and for a server of
+    this machine ssh, and key where it wants one."""
     target = Target(view.base_url, key_file)
     request = {
         "model": view.model_id,
@@ -33,6 +39,7 @@ def code_lines(view: ServerView, key_file: Path | None, login: SshLogin | None) 
     }
     if view.config.engine in HAVE_MESSAGES:
         lines["claude"] = _claude(view, target)
+        lines["codex"] = _codex(view, target)
     if view.port:
         lines["ssh"] = forward_line(login, view.port)
         if key_file is not None:
@@ -42,11 +49,34 @@ def code_lines(view: ServerView, key_file: Path | None, login: SshLogin | None) 
 
 
 def _claude(view: ServerView, target: Target) -> str:
-    """Claude Code with this server's model, for itself and for its small tasks."""
-    key = f'"$(cat {shlex.quote(str(target.key_file))})"' if target.key_file is not None else "none"
-    variables = {"ANTHROPIC_BASE_URL": shlex.quote(view.address), "ANTHROPIC_AUTH_TOKEN": key}
-    variables |= dict.fromkeys(("ANTHROPIC_MODEL", "ANTHROPIC_SMALL_FAST_MODEL"), shlex.quote(view.model_id))
+    """Claude Code with this server's model for everything that it asks."""
+    variables = {"ANTHROPIC_BASE_URL": shlex.quote(view.address), "ANTHROPIC_AUTH_TOKEN": _key(target) or "none"}
+    variables |= dict.fromkeys(CLAUDE_MODELS, shlex.quote(view.model_id))
     return " \\\n  ".join([*(f"{name}={value}" for name, value in variables.items()), "claude"])
+
+
+def _codex(view: ServerView, target: Target) -> str:
+    """Codex CLI with this server as a provider of its own, named on the line: no file of its is changed."""
+    provider = {"name": "LMDeploy", "base_url": target.base_url, "wire_api": "responses"}
+    if key := _key(target):
+        provider["env_key"] = CODEX_KEY
+    settings = {"model_provider": '"lmdeploy"', "model": _toml(view.model_id)}
+    if view.context_length:
+        settings["model_context_window"] = str(view.context_length)
+    fields = ", ".join(f"{name} = {_toml(value)}" for name, value in provider.items())
+    settings["model_providers.lmdeploy"] = f"{{ {fields} }}"
+    options = [f"-c {shlex.quote(f'{name}={value}')}" for name, value in settings.items()]
+    return " \\\n  ".join([f"{CODEX_KEY}={key} codex" if key else "codex", *options])
+
+
+def _toml(text: str) -> str:
+    """A basic string of TOML: JSON's, whose escapes TOML shares, with all else as it is."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(target: Target) -> str:
+    """The key as a shell's word, read from its file; "" where the server wants none."""
+    return f'"$(cat {shlex.quote(str(target.key_file))})"' if target.key_file is not None else ""
 
 
 def _curl_ask(target: Target, request: Mapping[str, Any]) -> str:

@@ -50,6 +50,43 @@ def test_what_means_nothing_here_is_left_out_and_named() -> None:
     assert left_out == ("metadata", "store")
 
 
+def test_what_open_webui_passes_on_of_ollamas_settings() -> None:
+    body = {"model": "a", "messages": ASK, "repeat_penalty": 1.1, "num_ctx": 4096, "mirostat": 0, "top_k": 40}
+    request, left_out = passed_on(CHAT, body)
+    assert request == {"model": "a", "messages": ASK, "repetition_penalty": 1.1, "top_k": 40}
+    assert left_out == ("mirostat", "num_ctx")
+    request, left_out = passed_on(CHAT, {**body, "repetition_penalty": 1.2})  # LMDeploy's own name goes before
+    assert request["repetition_penalty"] == 1.2
+    assert "repeat_penalty" in left_out
+
+
+def test_what_is_null_or_as_it_is_anyway_isnt_set() -> None:
+    body = {"model": "a", "messages": ASK, "modalities": ["text"], "audio": None, "web_search_options": None}
+    assert passed_on(CHAT, body) == ({"model": "a", "messages": ASK}, ("audio", "modalities", "web_search_options"))
+    prompt = {"model": "a", "prompt": "b"}
+    assert passed_on(ENDPOINTS["completions"], {**prompt, "best_of": 1}) == (prompt, ("best_of",))
+
+
+def test_an_answer_of_another_server_may_be_said_again() -> None:
+    answer: dict[str, Any] = {
+        "role": "assistant",
+        "content": "a",
+        "annotations": [],
+        "audio": None,
+        "reasoning": "b",
+        "refusal": None,
+    }
+    cached = {"type": "text", "text": "c", "cache_control": {"type": "ephemeral"}}
+    asked = [answer, {"role": "user", "content": [cached], "cache_control": None}]
+    request, left_out = passed_on(CHAT, {"model": "a", "messages": asked})
+    assert request["messages"] == [
+        {"role": "assistant", "content": "a", "refusal": None},
+        {"role": "user", "content": [{"type": "text", "text": "c"}]},
+    ]
+    assert left_out == ("messages.content.cache_control", "messages.reasoning")
+    assert "annotations" in answer  # what was given is as it was
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -90,6 +127,8 @@ def test_messages_that_are_none(messages: Any) -> None:
         {"n": True},
         {"chat_template_kwargs": {"chat_template": "{{ 1 }}"}}, {"chat_template_kwargs": {"tokenize": True}},
         {"chat_template_kwargs": {"x": {"y": 1}}}, {"chat_template_kwargs": "x"}, {"Model": "b"}, {"": 1},
+        {"modalities": ["text", "audio"]}, {"best_of": 2}, {"audio": {"voice": "x"}}, {"format": "json"},
+        {"a\r\nset-cookie: b": None}, {"": None}, {"\u00e9": None},
     ],
 )  # fmt: skip
 def test_fields_that_do_not_pass(extra: dict[str, Any]) -> None:
@@ -121,6 +160,9 @@ def test_other_endpoints(path: str, body: dict[str, Any], passes: bool) -> None:
     [
         b"", b"{", b"[]", b"7", b'"a"', b"null", b"\xff\xfe", b'{"a": NaN}', b'{"a": Infinity}', b"{" * 10_000,
         b'{"a":' * 10_000, b'{"a": ' + b"[" * 100 + b"]" * 100 + b"}", b'{"a": ' + b"9" * 5000 + b"}",
+        b'{"a": 1e999}', b'{"a": [-1e400]}', b'{"a": 1' + b"0" * 1_000_000 + b".0}", b'{"a": "\\ud800"}',
+        b'{"\\uDFFF": 1}', b'{"a": "\xed\xa0\x80"}', '{"a": 1}'.encode("utf-16"), b'{"a": 01}', b'{"a": 0x1}',
+        b'{"a": 1} {"b": 2}', b'{"a": 1}\x00', b"{'a': 1}",
     ],
 )  # fmt: skip
 def test_bodies_that_are_no_requests(body: bytes) -> None:
@@ -131,6 +173,14 @@ def test_bodies_that_are_no_requests(body: bytes) -> None:
 
 def test_a_byte_order_mark_is_no_fault() -> None:
     assert read_json("\ufeff{}".encode()) == {}
+
+
+def test_a_whole_pair_of_surrogates_is_a_character() -> None:
+    assert read_json(b'{"a": "\\ud83d\\ude00 \\\\ud800"}') == {"a": "\U0001f600 \\ud800"}
+
+
+def test_of_a_name_given_twice_the_last_counts_for_all() -> None:
+    assert read_json(b'{"model": "a", "model": "b", "n": 100, "n": 1}') == {"model": "b", "n": 1}
 
 
 JSON_VALUES = st.recursive(

@@ -115,6 +115,10 @@ async def test_more_than_the_answer_never_reaches_the_next_one() -> None:
         b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * (LONGEST_HEAD + 1),
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"HTTP/1.1 099 None\r\nContent-Length: 0\r\n\r\n",
+        BEGIN + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        BEGIN + b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        BEGIN + b"X: a\r\n b\r\nContent-Length: 2\r\n\r\nab",
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\nContent-Length: 0\r\n\r\n",
     ],
 )
@@ -122,6 +126,62 @@ async def test_what_is_no_answer(answer: bytes) -> None:
     async with server(answer) as (upstream, address, _):
         with pytest.raises(Broken):
             await whole(upstream, address)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        BEGIN + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: ",
+        BEGIN + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n2;",
+        BEGIN + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+    ],
+)
+async def test_what_stands_around_a_body_has_an_end(begin: bytes) -> None:
+    """Interim answers, trailers, a chunk's extension, leading zeros of its size."""
+    more = begin if begin.startswith(b"HTTP/1.1 100") else b"0"
+    async with server(begin + more * (6 * LONGEST_HEAD // len(more))) as (upstream, address, _):
+        with pytest.raises(Broken, match="without an end"):
+            await whole(upstream, address)
+
+
+async def test_a_trailer_changes_no_header() -> None:
+    answer = BEGIN + b"Transfer-Encoding: chunked\r\n\r\n0\r\nContent-Type: text/html\r\nX: y\r\n\r\n"
+    async with server(answer) as (upstream, address, _):
+        response = await upstream.post(address, "x", b"{}")
+        assert await response.read() == b""
+        assert response.headers["content-type"] == "text/plain"
+        assert "x" not in response.headers
+        response.close()
+
+
+async def test_an_early_answer_leaves_no_half_question_behind() -> None:
+    """The rest of a question isn't read as the next one's beginning."""
+    connections = 0
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        while await reader.read(1 << 20) and not ended.is_set():
+            await ended.wait()
+        writer.close()
+
+    ended = asyncio.Event()
+    listening = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    upstream = Upstream(30.0)
+    address = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
+    try:
+        for _ in range(2):
+            response = await upstream.post(address, "x", b"x" * (32 << 20))
+            assert (response.status, await response.read()) == (413, b"no")
+            response.close()
+        assert connections == 2
+    finally:
+        ended.set()
+        upstream.close()
+        listening.close()
 
 
 async def test_what_came_before_the_break_comes_first() -> None:
