@@ -49,7 +49,7 @@ MOST_CONVERSATIONS = 5_000
 MOST_PICTURES = 2_000
 TITLE_LENGTH = 120
 DEEPEST = 4  # levels above a conversation
-INNER = ("conversations", "chats", "sessions", "data", "items", "state", "chat-next-web-store")
+INNER = ("conversations", "chats", "sessions", "data", "items", "state")
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,8 @@ def _conversations(value: Any, left: Left, depth: int) -> Iterator[FoundConversa
 
 
 def _inner(value: Mapping[str, Any]) -> Any:
-    """A list of conversations below a name."""
-    return next((value[name] for name in INNER if name in value), None)
+    """A list of conversations below a name; a browser's store has its program's name before it."""
+    return next((value[name] for name in value if name in INNER or str(name).endswith("-store")), None)
 
 
 # -- this console's own ------------------------------------------------------------------------------------------------
