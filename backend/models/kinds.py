@@ -72,11 +72,12 @@ def is_odd_folder(names: list[str]) -> bool:
     """Whether the names tell of something that people take for a model: it is listed, with what to do about it."""
     present = set(names)
     if present & {"adapter_config.json", "model_index.json", "params.json", "mlc-chat-config.json", "tokenizer.json",
-               "tokenizer.model", "tokenizer_config.json"}:  # fmt: skip
+               "tokenizer.model", "tokenizer_config.json", "latest_checkpointed_iteration.txt"}:  # fmt: skip
         return True
     return any(
-        name.endswith((".gguf", ".onnx", *WEIGHT_ENDS, ".pth", ".distcp", ".mnn", ".ckpt"))
+        name.endswith((".onnx", *WEIGHT_ENDS, ".pth", ".distcp", ".mnn", ".ckpt"))
         or name.startswith(("pytorch_model", "tf_model", "flax_model", "openvino_model", "global_step"))
+        or GGML.fullmatch(name)
         or PARTIAL.fullmatch(name)
         or ARCHIVE.fullmatch(name)
         or SPLIT.fullmatch(name)

@@ -64,7 +64,7 @@ def linked(name: str, *real: str) -> Maker:
     return make
 
 
-def beside(**files: object) -> Maker:
+def beside(**files: bytes) -> Maker:
     return lambda folder: empty(fake_model(folder), **files)
 
 
