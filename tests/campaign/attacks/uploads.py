@@ -73,7 +73,8 @@ def big(ground: Ground, rng: random.Random) -> str:
         check(end["success"] or end["output"].get("error"), f"a picture of {side} pixels a side is no word worth")
         answer = visitor.client.get("/console/chat/answer/0/0")
         check(answer.status_code == 404, f"a picture of {side} pixels a side was asked about: {answer.text[:100]}")
-        quota(visitor)
+        if rng.random() < 0.25:  # it takes some seconds
+            quota(visitor)
     same()
     return f"{side} pixels a side"
 
