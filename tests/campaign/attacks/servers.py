@@ -72,6 +72,7 @@ def slow_servers(ground: Ground, rng: random.Random) -> str:
     first = rng.choice(
         [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n[", b"HTTP/1.1 2"]
     )
+    ground.snapshot()  # the console runs before two threads ask for it
     with raw_server(dribble(first, rng.choice([b" ", b"x", b"\r\n"]), 0.1)) as port:
         ended: list[str] = []
 
