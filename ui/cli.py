@@ -71,19 +71,22 @@ def _parser(language: Language) -> argparse.ArgumentParser:
         return int(value)
 
     def folder(value: str) -> Path:
-        path = Path(value).expanduser()
+        path = Path(os.path.expanduser(value))
         if not path.is_dir() or not os.access(path, os.R_OK | os.X_OK):
             raise bad("cli.bad_folder", value)
         return path.resolve()
 
     def state(value: str) -> Path:
-        path = Path(value).expanduser().absolute()
+        expanded = os.path.expanduser(value)
+        path = Path(expanded).absolute()
+        if expanded.startswith("~"):
+            raise bad("cli.bad_home", value)
         if path.exists() and not path.is_dir():
             raise bad("cli.bad_state", value)
         return path
 
     def python(value: str) -> Path:
-        path = Path(value).expanduser().absolute()  # not resolved: a virtual environment's python is a link
+        path = Path(os.path.expanduser(value)).absolute()  # not resolved: a virtual environment's python is a link
         if path.is_dir():
             path = path / "bin" / "python"
         if not path.is_file() or not os.access(path, os.X_OK):

@@ -26,53 +26,19 @@ _KEPT_WITH_VALUE = frozenset("bciJlmop")
 _KEPT_ALONE = frozenset("46")
 _RUNS_PROGRAMS = frozenset("FI")  # a configuration and a library of the paste's choosing
 # -o options that are taken over; all others are left out, for some run a program on the person's own computer.
-_KEPT_OPTIONS = frozenset(
-    [
-        "addressfamily",
-        "batchmode",
-        "bindaddress",
-        "bindinterface",
-        "casignaturealgorithms",
-        "checkhostip",
-        "ciphers",
-        "compression",
-        "connectionattempts",
-        "connecttimeout",
-        "exitonforwardfailure",
-        "globalknownhostsfile",
-        "gssapiauthentication",
-        "hostkeyalgorithms",
-        "hostkeyalias",
-        "hostname",
-        "identitiesonly",
-        "identityfile",
-        "ipqos",
-        "kbdinteractiveauthentication",
-        "kexalgorithms",
-        "loglevel",
-        "macs",
-        "numberofpasswordprompts",
-        "passwordauthentication",
-        "port",
-        "preferredauthentications",
-        "proxyjump",
-        "pubkeyacceptedalgorithms",
-        "pubkeyacceptedkeytypes",
-        "pubkeyauthentication",
-        "requiredrsasize",
-        "serveralivecountmax",
-        "serveraliveinterval",
-        "stricthostkeychecking",
-        "tcpkeepalive",
-        "updatehostkeys",
-        "user",
-        "userknownhostsfile",
-        "verifyhostkeydns",
-    ]
-)
+_KEPT_OPTIONS = frozenset({
+    "addressfamily", "batchmode", "bindaddress", "bindinterface", "casignaturealgorithms", "checkhostip", "ciphers",
+    "compression", "connectionattempts", "connecttimeout", "exitonforwardfailure", "globalknownhostsfile",
+    "gssapiauthentication", "hostkeyalgorithms", "hostkeyalias", "hostname", "identitiesonly", "identityfile",
+    "ipqos", "kbdinteractiveauthentication", "kexalgorithms", "loglevel", "macs", "numberofpasswordprompts",
+    "passwordauthentication", "port", "preferredauthentications", "proxyjump", "pubkeyacceptedalgorithms",
+    "pubkeyacceptedkeytypes", "pubkeyauthentication", "requiredrsasize", "serveralivecountmax",
+    "serveraliveinterval", "stricthostkeychecking", "tcpkeepalive", "updatehostkeys", "user", "userknownhostsfile",
+    "verifyhostkeydns",
+})  # fmt: skip
 _NOT_FOR_LOGIN = frozenset({"localforward", "remoteforward", "dynamicforward", "forwardagent", "forwardx11", "tag"})
 _OPTION = re.compile(r"\s*([A-Za-z0-9]+)(?:\s*=\s*|\s+)(\S.*?)\s*")
-_USER = re.compile(r"[A-Za-z0-9._+~][A-Za-z0-9._+~@#/=-]*")
+_USER = re.compile(r"[A-Za-z0-9._+~][A-Za-z0-9._+~@#/=\\-]*")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _DASHES = str.maketrans("‐‑‒–—―−﹣", "--------")
 _DOUBLE, _SINGLE = "“”„‟「」『』", "‘’‚‛"
@@ -81,6 +47,7 @@ _QUOTES = str.maketrans(_DOUBLE + _SINGLE, '"' * len(_DOUBLE) + "'" * len(_SINGL
 _SSH = re.compile(r"""(?:^|[\s:;|&(>$#%"'`/\\])ssh(?:\.exe)?["']?(?:\s+|$)""", re.IGNORECASE)
 _PROMPT = re.compile(r"^(?:PS [^>]*>|[A-Za-z]:\\[^>]*>|\S+@\S+[:~ ]\S*[$#]\s|[$#%>❯]\s)\s*")
 _END = " \t,;.。，；、"
+_DOMAIN = re.compile(r"[\w.]\\[\w.-]+@")  # DOMAIN\user@host
 _WINDOWS = re.compile(r"[A-Za-z]:\\|\\[\w.]+\\")
 _CONFIG = re.compile(r"^\s*(?:Host|HostName)(?:[ \t]+|\s*=\s*)\S", re.MULTILINE | re.IGNORECASE)
 _LABEL = re.compile(
@@ -162,6 +129,8 @@ class _Words:
         """The words behind ``ssh``. What follows the target and is no option is the command to run there."""
         waiting = iter(words)
         for word in waiting:
+            if word == "--":  # no options behind it
+                continue
             if not word.startswith("-") or word == "-":
                 if self.target:
                     self.rest = [word, *waiting]
@@ -184,6 +153,8 @@ class _Words:
             raise _invalid(self._text)
         if letter in _RUNS_PROGRAMS:
             self.left_out.append(f"-{letter} {value}")
+        elif letter == "P" and value.isdecimal():  # scp's letter for the port; ssh's -P is a tag, which isn't a number
+            self._keep("p", value)
         elif letter == "o":
             self._long_option(value)
         elif letter in _KEPT_WITH_VALUE:
@@ -263,7 +234,21 @@ def _read_line(line: str, text: str) -> SshLogin:
         login.rest = after.rest
     if login.rest and not command:
         raise _invalid(text)
+    if login.rest[:1] == ["ssh"]:
+        return _beyond(login, text)
     return login.login()
+
+
+def _beyond(first: _Words, text: str) -> SshLogin:
+    """``ssh root@gate ssh root@inside``: the machine is the second one, and the first the way to it."""
+    gate = first.login()
+    second = _Words(text)
+    second.read(first.rest[1:])
+    port = dict(zip(gate.options, gate.options[1:], strict=False)).get("-p", "")
+    if set(gate.options) - {"-p", port}:  # -J takes no other options
+        raise _invalid(text)
+    second.option("J", f"{gate.target}:{port}" if port else gate.target)
+    return second.login()
 
 
 def _check_bare(said: _Words, words: Sequence[str], text: str) -> None:
@@ -278,7 +263,7 @@ def _check_bare(said: _Words, words: Sequence[str], text: str) -> None:
 def _split(line: str, text: str) -> list[str]:
     lexer = shlex.shlex(line, posix=True)
     lexer.whitespace_split, lexer.commenters = True, ""
-    if _WINDOWS.search(line):
+    if _WINDOWS.search(line) or _DOMAIN.search(line):
         lexer.escape = ""
     try:
         return list(lexer)

@@ -86,7 +86,7 @@ def clean(text: str) -> list[str]:
 
 def evidence(lines: Sequence[str]) -> tuple[Said, ...]:
     """All that may say why it died, in the log's order."""
-    return tuple(_read([_bare(line) for line in lines]))
+    return tuple(_read([bare(line) for line in lines]))
 
 
 def last_era(said: Sequence[Said], lines: Sequence[str], signalled: bool) -> tuple[Said, ...]:
@@ -100,7 +100,7 @@ def last_era(said: Sequence[Said], lines: Sequence[str], signalled: bool) -> tup
     return tuple(one for one in said if one.at > (answers if signalled or one.kind == "error" else serves))
 
 
-def _bare(line: str) -> str:
+def bare(line: str) -> str:
     line = _PREFIX.sub("", line[:LONGEST_LINE])
     return BEFORE.sub("", line).rstrip() if "|" in line and "/" in line else line
 

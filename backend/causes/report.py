@@ -59,8 +59,14 @@ def without_secrets(text: str, folders: Mapping[str, str]) -> str:
     """The text without keys, tokens, mail addresses, and what a path says of people and projects."""
     for folder in sorted(filter(None, folders), key=len, reverse=True):
         text = re.sub(re.escape(folder.rstrip("/")) + r"(?![\w.-])", folders[folder].replace("\\", ""), text)
-    for secret in _SECRETS:
-        text = secret.sub(rf"\g<1>{HIDDEN}", text)
+    text = without_keys(text)
     for folders_of in (_PACKAGES, _PYTHON, _HOME, _TILDE, _WINDOWS, _FOLDER):
         text = folders_of.sub(lambda found: found[0] if found[0].startswith(_SYSTEM) else "…/", text)
+    return text
+
+
+def without_keys(text: str) -> str:
+    """The text without keys, tokens, passwords, mail addresses and logins."""
+    for secret in _SECRETS:
+        text = secret.sub(rf"\g<1>{HIDDEN}", text)
     return text

@@ -4,10 +4,7 @@ Taken are ``{"messages": […]}``, a bare list of messages, lists of either, and
 text and nothing else: nothing of it is run or asked for on the network. What can't be taken is named.
 """
 
-import base64
-import binascii
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +27,20 @@ from backend.chat.conversation import (
     from_json,
 )
 from backend.chat.export import FORMAT, VERSION
+from backend.chat.import_forms import (
+    FoundPicture,
+    arguments_in,
+    calls_in,
+    content_of,
+    is_message,
+    messages_of,
+    picture_in,
+    read_picture,
+    role_of,
+    text_in,
+    text_of_part,
+    values_in,
+)
 from backend.chat.logprobs import MOST_TOKENS
 from backend.errors import InvalidInput, Message, Value
 
@@ -37,17 +48,8 @@ MOST_BYTES = 64 << 20
 MOST_CONVERSATIONS = 5_000
 MOST_PICTURES = 2_000
 TITLE_LENGTH = 120
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-_DATA_URL = re.compile(r"data:image/[\w.+-]+;base64,")
-_SPOKEN = {"human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant"}
-
-
-@dataclass(frozen=True)
-class FoundPicture:
-    """A picture's file in a file."""
-
-    data: bytes
-    name: str
+DEEPEST = 4  # levels above a conversation
+INNER = ("conversations", "chats", "sessions", "data", "items", "state")
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def read_file(data: bytes, name: str) -> Found:
 def _values(data: bytes, name: str, left: Left) -> Iterator[Any]:
     """The JSON value in the file, or one a line."""
     try:
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        text = text_in(data)
     except UnicodeDecodeError:
         raise InvalidInput(Message("chat.import.no_text", {"name": name})) from None
     try:
@@ -116,7 +118,11 @@ def _values(data: bytes, name: str, left: Left) -> Iterator[Any]:
         return
     except (ValueError, RecursionError) as error:
         first = error
-    lines = [line for line in text.splitlines() if line.strip()]
+    if behind := values_in(text):
+        yield from _together(behind)
+        return
+    # Not splitlines(): what is said may hold what Python takes for a line's end.
+    lines = [line for line in text.split("\n") if line.strip()]
     values = []
     for line in lines:
         try:
@@ -126,7 +132,12 @@ def _values(data: bytes, name: str, left: Left) -> Iterator[Any]:
     if len(lines) < 2 or not any(isinstance(value, (dict, list)) for value in values):
         why = str(first)[:120] if isinstance(first, json.JSONDecodeError) else type(first).__name__
         raise InvalidInput(Message("chat.import.no_json", {"name": name, "error": why})) from None
-    yield from values
+    yield from _together(values)
+
+
+def _together(values: list[Any]) -> list[Any]:
+    """Messages one behind another are one conversation."""
+    return [values] if all(is_message(value) for value in values) else values
 
 
 def _parsed(text: str) -> Any:
@@ -136,42 +147,22 @@ def _parsed(text: str) -> Any:
 def _conversations(value: Any, left: Left, depth: int) -> Iterator[FoundConversation]:
     if isinstance(value, Mapping) and value.get("format") == FORMAT:
         yield from _own(value, left)
-    elif isinstance(value, Mapping) and (messages := _messages_of(value)) is not None:
+    elif isinstance(value, Mapping) and (messages := messages_of(value)) is not None:
         yield from _foreign(messages, value, left)
-    elif isinstance(value, list) and value and all(_is_message(item) for item in value):
+    elif isinstance(value, list) and value and all(is_message(item) for item in value):
         yield from _foreign(value, {}, left)
-    elif isinstance(value, list) and depth < 2:
+    elif isinstance(value, list) and depth < DEEPEST:
         for item in value:
             yield from _conversations(item, left, depth + 1)
-    elif isinstance(value, Mapping) and depth < 2 and (inner := _inner(value)) is not None:
+    elif isinstance(value, Mapping) and depth < DEEPEST and (inner := _inner(value)) is not None:
         yield from _conversations(inner, left, depth + 1)
     else:
         left.note("unknown")
 
 
-def _messages_of(value: Mapping[str, Any]) -> Sequence[Any] | None:
-    """The messages of a conversation; Open WebUI has them below "chat", ShareGPT as "conversations"."""
-    chat = value.get("chat")
-    for place, name in ((value, "messages"), (chat, "messages"), (value, "conversations"), (value, "conversation")):
-        messages = place.get(name) if isinstance(place, Mapping) else None
-        if isinstance(messages, list) and any(_is_message(message) for message in messages):
-            return messages
-    return None
-
-
 def _inner(value: Mapping[str, Any]) -> Any:
-    """A list of conversations below a name."""
-    return next((value[name] for name in ("conversations", "chats", "data", "items") if name in value), None)
-
-
-def _is_message(value: Any) -> bool:
-    return isinstance(value, Mapping) and _role(value) != ""
-
-
-def _role(message: Mapping[str, Any]) -> str:
-    role = message.get("role", message.get("from"))
-    role = _SPOKEN.get(role, role) if isinstance(role, str) else ""
-    return role if role in _ROLES else ""
+    """A list of conversations below a name; a browser's store has its program's name before it."""
+    return next((value[name] for name in value if name in INNER or str(name).endswith("-store")), None)
 
 
 # -- this console's own ------------------------------------------------------------------------------------------------
@@ -196,7 +187,7 @@ def _own(value: Mapping[str, Any], left: Left) -> Iterator[FoundConversation]:
         }
         pictures = {}
         for picture_id, name in known.items():
-            found = _picture(stored.get(picture_id), name)
+            found = read_picture(stored.get(picture_id), name)
             if found is None:
                 left.note("pictures")
                 conversation = conversation.with_picture(picture_id, None)
@@ -237,11 +228,11 @@ class _Reader:
         self._rounds: list[Round] = []
 
     def read(self, message: Any) -> None:
-        role = _role(message) if isinstance(message, Mapping) else ""
+        role = role_of(message) if isinstance(message, Mapping) else ""
         if not role:
             self._left.note("messages", str(message.get("role", "")) if isinstance(message, Mapping) else "")
             return
-        text, pictures = self._content(message.get("content", message.get("value")), role)
+        text, thought, pictures = self._content(content_of(message), role)
         if role in ("system", "developer"):
             if self.exchanges:
                 self._left.note("late_system")
@@ -249,7 +240,7 @@ class _Reader:
         elif role == "user":
             self._ask(text, pictures)
         elif role == "assistant":
-            self._answer(message, text)
+            self._answer(message, text, thought)
         else:
             self._result(message, text)
 
@@ -260,13 +251,14 @@ class _Reader:
             return
         self.exchanges.append(Exchange(Question(text, pictures), (), len(self.exchanges) + 1))
 
-    def _answer(self, message: Mapping[str, Any], text: str) -> None:
+    def _answer(self, message: Mapping[str, Any], text: str, thought: str) -> None:
         if not self.exchanges:  # a greeting: it needs a question to answer
             self.exchanges.append(Exchange(Question("…"), (), 1))
-        calls = self._uses(message.get("tool_calls"))
+        calls = self._uses(calls_in(message))
         last = self.exchanges[-1]
         said = last.answers[0] if last.answers else None
-        thinking = message.get("reasoning_content") or message.get("reasoning") or ""
+        named = (message.get(name) for name in ("reasoning_content", "reasoning", "thinking"))
+        thinking = next((one for one in named if isinstance(one, str) and one), thought)
         if calls:
             self._rounds.append(Round(text, calls))
             for place, use in enumerate(calls):
@@ -276,25 +268,22 @@ class _Reader:
             text = f"{said.text}\n\n{text}"
         model = message.get("model") if isinstance(message.get("model"), str) else self._model
         answer = Answer("", str(model or "")[:120], str(model or "")[:120], AnswerState.DONE, text)
-        answer = replace(
-            answer, thinking=str(thinking) if isinstance(thinking, str) else "", rounds=tuple(self._rounds)
-        )
+        answer = replace(answer, thinking=thinking, rounds=tuple(self._rounds))
         self.exchanges[-1] = replace(last, answers=(answer,))
 
     def _uses(self, calls: Any) -> tuple[ToolUse, ...]:
         uses = list[ToolUse]()
         for call in calls if isinstance(calls, list) else ():
             function = call.get("function") if isinstance(call, Mapping) else None
-            if not isinstance(function, Mapping):
+            if not isinstance(function, Mapping) or not function.get("name"):
                 self._left.note("calls")
                 continue
-            arguments = function.get("arguments", "")
-            arguments = arguments if isinstance(arguments, str) else json.dumps(arguments)
-            uses.append(ToolUse(str(call.get("id") or f"call_{len(uses)}"), str(function.get("name", "")), arguments))
+            name = str(function.get("name") or "")
+            uses.append(ToolUse(str(call.get("id") or f"call_{len(uses)}"), name, arguments_in(function)))
         return tuple(uses)
 
     def _result(self, message: Mapping[str, Any], text: str) -> None:
-        place = self._calls.get(str(message.get("tool_call_id", "")))
+        place = self._calls.get(str(message.get("tool_call_id") or message.get("name") or ""))
         if place is None or not self.exchanges or not self.exchanges[-1].answers:
             self._left.note("results")
             return
@@ -308,34 +297,37 @@ class _Reader:
         answer = replace(self.exchanges[-1].answers[0], rounds=tuple(self._rounds))
         self.exchanges[-1] = replace(self.exchanges[-1], answers=(answer,))
 
-    def _content(self, content: Any, role: str) -> tuple[str, tuple[Picture, ...]]:
+    def _content(self, content: Any, role: str) -> tuple[str, str, tuple[Picture, ...]]:
+        """Text, thought and pictures."""
         if content is None:
-            return "", ()
+            return "", "", ()
         if isinstance(content, str):
-            return content, ()
+            return content, "", ()
         if not isinstance(content, list):
             self._left.note("parts", type(content).__name__)
-            return "", ()
-        texts, pictures = list[str](), list[Picture]()
+            return "", "", ()
+        texts, thoughts, pictures = list[str](), list[str](), list[Picture]()
         for part in content:
-            kind = part.get("type", "") if isinstance(part, Mapping) else ""
+            kind = part.get("type", part.get("content_type", "")) if isinstance(part, Mapping) else ""
             if isinstance(part, str):
                 texts.append(part)
-            elif kind in ("text", "input_text", "output_text") and isinstance(part.get("text"), str):
-                texts.append(part["text"])
-            elif kind in ("image_url", "input_image") and role == "user":
-                picture = self._shown(part.get("image_url"))
+            elif isinstance(part, Mapping) and (text := text_of_part(part)) is not None:
+                texts.append(text)
+            elif kind == "thinking" and isinstance(part.get("thinking"), str):
+                thoughts.append(part["thinking"])
+            elif role == "user" and isinstance(part, Mapping) and (url := picture_in(part)) is not None:
+                picture = self._shown(url)
                 pictures += [picture] if picture is not None else []
             else:
                 self._left.note("parts", str(kind) or type(part).__name__)
-        return "\n".join(texts), tuple(pictures)
+        return "\n".join(texts), "\n".join(thoughts), tuple(pictures)
 
     def _shown(self, url: Any) -> Picture | None:
-        url = url.get("url") if isinstance(url, Mapping) else url
         name = f"picture-{len(self.pictures) + 1}"
-        found = _picture(url, name)
+        found = read_picture(url, name)
         if found is None or len(self.pictures) >= MOST_PICTURES:
-            self._left.note("addresses" if isinstance(url, str) and not url.startswith("data:") else "pictures")
+            is_address = isinstance(url, str) and not url.lower().startswith("data:")
+            self._left.note("addresses" if is_address else "pictures")
             return None
         self.pictures[name] = found
         return Picture(name, name, 0, 0)
@@ -363,13 +355,3 @@ def _foreign(messages: Sequence[Any], about: Mapping[str, Any], left: Left) -> I
     title = about.get("title") or about.get("name")
     title = " ".join(title.split())[:TITLE_LENGTH] if isinstance(title, str) else ""
     yield FoundConversation(title, conversation, reader.pictures)
-
-
-def _picture(url: Any, name: str) -> FoundPicture | None:
-    """The bytes of a data URL; nothing is ever fetched."""
-    if not isinstance(url, str) or not (match := _DATA_URL.match(url)):
-        return None
-    try:
-        return FoundPicture(base64.b64decode(url[match.end() :], validate=True), name)
-    except (binascii.Error, ValueError):
-        return None

@@ -167,8 +167,8 @@ def _use_exception(value: str) -> None:
     if not EXCEPTION.fullmatch(value):
         raise ValueError("no host")
     if value != "*" and value:
-        host = value.partition("/")[0]
-        httpx.URL(value if "://" in value else f"all://[{host}]" if host.count(":") > 1 else f"all://*{value}")
+        is_ipv6 = value.partition("/")[0].count(":") > 1  # of which a network can't be said
+        httpx.URL(value if "://" in value else f"all://[{value}]" if is_ipv6 else f"all://*{value}")
 
 
 def _fails(use: Callable[[str], object], value: str) -> str:

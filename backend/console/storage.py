@@ -16,7 +16,8 @@
     database    conversations, lists, runs, history                 what stands in it is deleted where it is shown
     partial     what was being written when something ended         cleared: those of nothing that still runs
     databases   damaged databases that were put aside               cleared by hand alone
-    rest        keys, tokens, the console's own log, caches         as long as the console
+    rest        keys, tokens, the console's own log, caches, how    as long as the console, a run's as long as its log
+                runs were started and how they ended
 
 ``look`` changes nothing; ``clear`` removes what ``look`` has called clearable.
 """
@@ -186,10 +187,8 @@ def _kind(place: tuple[str, ...], in_use: InUse, fresh: bool) -> tuple[str, bool
     if top.startswith(FILE_NAME):
         return "database", False
     if top == "runs" and len(place) == 3:
-        ended = place[1] not in in_use.runs
-        if name == runner.LOG:
-            return "logs", ended
-        return ("partial", ended and not fresh) if name.endswith(".part") else ("rest", False)
+        # What ends in .part here is room on the disk for how a run ends, and nothing half written.
+        return ("logs", place[1] not in in_use.runs) if name == runner.LOG else ("rest", False)
     if name.endswith(".part") or any(part.startswith(".") and part.endswith(".part") for part in place):
         return "partial", not fresh
     if top == "jobs" and len(place) >= 2:

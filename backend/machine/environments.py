@@ -250,7 +250,7 @@ def _name(python: Path) -> str:
 
 def _python_of(path: Path) -> Path:
     """The Python that a person meant: itself, or the one of the environment's folder."""
-    path = path.expanduser().absolute()
+    path = Path(os.path.expanduser(path)).absolute()
     return path / "bin" / "python" if path.is_dir() else path
 
 

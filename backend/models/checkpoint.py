@@ -154,7 +154,7 @@ def _read(path: Path, found: _Reading, known: Capabilities) -> None:
     found.own_tokenizer = _needs_remote_code(found.config, architecture(found.config)) and _own_tokenizer(listing)
     if not found.weights.headers and (message := kinds.stands_for_another(listing)):
         raise InvalidInput(message)
-    if message := kinds.tokenizer_elsewhere(listing):
+    if message := kinds.still_coming(listing) or kinds.tokenizer_elsewhere(listing):
         raise InvalidInput(message)
     _check_texts(listing, encoding)
 

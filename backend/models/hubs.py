@@ -108,9 +108,12 @@ def hub_id(text: str) -> str:
 
 
 def _variable(name: str) -> Path | None:
-    """A folder that an environment variable names, ~ and $NAMES filled in; None where it is unset or empty."""
+    """A folder that an environment variable names, ~ and $NAMES filled in; None where it is unset or empty.
+
+    A home that there isn't ("~nobody") stays as it is written: pathlib's own expansion would raise.
+    """
     value = os.environ.get(name, "").strip()
-    return Path(os.path.expandvars(value)).expanduser() if value else None
+    return Path(os.path.expanduser(os.path.expandvars(value))) if value else None
 
 
 def _modified(path: Path) -> float:

@@ -20,6 +20,7 @@ PARTIAL = re.compile(
 )
 ARCHIVE = re.compile(r".+\.(zip|tar|tgz|tar\.(gz|bz2|xz|zst)|7z|rar)", re.IGNORECASE)
 SPLIT = re.compile(r".+\.(safetensors|bin|tar|zip|gguf)\.(part-?\w+|\d{3}|(?!gz|xz)[a-z]{2})", re.IGNORECASE)
+GGML = re.compile(r".+\.gguf|ggml-.+\.bin|.+\.ggml[\w.]*", re.IGNORECASE)
 TOKENIZERS = frozenset({
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "merges.txt", "spiece.model",
     "vocab.txt", "tekken.json", "special_tokens_map.json",
@@ -39,9 +40,11 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "MLC": ("mlc-chat-config.json", "ndarray-cache.json"),
     "CTranslate2": ("shared_vocabulary.json", "shared_vocabulary.txt"),
     "Rust": ("rust_model.ot",),
+    "MNN": (".mnn",),
 }
 TRAINING = re.compile(r"(global_step\d+|optimizer(_?\d*)?\.(pt|bin|pth)|zero_to_fp32\.py|.+\.distcp|scheduler\.pt|"
-                      r"checkpoint-\d+|trainer_state\.json|pytorch_model_fsdp.*)")  # fmt: skip
+                      r"checkpoint-\d+|trainer_state\.json|pytorch_model_fsdp.*|(iter|epoch|step)_\d+(\.pth)?|.+\.ckpt|"
+                      r"latest_checkpointed_iteration\.txt)")  # fmt: skip
 OLLAMA = re.compile(r"sha256[-:][0-9a-f]{8,}")
 # Classes that aren't language models: what they put out isn't the next token.
 NO_LANGUAGE_MODEL = re.compile(
@@ -69,11 +72,12 @@ def is_odd_folder(names: list[str]) -> bool:
     """Whether the names tell of something that people take for a model: it is listed, with what to do about it."""
     present = set(names)
     if present & {"adapter_config.json", "model_index.json", "params.json", "mlc-chat-config.json", "tokenizer.json",
-               "tokenizer.model", "tokenizer_config.json"}:  # fmt: skip
+               "tokenizer.model", "tokenizer_config.json", "latest_checkpointed_iteration.txt"}:  # fmt: skip
         return True
     return any(
-        name.endswith((".gguf", ".onnx", *WEIGHT_ENDS, ".pth", ".distcp"))
+        name.endswith((".onnx", *WEIGHT_ENDS, ".pth", ".distcp", ".mnn", ".ckpt"))
         or name.startswith(("pytorch_model", "tf_model", "flax_model", "openvino_model", "global_step"))
+        or GGML.fullmatch(name)
         or PARTIAL.fullmatch(name)
         or ARCHIVE.fullmatch(name)
         or SPLIT.fullmatch(name)
@@ -95,7 +99,7 @@ def without_weights(listing: Listing) -> Message | None:
         return Message("models.adapter", {**about, "base": adapter_base(path)})
     if listing.is_file("model_index.json"):
         return Message("models.diffusers", about)
-    if gguf := [name for name in names if name.lower().endswith(".gguf")]:
+    if gguf := [name for name in names if GGML.fullmatch(name)]:
         return Message("models.gguf", {**about, "file": gguf[0]})
     if dangling := [name for name in listing.of_kind("dangling") if _matters(name)]:
         return dangling_links(listing, dangling)
@@ -165,6 +169,13 @@ def stands_for_another(listing: Listing) -> Message | None:
         if (small or saved) and (found := foreign_file(listing.path / entry.name)):
             return Message(found, {"file": str(listing.path / entry.name)})
     return None
+
+
+def still_coming(listing: Listing) -> Message | None:
+    """aria2 gives a file its whole length at once and keeps beside it what is missing, as long as something is."""
+    names = listing.entries
+    file = next((name for name in names if name.endswith(".aria2") and name.removesuffix(".aria2") in names), "")
+    return Message("models.half-download", {"path": str(listing.path), "file": file}) if file else None
 
 
 def tokenizer_elsewhere(listing: Listing) -> Message | None:

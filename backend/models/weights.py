@@ -258,6 +258,9 @@ def _read_header(file: Path, sizes: dict[str, int]) -> tuple[dict[str, dict[str,
                 expected = end
         if size < 8 + length + expected:
             raise _truncated(file, size, 8 + length + expected)
+        if size > 8 + length + expected:  # the library that reads it refuses it
+            params: dict[str, Value] = {"file": str(file), "size": size, "expected": 8 + length + expected}
+            raise InvalidInput(Message("models.too-long", params))
     except OSError as error:
         raise unreadable(file, error) from error
     except MALFORMED as error:

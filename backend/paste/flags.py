@@ -167,10 +167,12 @@ def _is_dash(text: str) -> bool:
 
 
 def _give_back(said: list[_Said | Token]) -> None:
-    """No model so far: the last flag that may have taken too much gives its last word back."""
+    """No model so far: the last flag that may have taken too much gives its last word back. A number is no model."""
     for index in range(len(said) - 1, -1, -1):
         item = said[index]
         if isinstance(item, _Said) and len(item.tokens) > (0 if not item.name else 1):
+            if _NUMBER.fullmatch(item.tokens[-1].text) or item.tokens[-1].text.lower() in TRUE | FALSE:
+                continue
             model = item.tokens.pop()
             item.values.pop()
             item.end = item.tokens[-1].end if item.tokens else item.word.end

@@ -25,10 +25,10 @@ DATASETS = {
 def cache_folder() -> Path:
     """Where the datasets library keeps what it prepared, by its own rules."""
     if cache := os.environ.get("HF_DATASETS_CACHE"):
-        return Path(cache).expanduser()
+        return Path(os.path.expanduser(cache))
     if home := os.environ.get("HF_HOME"):
-        return Path(home).expanduser() / "datasets"
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface" / "datasets"
+        return Path(os.path.expanduser(home)) / "datasets"
+    return Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache")) / "huggingface" / "datasets"
 
 
 def is_cached(name: str) -> bool:

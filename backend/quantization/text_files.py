@@ -8,7 +8,6 @@ import bz2
 import csv
 import gzip
 import io
-import json
 import lzma
 import re
 import zipfile
@@ -21,6 +20,7 @@ from backend import outside_text
 from backend.errors import InvalidInput, Message, Value
 from backend.quantization import table_reader, text_encodings
 from backend.quantization.page_text import page_text
+from backend.quantization.text_json import loads, one_after_another
 from backend.quantization.text_records import PARTS, TURNS, WHOLE, texts_of
 
 FIELD = "text"
@@ -36,9 +36,11 @@ _RECORD_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".
 _PAGE_SUFFIXES = (".html", ".htm", ".xhtml")
 _OTHERS = (  # what begins so is a document of another kind
     (b"%PDF-", "pdf"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "office"), (b"{\\rtf", "office"),
-    (b"7z\xbc\xaf", "archive"), (b"Rar!", "archive"),
+    (b"7z\xbc\xaf", "archive"), (b"Rar!", "archive"), (b"version https://git-lfs.github.com/spec/", "pointer"),
 )  # fmt: skip
 _TABLES = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff", b"FEA1")
+_PAGE = re.compile(r"(?i)<!doctype html|<html|<\?xml")
+_LINE_ENDS = re.compile("\r\n?")
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ufeff\ud800-\udfff\ufffe\uffff]")
 _BINARY_SHARE = 0.02
@@ -107,7 +109,8 @@ def _text(content: bytes, name: str, cut: bool) -> Reading:
     encoding = text_encodings.encoding_of(content)
     if not encoding or _is_binary(content, encoding):
         raise _wrong("binary", name)
-    text = _clean(text_encodings.decode(content, encoding))
+    raw = text_encodings.decode(content, encoding)
+    text = _clean(raw)
     notices: tuple[Message, ...] = ()
     if encoding not in ("ascii", "utf-8", "utf-8-sig"):
         notices = (_note("encoding", name, encoding=encoding.upper()),)
@@ -115,12 +118,16 @@ def _text(content: bytes, name: str, cut: bool) -> Reading:
         text = text.rpartition("\n")[0] or text
         notices += (_note("cut", name, mib=MOST_BYTES >> 20),)
     lower, start = name.lower(), text[:2000].lstrip()
-    reading = None
-    if start[:1] in ("{", "[", '"'):
-        reading = _json(text, name, cut, sure=bool(re.search(r"\.(json|jsonl|ndjson)$", lower)))
+    reading, sure = None, re.search(r"\.(json|jsonl|ndjson)$", lower) is not None
+    is_page = _PAGE.match(start) is not None
+    if is_page and lower.endswith(_RECORD_SUFFIXES):  # what a hub or a login says in place of the file
+        raise _wrong("page", name)
+    if start[:1] in ("{", "[", '"') or sure:
+        whole = _CONTROLS.sub("", _LINE_ENDS.sub("\n", raw))  # a text in it may hold other breaks
+        reading = _json(whole.rpartition("\n")[0] or whole if cut else whole, name, cut, sure=sure)
     if reading is None and lower.endswith((".csv", ".tsv", ".tab")):
         reading = _csv(text, name)
-    if reading is None and (lower.endswith(_PAGE_SUFFIXES) or re.match(r"(?i)<!doctype html|<html", start)):
+    if reading is None and (lower.endswith(_PAGE_SUFFIXES) or is_page):
         reading = Reading(page_text(text), "page")
     reading = reading or Reading(text)
     return replace(reading, notices=notices + reading.notices)
@@ -180,32 +187,32 @@ def _json(text: str, name: str, cut: bool, *, sure: bool) -> Reading | None:
     A last value that is cut off is left out, and named; so are some broken lines among many.
     """
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return _json_values(text, name, cut, sure=sure)
+        value = loads(text)
+    except (ValueError, RecursionError) as error:
+        return _json_values(text, name, cut, str(error), sure=sure)
     if not isinstance(value, (dict, list)):
         return None
     return _records(texts_of(value), "json", name)
 
 
-def _json_values(text: str, name: str, cut: bool, *, sure: bool) -> Reading | None:
+def _json_values(text: str, name: str, cut: bool, cause: str, *, sure: bool) -> Reading | None:
     values, broken, ended, form = list[object](), list[tuple[int, str]](), False, "jsonl"
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         ended = False
         try:
-            values.append(json.loads(line))
+            values.append(loads(line))
         except (ValueError, RecursionError) as error:
             broken.append((number, str(error)))
             ended = True
     if not values or len(broken) > len(values):  # not one a line: one after another, or a list that was cut off
-        values, rest = _one_after_another(text)
+        values, rest = one_after_another(text)
         broken, ended, form = ([(text.count("\n", 0, rest) + 1, "")] if rest >= 0 else []), True, "json"
     if not any(isinstance(value, (dict, list) if not sure else (dict, list, str)) for value in values):
         if sure:
-            line_number, cause = broken[0] if broken else (1, "")
-            raise _wrong("bad-jsonl", name, line=line_number, error=cause or "unexpected end")
+            line_number, why = broken[0] if broken else (1, "")
+            raise _wrong("bad-jsonl", name, line=line_number, error=why or cause)
         return None
     notices: tuple[Message, ...] = ()
     inside = broken[:-1] if ended else broken
@@ -218,22 +225,6 @@ def _json_values(text: str, name: str, cut: bool, *, sure: bool) -> Reading | No
     if broken and ended and not cut:
         notices += (_note("half", name, line=broken[-1][0]),)
     return _records(texts_of(values), form, name, notices)
-
-
-def _one_after_another(text: str) -> tuple[list[object], int]:
-    """The values that can be read, of a list its items; and where the reading broke off, -1 at the end."""
-    decoder, values, at = json.JSONDecoder(), list[object](), 0
-    listed = text.lstrip().startswith("[")
-    while True:
-        while at < len(text) and (text[at].isspace() or text[at] == "," or (listed and not values and text[at] == "[")):
-            at += 1
-        if at >= len(text) or (listed and text[at] == "]"):
-            return values, -1
-        try:
-            value, at = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            return values, at
-        values.append(value)
 
 
 def _csv(text: str, name: str) -> Reading | None:
@@ -264,8 +255,8 @@ def _cell(value: str) -> object:
     """A cell may hold a list of turns, as JSON."""
     if value[:1] in ("[", "{"):
         try:
-            return json.loads(value)
-        except ValueError:
+            return loads(value)
+        except (ValueError, RecursionError):
             pass
     return value
 

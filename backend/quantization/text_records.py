@@ -15,7 +15,7 @@ PARTS = (
     "system", "system_prompt", "instruction", "instructions", "title", "context", "prompt", "question", "problem",
     "query", "input", "inputs", "human", "user", "history", "messages", "reasoning", "thought", "think",
     "chain_of_thought", "output", "outputs", "answer", "answers", "response", "responses", "completion", "target",
-    "targets", "solution", "assistant", "bot", "gpt", "chosen", "summary", "translation", "abstract",
+    "targets", "solution", "assistant", "bot", "gpt", "moss", "chosen", "summary", "translation", "abstract",
 )  # fmt: skip
 # What a turn calls its text.
 SAID = ("content", "value", "text", "message", "utterance", "parts", "content_parts")
@@ -34,6 +34,8 @@ WRAPPERS = (
     "docs",
     "documents",
 )
+# Lists of records that go on with what the record itself begins: exams by passage, books, threads.
+INSIDE = ("paragraphs", "qas", "instances", "sections", "pages", "chapters", "comments", "replies")
 LEAST_PROSE = 20  # characters: shorter values of unknown fields are rather names and categories
 DEEPEST = 16
 
@@ -78,12 +80,17 @@ def _of_mapping(record: Mapping[str, Any], depth: int) -> Iterator[str]:
             yield from _one([_part(item) for item in row])
         return
     if any(parts):
-        yield from _one(parts)
+        more = [item for key in INSIDE if isinstance(record.get(key), list) for item in record[key]]
+        yield from _one([*parts, *(text for item in more for text in texts_of(item, depth + 1))])
         return
     inside = [record[key] for key in WRAPPERS if isinstance(record.get(key), (list, Mapping))]
     if inside:
         for item in inside:
             yield from texts_of(item, depth + 1)
+        return
+    words = next((item for item in record.values() if _is_words(item)), None)
+    if words is not None:  # of data for taggers
+        yield from _one([("" if words[0] > "\u2e80" else " ").join(words)])
         return
     nested = [item for item in record.values() if isinstance(item, (list, Mapping))]
     texts = [text for item in nested for text in texts_of(item, depth + 1)]
@@ -132,7 +139,19 @@ def _is_turn(value: Any) -> bool:
 
 
 def _column(whole: Any) -> Any:
-    return list(whole.values()) if isinstance(whole, Mapping) and not _is_turn(whole) else whole
+    """What stands in a column: pandas numbers its rows. Another mapping is a record of its own."""
+    numbered = isinstance(whole, Mapping) and all(str(key).isdecimal() for key in whole)
+    return list(whole.values()) if numbered else whole
+
+
+def _is_words(value: Any) -> bool:
+    """Whether it is a sentence in a list of its words."""
+    return (
+        isinstance(value, list)
+        and len(value) > 2
+        and all(isinstance(word, str) and word and len(word) < 30 and not word[0].isspace() for word in value)
+        and not any(" " in word for word in value)
+    )
 
 
 def _is_prose(text: str) -> bool:

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.causes.evidence import bare
+from backend.causes.report import without_keys
 from backend.errors import Message, NotFound
 from backend.processes import log_file
 from backend.servers.log_reader import EXCEPTION, FATAL, REASONS, clean
@@ -17,11 +19,14 @@ WAIT_S = 2.0
 POLL_S = 0.05
 LINE_LIMIT = 300
 ALSO_WHILE_ANSWERING = frozenset({"engines.died.picture-dtype", "engines.died.kv-misaligned"})
+_IN_GROUP = re.compile(r"^\s*\|\s?")  # a traceback of several at once is drawn with lines beside it
+# Whoever asked is gone, which is no cause.
+GONE = re.compile(r"^(?:[\w.]+\.)?(?:CancelledError|BrokenPipeError|ConnectionResetError|ClientDisconnect)\b")
 DRAGGED = "engine process is not alive"  # the PyTorch engine's last line, whatever the cause
 
 # LMDeploy's own error lines: "2026-11-25 10:00:00,000 - lmdeploy - ERROR - async_engine.py:1 - …", "[TM][ERROR] …".
 LOGGED = re.compile(
-    r"(?:- ERROR - [^-]*- |\[TM\]\[(?:ERROR|FATAL)\](?:\[[^\]]*\])*\s*|^ERROR:\s+(?!Exception in ASGI))(?P<cause>.+)"
+    r"(?:- ERROR - [^-]*- |\[TM\]\[(?:ERROR|FATAL)\](?:\[[^\]]*\])*\s*|^ERROR:\s+(?!\s|Exception in ASGI))(?P<cause>.+)"
 )
 KINDS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
     (key, field, re.compile(pattern, re.IGNORECASE))
@@ -34,7 +39,11 @@ KINDS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         ("chat.refused.system", "system", r"TemplateError: .*\bsystem\b"),
         ("chat.refused.turns", "", r"TemplateError: .*\b(?:alternate|roles?)\b"),
         ("chat.refused.template", "", r"jinja2\.exceptions\.\w+:|TemplateError|TemplateSyntaxError|UndefinedError"),
-        ("chat.refused.memory", "", r"out of memory|OutOfMemory|OUT_OF_MEMORY"),
+        (
+            "chat.refused.memory",
+            "",
+            r"out of memory|OutOfMemory|OUT_OF_MEMORY|allocate memory|^MemoryError|ALLOC_FAILED",
+        ),
         (
             "chat.error.context",
             "question",
@@ -94,12 +103,13 @@ async def cause(place: LogMark) -> Message | None:
 def read_cause(text: str) -> Message | None:
     """The most telling of the errors in a part of a log, None where there is none. Pure.
 
-    ``detail`` is the log's line. A traceback's last line tells the most, and of several tracebacks the first: the
-    others were mostly dragged behind it.
+    ``detail`` is the log's line, without keys that stand in it. A traceback's last line tells the most, and of several
+    tracebacks the first: the others were mostly dragged behind it.
     """
-    lines = clean(text)
-    errors = [line for line in lines if EXCEPTION.match(line)]
-    errors += [found["cause"] for line in lines if (found := LOGGED.search(line) or FATAL.search(line))]
+    lines = [_IN_GROUP.sub("", bare(line)) for line in clean(text)]
+    raised = [line for line in lines if EXCEPTION.match(line) and not GONE.match(line)]
+    logged = [found["cause"] for line in lines if (found := LOGGED.search(line) or FATAL.search(line))]
+    errors = raised + logged[::-1]
     for key, pattern in REASONS:
         if key in ALSO_WHILE_ANSWERING and any(map(pattern.search, errors)):
             return Message(key, {"cause": ""})
@@ -108,9 +118,9 @@ def read_cause(text: str) -> Message | None:
             if pattern.search(line):
                 return Message(key, {"detail": _short(line)}, field)
     errors = [line for line in errors if DRAGGED not in line] or errors
-    return Message("chat.refused.log", {"detail": _short(errors[-1])}) if errors else None
+    return Message("chat.refused.log", {"detail": _short(errors[0])}) if errors else None
 
 
 def _short(line: str) -> str:
-    line = " ".join(line.split())
+    line = without_keys(" ".join(line.split()))
     return line if len(line) <= LINE_LIMIT else line[:LINE_LIMIT] + "…"

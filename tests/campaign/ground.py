@@ -5,6 +5,7 @@ programs are tests/children's stand-ins. Everything else is what a person runs: 
 """
 
 import contextlib
+import copy
 import html
 import json
 import os
@@ -27,6 +28,7 @@ import psutil
 from backend.engines.base import ServeConfig
 from backend.processes.runner import RUN_MARK
 from backend.quantization.base import QuantConfig
+from backend.quantization.preview import WORKER
 from tests.support.console import Console
 from tests.support.gradio_calls import Visitor
 from tests.support.scripted_server import Scripted
@@ -59,15 +61,25 @@ def pause(seconds: float) -> None:
     _never.wait(seconds)
 
 
-def make_environment(folder: Path) -> Path:
-    """A venv of links whose lmdeploy and transformers are the stand-ins."""
+def make_environment(folder: Path, gate: Path | None = None) -> Path:
+    """A venv of links whose lmdeploy and transformers are the stand-ins. With a ``gate``, a job's worker begins only
+    once that file is there."""
     programs = folder / "bin"
     packages = folder / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
     programs.mkdir(parents=True)
     packages.mkdir(parents=True)
     base = Path(os.path.realpath(sys.executable))
     (folder / "pyvenv.cfg").write_text(f"home = {base.parent}\ninclude-system-site-packages = false\n")
-    (programs / "python").symlink_to(base)
+    if gate is None:
+        (programs / "python").symlink_to(base)
+    else:
+        wait = f"while [ ! -e {shlex.quote(str(gate))} ]; do sleep 0.05; done"
+        real, python = programs / "python-itself", programs / "python"
+        real.symlink_to(base)
+        python.write_text(
+            f'#!/bin/sh\ncase "$1" in *{WORKER.name}) {wait} ;; esac\nexec {shlex.quote(str(real))} "$@"\n'
+        )
+        python.chmod(0o755)
     for name, version in VERSIONS.items():
         info = packages / f"{name}-{version}.dist-info"
         info.mkdir()
@@ -93,6 +105,7 @@ class Ground:
         self.console: Console | None = None
         self.visitor: Visitor | None = None
         self.children: list[Scripted] = []
+        self.neighbours: list[Ground] = []
         self.kept: dict[str, Any] = {}  # what rounds share: a server that is running, say
 
     # The console
@@ -131,6 +144,16 @@ class Ground:
             self.console.end(number)
         self.open()
 
+    def neighbour(self, environment: Path) -> "Ground":
+        """Another person's console on this machine, ended with the ground: the same models, a state of its own."""
+        other = copy.copy(self)
+        other.state_dir = self.folder / f"state-{len(self.neighbours) + 2}"
+        other.environment = environment
+        other.console, other.visitor = None, None
+        other.children, other.neighbours, other.kept = [], [], {}
+        self.neighbours.append(other)
+        return other
+
     def child(self, *arguments: str) -> Scripted:
         """Another scripted server, ended with the ground."""
         self.children.append(Scripted(*arguments))
@@ -138,6 +161,8 @@ class Ground:
 
     def close(self) -> None:
         self.close_visitor()
+        for neighbour in self.neighbours:
+            neighbour.close()
         for child in self.children:
             child.close()
         if self.console is not None:

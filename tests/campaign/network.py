@@ -268,22 +268,34 @@ def page_of_server(ground: Ground, rng: random.Random) -> str:
     child, _ = scripted(ground)
     text = " ".join(rng.choices(WORDS.split(), k=40))
     child.script(text=text, rate=0.0, fault="", first_s=0.0)
+    slow, length = answered(ground, rng, child, text, Trouble("dribble", rng.randint(0, 6000)))
+    check(slow == "whole", f"a line that is only slow, and the answer: {slow}")
+    kind = rng.choice(["cut", "reset"])
+    cut, _ = answered(ground, rng, child, text, Trouble(kind, rng.randint(length // 5, length * 2 // 3)))
+    check(cut != "whole", f"a line that was {kind}, and the answer is whole")
+    return f"{kind}: {cut}"
+
+
+def answered(ground: Ground, rng: random.Random, child: Scripted, text: str, bad: Trouble) -> tuple[str, int]:
+    """What the page says of an answer over a line with that trouble, and how many bytes of it came."""
     with bad_line(child.port) as line, Visitor(ground.running) as visitor:
         server_id = ground.connect(line.address, f"line{rng.randint(0, 10**9)}")
         ground.until(ground.server, server_id, "running")
-        line.trouble = trouble(rng, 6000, "cut", "reset", "dribble")
+        line.trouble = bad
+        before = line.passed
         ask(visitor, server_id)
         ended, _ = follow(visitor.client)
         check(ended, "the page's own stream broke, whose line is whole")
         answer = visitor.answer()
+        length = line.passed - before
         line.trouble = Trouble()
         ground.leave(server_id)
     check(answer["state"] not in ("waiting", "streaming"), f"the answer stays {answer['state']}")
     if answer["text"] == text:
-        return "whole"
+        return "whole", length
     check(answer["end"], f"a part passes for the whole answer: {answer['text'][-60:]!r}")
     check(text.startswith(answer["text"]), f"the answer has what the server never said: {answer['text'][-60:]!r}")
-    return f"cut after {len(answer['text'])} characters: {answer['end']}"
+    return f"cut after {len(answer['text'])} characters: {answer['end']}", length
 
 
 def gateway(ground: Ground, rng: random.Random) -> str:

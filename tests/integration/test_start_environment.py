@@ -30,7 +30,8 @@ STARTS: Mapping[str, tuple[Mapping[str, str], Sequence[str]]] = {
         {
             "HTTP_PROXY": "garbage",
             "https_proxy": "http://[",
-            "NO_PROXY": "[",
+            "NO_PROXY": "[,fd00::/8",
+            "HF_HOME": "~nobody-of-that-name/x",
             "SSLKEYLOGFILE": NOWHERE,
             "SSL_CERT_DIR": NOWHERE,
             "COLUMNS": "-3",

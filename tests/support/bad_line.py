@@ -118,6 +118,7 @@ class BadLine:
                 sink.sendall(rest[at : at + 3])
                 self._over.wait(0.0005)
             sink.sendall(rest[600:])
+            self.passed += len(rest) if trouble.back else 0
             return True
         if trouble.kind == "stall":
             self._over.wait(DEADLINE_S)

@@ -133,11 +133,14 @@ class Session(SessionState):  # type: ignore[misc]
         self.blocks_config.fns = page.default_config.fns
 
     def __setitem__(self, key: int, value: Any) -> None:
-        if isinstance(self.blocks_config.blocks.get(key), gr.State):
+        known = self.blocks_config.blocks.get(key)
+        if isinstance(known, gr.State):
             super().__setitem__(key, value)
             self.config_values.pop(key, None)
-        else:
+        elif known is not None:
             self.blocks_config.blocks[key] = value
+        # Else it is a changed component under the number of its own that it was made with, by which nothing asks for
+        # it: Gradio keeps it so at each next event, and an open page would take memory for ever.
 
     def _update_config(self, key: int) -> None:
         """Nothing is written out."""

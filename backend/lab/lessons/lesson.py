@@ -14,6 +14,7 @@ import yaml
 from backend.errors import InvalidInput, Message
 from backend.lab.lessons.figures import FIGURES, Figure
 from backend.lab.lessons.states import STATES, State
+from backend.outside_text import clean_lines
 
 MOST_BYTES = 256 * 1024
 MOST_STEPS = 60
@@ -80,13 +81,22 @@ class _Strict(yaml.SafeLoader):
             raise yaml.YAMLError("it has an alias (*name)")
         return super().compose_node(parent, index)
 
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """A name that stands twice would lose what it said first."""
+        names = set[str]()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in names:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands twice", key.start_mark)
+            names.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
 
 def read_lesson(content: bytes, name: str, replays: Mapping[str, Any], *, own: bool = False) -> Lesson:
     """The lesson of a file. Raises InvalidInput, which says what is wrong with it and where."""
     if len(content) > MOST_BYTES:
         raise _wrong("large", name, most=MOST_BYTES // 1024)
     try:
-        text = content.decode("utf-8-sig").replace("\r\n", "\n")
+        text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").lstrip()
     except UnicodeDecodeError as error:
         raise _wrong("encoding", name, byte=error.start) from None
     match = _FRONT.match(text)
@@ -118,7 +128,9 @@ class _Reader:
         if twice:
             raise _wrong("twice", self.name, value=twice[0])
         halves = _CHINESE.split(body, maxsplit=1)
-        intro = Both(halves[0].strip()[:LONGEST_TEXT], halves[-1].strip()[:LONGEST_TEXT])
+        intro = Both(clean_lines(halves[0].strip()), clean_lines(halves[-1].strip()))
+        if max(len(intro.en), len(intro.zh)) > LONGEST_TEXT:
+            raise _wrong("text", self.name, where="text below the front matter")
         return Lesson(
             self._id(front.get("id"), "id"),
             self._text(front.get("title"), "title"),
@@ -183,7 +195,7 @@ class _Reader:
         en, zh = en or zh, zh or en
         if not isinstance(en, str) or not isinstance(zh, str) or not en.strip() or max(len(en), len(zh)) > LONGEST_TEXT:
             raise _wrong("text", self.name, where=where)
-        return Both(en.strip(), zh.strip())
+        return Both(clean_lines(en.strip()), clean_lines(zh.strip()))
 
     def _id(self, value: Any, where: str) -> str:
         if not isinstance(value, str) or not _NAME.fullmatch(value) or value in _TAKEN:

@@ -15,9 +15,9 @@ from tests.support.raw_server import dribble, raw_server, respond
 
 def servers(ground: Ground, rng: random.Random) -> str:
     """An address where something hostile answers: the start says so or connects, and the page goes on for everyone."""
+    halves = ["\ud800x", "x\udfff", "\udc80", "模\ud83d型"]
     ids = [
-        "\ud800x",
-        "x\udfff",
+        *halves,
         "a" * 100_000,
         "\x1b[31m",
         "<script>x</script>",
@@ -37,12 +37,17 @@ def servers(ground: Ground, rng: random.Random) -> str:
         b"null", b"\xff\xfe", b"<html>", b'{"data": {"x": 1}}', b'{"data": [[]]}', b'{"data": null}',
         json.dumps({"data": [{"id": f"m{n}"} for n in range(30_000)]}).encode(), "模型".encode("utf-16"),
     ]  # fmt: skip
-    content = rng.choice(contents)
     status = rng.choice(["200 OK", "200 OK", "200 OK", "500 x", "302 x\r\nLocation: http://127.0.0.1:1/", "204 x"])
+    half = json.dumps({"object": "list", "data": [{"id": rng.choice(halves), "object": "model"}]}).encode()
+    return f"{hostile(ground, half, '200 OK', '')}; {hostile(ground, rng.choice(contents), status, str(rng.random()))}"
+
+
+def hostile(ground: Ground, content: bytes, status: str, name: str) -> str:
+    """A start there, under that name or the one that the server says ("")."""
     with raw_server(respond(content, "Content-Type: application/json", status=status)) as port:
         said = "connected"
         try:
-            server_id = ground.connect(f"http://127.0.0.1:{port}", f"h{rng.randint(0, 10**9)}")
+            server_id = ground.connect(f"http://127.0.0.1:{port}", name)
         except Broken as refused:
             check("refused" in str(refused), str(refused))
             said = "refused"
@@ -67,6 +72,7 @@ def slow_servers(ground: Ground, rng: random.Random) -> str:
     first = rng.choice(
         [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n[", b"HTTP/1.1 2"]
     )
+    ground.snapshot()  # the console runs before two threads ask for it
     with raw_server(dribble(first, rng.choice([b" ", b"x", b"\r\n"]), 0.1)) as port:
         ended: list[str] = []
 

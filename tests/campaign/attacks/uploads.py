@@ -73,8 +73,26 @@ def big(ground: Ground, rng: random.Random) -> str:
         check(end["success"] or end["output"].get("error"), f"a picture of {side} pixels a side is no word worth")
         answer = visitor.client.get("/console/chat/answer/0/0")
         check(answer.status_code == 404, f"a picture of {side} pixels a side was asked about: {answer.text[:100]}")
+        if rng.random() < 0.25:  # it takes some seconds
+            quota(visitor)
     same()
     return f"{side} pixels a side"
+
+
+def quota(visitor: Visitor) -> None:
+    """Files that are each within the limit: one visitor doesn't fill the disk with them."""
+    piece, kept = bytes(60 << 20), list[Path]()
+    try:
+        for number in range(6):
+            answer = visitor.client.post("/gradio_api/upload", files={"files": (f"{number}.txt", piece)})
+            if answer.status_code != 200:
+                break
+            kept.append(Path(answer.json()[0]))
+        check(answer.status_code == 413, f"a guest's {len(kept)} files of 60 MiB are kept: {answer.status_code}")
+        check(len(kept) >= 2, f"only {len(kept)} files of 60 MiB are taken: {answer.text[:100]}")
+    finally:
+        for path in kept:
+            path.unlink(missing_ok=True)
 
 
 def png_of(width: int, height: int) -> bytes:

@@ -3,6 +3,7 @@
 import random
 import shutil
 import signal
+from pathlib import Path
 
 from tests.campaign.faults.page import quick_page
 from tests.campaign.ground import (
@@ -11,7 +12,9 @@ from tests.campaign.ground import (
     Broken,
     Ground,
     check,
+    make_environment,
 )
+from tests.support.waiting import wait_for
 
 
 def removed_folders(ground: Ground, rng: random.Random) -> str:
@@ -55,9 +58,45 @@ def removed_folders(ground: Ground, rng: random.Random) -> str:
 
 
 def same_output(ground: Ground, rng: random.Random) -> str:
-    """Two jobs onto one folder: neither takes what the other made."""
+    """Two jobs onto one folder, of two consoles and of one: neither takes what the other made."""
     ground.open()
-    output = ground.models / "shared-w4a16"
+    of_two = two_consoles(ground, rng, ground.models / "both-w4a16")
+    of_one = one_console(ground, rng, ground.models / "shared-w4a16")
+    return f"two consoles: {of_two}; one: {of_one}"
+
+
+def two_consoles(ground: Ground, rng: random.Random, output: Path) -> str:
+    """Another person's job has found the place free when this one's begins to write there; it comes second."""
+    gate = ground.folder / "worker-may-begin"
+    other = ground.neighbour(make_environment(ground.folder / "late", gate))
+    other.open()
+    late = other.start_job(ground.model("ok"), output)
+    other.until(other.job, late, "running")
+    model = ground.model("wait")
+    job = ground.start_job(model, output)
+    ground.until(ground.job, job, "running")
+    partial = output.with_name(f".{output.name}.partial-awq")
+    wait_for("half a result", lambda: (partial / "model.safetensors").exists(), 60)
+    if rng.random() < 0.5:
+        other.cancel(late)
+    gate.touch()
+    ended = str(other.until(other.job, late, *JOB_ENDS)["state"])
+    check(ended != "succeeded", "two jobs wrote into one folder, and the second calls it its own")
+    (model / "go").touch()
+    state = ground.until(ground.job, job, *JOB_ENDS)["state"]
+    check(state == "succeeded", f"a job is {state}, since one of another console wanted its place")
+    whole(output)
+    return ended
+
+
+def whole(output: Path) -> None:
+    check((output / "lmdeploy_console.json").exists(), "the second job took the first one's result")
+    for name in ("config.json", "model.safetensors"):
+        check((output / name).is_file(), f"the result lost its {name}")
+
+
+def one_console(ground: Ground, rng: random.Random, output: Path) -> str:
+    """The console itself knows of the first job."""
     first_model = ground.model("wait")
     first = ground.start_job(first_model, output)
     ground.until(ground.job, first, "running")
@@ -72,7 +111,5 @@ def same_output(ground: Ground, rng: random.Random) -> str:
     ground.until(ground.job, first, "succeeded")
     if second:
         ground.until(ground.job, second, *JOB_ENDS)
-    check((output / "lmdeploy_console.json").exists(), "the second job took the first one's result")
-    for name in ("config.json", "model.safetensors"):
-        check((output / name).is_file(), f"the result lost its {name}")
+    whole(output)
     return "refused" if not second else str(ground.job(second)["state"])

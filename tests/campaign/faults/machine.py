@@ -42,11 +42,12 @@ def stubborn_children(ground: Ground, rng: random.Random) -> str:
 
 def few_descriptors(ground: Ground, rng: random.Random) -> str:
     """Few open files, and more connections than that: whoever asks is answered, and a server can be started."""
-    ground.open(open_files=rng.choice([256, 512]))
+    limit = rng.choice([512, 768])
+    ground.open(open_files=limit)
     port = int(urlsplit(ground.running.base_url).port or 0)
     flood = []
     try:
-        for number in range(rng.randint(300, 700)):
+        for number in range(limit + rng.randint(20, 300)):
             connection = socket.create_connection(("127.0.0.1", port), timeout=10)
             flood.append(connection)
             with suppress(OSError):

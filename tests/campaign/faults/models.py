@@ -19,11 +19,13 @@ from tests.campaign.ground import (
 from tests.support.tiny_models import QWEN2, fake_model
 
 HUGE = 10**300
+ALWAYS = ("name-no-utf8", "surrogate", "huge-number")  # each of them has emptied the form once
 
 
 def hostile_models(ground: Ground, rng: random.Random) -> str:
     """Model folders of every odd kind: the form opens at once, and the healthy one is offered."""
-    made = [odd_model(rng, ground.models, number) for number in range(8)]
+    kinds = [*ALWAYS, *rng.choices(list(ODD), k=6)]
+    made = [odd_model(rng, ground.models, kind, number) for number, kind in enumerate(kinds)]
     ground.open()
     began = time.monotonic()
     data = ground.call("deploy_load", [])["output"]["data"]
@@ -42,9 +44,8 @@ def hostile_models(ground: Ground, rng: random.Random) -> str:
     return ", ".join(made)
 
 
-def odd_model(rng: random.Random, models: Path, number: int) -> str:
+def odd_model(rng: random.Random, models: Path, kind: str, number: int) -> str:
     """One odd folder; the name of its kind."""
-    kind = rng.choice(list(ODD))
     folder = models / f"odd{number}"
     with suppress(OSError):
         ODD[kind](folder, rng)

@@ -50,6 +50,8 @@ def test_a_virtual_environment_stands_for_its_python(tmp_path: Path) -> None:
         ("--port", "x"),
         ("--models", "/no/such/folder"),
         ("--lmdeploy", "/no/such/python"),
+        ("--models", "~nobody-of-that-name/models"),
+        ("--state-dir", "~nobody-of-that-name/state"),
         ("--language", "de"),
         ("--root-path", "prefix"),
         ("--host", "http://x"),

@@ -179,6 +179,7 @@ def test_placeholders_are_refused_with_what_to_give(text: str) -> None:
         "ssh root@-h", "ssh @h", "ssh root@", "ssh root@h..;ls", "ssh -Z root@h", "ssh -J 'x;ls' root@h",
         "ssh -l 'a b' h", "ssh root@[::1", "ssh root@zz::1", "Host *\n Port 22", "root@h | sh", "密码 abc", "-", "--",
         "ssh -o Port=x root@h", "ssh -i -x root@h", "http://h.example/", "ssh `reboot`@h",
+        "ssh -i key root@gate ssh root@inside",
     ],
 )  # fmt: skip
 def test_what_is_no_login_is_refused(text: str) -> None:
@@ -201,6 +202,21 @@ def test_options_that_may_run_programs_are_named_as_left_out(option: str) -> Non
     assert login == SshLogin("root@h.example", ("-p", "41682"))
     assert login is not None
     assert len(login.left_out) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "login"),
+    [
+        ("ssh -P 41682 root@h.example", SshLogin("root@h.example", ("-p", "41682"))),
+        ("ssh -- root@h.example", SshLogin("root@h.example")),
+        ("ssh -i ~/.ssh/id root@h.example -- ls -l", SshLogin("root@h.example", ("-i", "~/.ssh/id"))),
+        (r"ssh -p 22 LAB\user@h.example", SshLogin(r"LAB\user@h.example", ("-p", "22"))),
+        ("ssh -t root@gate ssh -p 5 root@inside", SshLogin("root@inside", ("-p", "5", "-J", "root@gate"))),
+        ("ssh -p 7 root@gate ssh root@inside", SshLogin("root@inside", ("-J", "root@gate:7"))),
+    ],
+)
+def test_what_people_mean_by_it(text: str, login: SshLogin) -> None:
+    assert parse_login(text) == login
 
 
 def test_a_config_block_leaves_them_out_too() -> None:

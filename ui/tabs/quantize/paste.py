@@ -1,5 +1,6 @@
 """What a pasted command fills on the Quantize tab."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def _device(services: Services, wanted: str) -> tuple[str, bool]:
 
 def _output(services: Services, given: str, model: str, method: str) -> tuple[str, bool]:
     """A place for the result: as given where its folder is here, else beside this machine's models."""
-    place = Path(given).expanduser()
+    place = Path(os.path.expanduser(given))
     if place.is_absolute() and place.parent.is_dir():
         return given, False
     try:

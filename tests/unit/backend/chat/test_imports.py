@@ -131,6 +131,29 @@ OTHERS: dict[str, Any] = {
     "answer first": [BOT, USER, BOT],
     "two answers": [USER, BOT, BOT],
     "a response of the api": {"messages": [USER], "model": "m", "temperature": 0.1, "stream": True},
+    "one after another": json.dumps({"messages": [USER]}, indent=1).encode() + b"\n" + json.dumps([USER]).encode(),
+    "a message a line": b"\n".join(json.dumps(message).encode() for message in (USER, BOT)),
+    "text": [{"role": "user", "text": "Hi"}, BOT],
+    "one part": [{"role": "user", "content": {"type": "text", "text": "Hi"}}, BOT],
+    "deep text": [{"role": "user", "content": [{"type": "text", "text": {"value": "Hi"}}]}, BOT],
+    "capitals": [{"role": "User", "content": "Hi"}, {"role": "Assistant", "content": "Hello"}],
+    "chinese roles": [{"role": "用户", "content": "Hi"}, {"role": "助手", "content": "Hello"}],
+    "gbk": json.dumps([USER, {"role": "assistant", "content": "你好"}], ensure_ascii=False).encode("gbk"),
+    "utf-16 without a mark": json.dumps([USER, BOT]).encode("utf-16-le"),
+    "utf-32": json.dumps([USER, BOT]).encode("utf-32"),
+    "two marks": b"\xef\xbb\xbf\xef\xbb\xbf" + json.dumps([USER, BOT]).encode(),
+    "sessions below the program's name": {"chat-next-web-store": {"sessions": [{"messages": [USER, BOT]}]}},
+    "claude": [{"chat_messages": [{"sender": "human", "text": "Hi"}, {"sender": "assistant", "text": "Hello"}]}],
+    "chatgpt": [{"title": "T", "current_node": "b", "mapping": {
+        "r": {"message": None, "parent": None},
+        "a": {"message": {"author": {"role": "user"}, "content": {"parts": ["Hi"]}}, "parent": "r"},
+        "x": {"message": {"author": {"role": "assistant"}, "content": {"parts": ["Not this"]}}, "parent": "a"},
+        "b": {"message": {"author": {"role": "assistant"}, "content": {"parts": ["Hello"]}}, "parent": "a"},
+    }}],
+    "open webui's tree": [{"chat": {"history": {"currentId": "b", "messages": {
+        "a": {"role": "user", "content": "Hi", "parentId": None}, "b": {**BOT, "parentId": "a"},
+    }}}}],
+    "a tree that goes round": [{"mapping": {"a": {**USER, "parent": "b"}, "b": {**BOT, "parent": "a"}}}],
 }  # fmt: skip
 
 
@@ -140,7 +163,44 @@ def test_other_programs_files_are_taken_whole(name: str) -> None:
     assert back.notes == ()
     first = back.conversations[0]
     assert any(exchange.question.text == "Hi" for exchange in first.conversation.exchanges)
-    assert len(back.conversations) == (2 if name in ("list", "fine-tuning lines") else 1)
+    assert len(back.conversations) == (2 if name in ("list", "fine-tuning lines", "one after another") else 1)
+
+
+def test_of_a_tree_the_branch_that_was_open_is_taken() -> None:
+    (back,) = found(OTHERS["chatgpt"]).conversations
+    (exchange,) = back.conversation.exchanges
+    assert (exchange.question.text, exchange.answers[0].text, back.title) == ("Hi", "Hello", "T")
+
+
+@pytest.mark.parametrize("between", ["\u2028", "\u2029", "\x85", "\x0b", "\x1c"])
+def test_lines_end_with_a_line_feed_alone(between: str) -> None:
+    said = f"a{between}b"
+    line = json.dumps({"messages": [{"role": "user", "content": said}, BOT]}, ensure_ascii=False)
+    back = read_file(f"{line}\n{line}\n".encode() + b"{half\n", "file.jsonl")
+    assert keys(back) == {"lines": 1}
+    assert [one.conversation.exchanges[0].question.text for one in back.conversations] == [said, said]
+
+
+def test_thought_calls_and_pictures_as_others_write_them() -> None:
+    data = png().partition(",")[2]
+    spoken = [
+        {"role": "user", "content": [
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}},
+            {"type": "image_url", "image_url": {"url": f"DATA:image/png;charset=utf-8;base64,{data[:9]}\n{data[9:]}"}},
+            {"type": "text", "text": "Hi"},
+        ]},
+        {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "function", "name": "f", "content": "yes"},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Hello"}]},
+        USER, {**BOT, "thinking": "so"},
+    ]  # fmt: skip
+    back = found(spoken)
+    assert back.notes == ()
+    (one,) = back.conversations
+    first, second = (exchange.answers[0] for exchange in one.conversation.exchanges)
+    assert (first.text, first.thinking, second.thinking) == ("Hello", "hm", "so")
+    assert [(call.name, call.result) for call in first.rounds[0].calls] == [("f", "yes")]
+    assert [picture.data for picture in one.pictures.values()] == [base64.b64decode(data)] * 2
 
 
 def test_what_cannot_be_taken_is_named() -> None:

@@ -72,22 +72,24 @@ def test_a_password_isnt_told() -> None:
 
 
 def test_exceptions_are_read_as_people_write_them() -> None:
-    environ = {"no_proxy": "localhost, 127.0.0.1,[::1],,.example.edu,*.x.org,10.0.0.0/8,fe80::1,a b"}
+    environ = {"no_proxy": "localhost, 127.0.0.1,[::1],,.example.edu,*.x.org,10.0.0.0/8,fe80::1,a b,fe80::/10"}
     messages, removed = clean(environ)
     assert environ["no_proxy"] == environ["NO_PROXY"]
     assert environ["no_proxy"].split(",") == [
         "localhost", "127.0.0.1", "::1", ".example.edu", "*.x.org", "10.0.0.0/8", "fe80::1"
     ]  # fmt: skip
-    assert [message.params["part"] for message in messages] == ["a b"]
-    assert removed["no_proxy"].endswith("a b")
+    assert [message.params["part"] for message in messages] == ["a b", "fe80::/10"]
+    assert removed["no_proxy"].endswith("a b,fe80::/10")
 
 
 VALUES = st.one_of(
-    st.sampled_from([*UNUSABLE, *USABLE, "*", "[::1]", "::1", "[", "中.cn", "*", "localhost:1", "http://127.0.0.1"]),
-    st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20),
-    st.lists(st.sampled_from([*"[]:/@*.,%#?a1 \\", "http://", "socks5://", "中", "::1", "127.0.0.1"]), max_size=8).map(
-        "".join
+    st.sampled_from(
+        [*UNUSABLE, *USABLE, "*", "[::1]", "::1", "[", "中.cn", "*", "localhost:1", "http://127.0.0.1", "fd00::/8"]
     ),
+    st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20),
+    st.lists(
+        st.sampled_from([*"[]:/@*.,%#?a1 \\", "http://", "socks5://", "中", "::1", "127.0.0.1", "/8"]), max_size=8
+    ).map("".join),
 )
 
 

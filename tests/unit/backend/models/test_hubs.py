@@ -42,12 +42,13 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"HF_HUB_CACHE": "/c", "HUGGINGFACE_HUB_CACHE": "/old"}, "/c"),
         ({"HF_HUB_CACHE": "", "HF_HOME": "$HOME/h"}, "~/h/hub"),
         ({"HF_HOME": "~/h"}, "~/h/hub"),
+        ({"HF_HOME": "~nobody-of-that-name/h"}, "~nobody-of-that-name/h/hub"),
     ],
 )
 def test_the_hugging_face_cache(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], first: str) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert hub_cache() == Path(first).expanduser()
+    assert hub_cache() == Path(os.path.expanduser(first))
 
 
 def test_all_hugging_face_caches_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,15 @@ def linked(name: str, *real: str) -> Maker:
     return make
 
 
+def beside(**files: bytes) -> Maker:
+    return lambda folder: empty(fake_model(folder), **files)
+
+
+def written_twice(folder: Path) -> None:
+    with (fake_model(folder) / "model.safetensors").open("ab") as file:
+        file.write(b"more")
+
+
 def one_link(folder: Path) -> None:
     file = fake_model(folder, shards=2) / "model-00001-of-00002.safetensors"
     file.unlink()
@@ -164,6 +173,15 @@ KINDS: dict[str, tuple[Maker, str]] = {
     "incomplete": (without_weights(**{"model__safetensors__incomplete": b"x"}), "models.half-download"),
     "part": (without_weights(**{"model__safetensors__part": b"x"}), "models.half-download"),
     "aria2": (without_weights(**{"model__safetensors__aria2": b"x"}), "models.half-download"),
+    "aria2-beside-the-whole-length": (beside(model__safetensors__aria2=b"x"), "models.half-download"),
+    "written-twice": (written_twice, "models.too-long"),
+    "ggml": (lambda f: empty(f, **{"ggml-model-q4_0__bin": b"x"}), "models.gguf"),
+    "mnn": (lambda f: empty(f, llm__mnn=b"x", llm_config__json={}), "models.other-format"),
+    "xtuner": (lambda f: empty(f, iter_500__pth=b"x"), "models.training-checkpoint"),
+    "megatron": (
+        lambda f: empty(f, latest_checkpointed_iteration__txt="1", iter_0000001___mp_rank_00___x__pt=b"x"),
+        "models.training-checkpoint",
+    ),
     "hf-download": (
         without_weights(**{"__cache___huggingface___download___x__incomplete": b"x"}),
         "models.half-download",

@@ -24,6 +24,11 @@ BLOCKS: list[tuple[str, list[Command], list[str]]] = [
         ["owned"],
     ),
     (
+        "xinference launch -n qwen2 -s 7",
+        [("serve", "deploy", {"model": "qwen2"})],
+        ["flag_unknown", "unknown"],
+    ),
+    (
         "conda activate lmdeploy\nlmdeploy chat /root/models/internlm2_5-7b-chat --cache-max-entry-count 0.4",
         [("serve", "deploy", {"model": "/root/models/internlm2_5-7b-chat", "cache_max_entry_count": "0.4"})],
         ["environment"],

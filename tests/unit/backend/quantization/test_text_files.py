@@ -140,6 +140,11 @@ ONE_TWO = "one\ntwo"
         [{"dialog": ["one", "two"]}],
         [{"chosen": [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]}],
         [{"meta": {"a": 1}, "item": {"text": "one"}}, {"item": {"text": "two"}}],
+        {"version": "1", "data": [{"title": "one", "paragraphs": [{"qas": [{"answers": [{"text": "two"}]}]}]}]},
+        [{"instruction": "one", "instances": [{"input": "", "output": "two"}]}],
+        [{"conversation_id": "1", "chat": {"turn_1": {"Human": "one", "MOSS": "two"}}}],
+        [{"custom_id": "1", "body": {"model": "m", "messages": [{"role": "user", "content": ONE_TWO}]}}],
+        [{"text": "one", "score": float("nan")}, {"text": "two", "id": 1e300}],
     ],
     ids=lambda value: json.dumps(value)[:50],
 )
@@ -149,6 +154,29 @@ def test_records_as_people_have_them(value: Any) -> None:
     if isinstance(value, list):
         assert decode(lines(*value), "t.jsonl") == ONE_TWO
         assert decode(b"".join(json.dumps(item).encode() for item in value), "t.json") == ONE_TWO
+
+
+@pytest.mark.parametrize("between", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c"])
+def test_what_stands_within_a_text_doesnt_end_a_line(between: str) -> None:
+    assert decode(f'{{"text": "one{between}two"}}\n'.encode(), "t.jsonl") == ONE_TWO
+    assert decode(lines({"text": f"one{between}two"}, {"text": "three"}), "t.jsonl") == ONE_TWO + "\nthree"
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (str({"text": ONE_TWO}) + "\n", "t.jsonl"),
+        (str([{"text": ONE_TWO}]), "t.json"),
+        ('messages\n"' + str([{"role": "user", "content": ONE_TWO}]) + '"\n', "t.csv"),
+    ],
+)
+def test_records_as_python_prints_them(content: str, name: str) -> None:
+    assert decode(content.encode(), name) == ONE_TWO
+
+
+def test_a_sentence_in_a_list_of_its_words() -> None:
+    assert decode(lines({"tokens": ["The", "fox", "ran", "."], "tags": [0, 1, 2, 0]}), "t.jsonl") == "The fox ran ."
+    assert decode(lines({"tokens": list("狐狸跑了")}), "t.jsonl") == "狐狸跑了"
 
 
 def test_unknown_fields_give_their_prose() -> None:
@@ -345,6 +373,9 @@ def test_pages_are_read_as_a_person_does() -> None:
         (b"[]", "t.json", "no-text"),
         (b"[" * 100_000, "t.json", "bad-jsonl"),
         (b"<html><script>x</script></html>", "t.html", "empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 12\n", "t.jsonl", "pointer"),
+        (b"<!doctype html><html><body>Please sign in</body></html>", "t.jsonl", "page"),
+        (b"Entry not found", "t.jsonl", "bad-jsonl"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

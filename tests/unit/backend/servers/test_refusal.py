@@ -42,12 +42,37 @@ def test_a_log_without_errors_names_none(name: str) -> None:
         ("PIL.UnidentifiedImageError: cannot identify image file <_io.BytesIO>", "chat.error.pictures_refused"),
         ("2026-11-25 10:00:00,000 - lmdeploy - ERROR - engine.py:7 - something odd", "chat.refused.log"),
         ("KeyError: 'x'", "chat.refused.log"),
+        ("MemoryError", "chat.refused.memory"),
+        ("RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`", "chat.refused.memory"),
+        ("[rank1]: torch.OutOfMemoryError: CUDA out of memory.", "chat.refused.memory"),
+        ("\x1b[36m(RayWorkerWrapper pid=123)\x1b[0m ValueError: no chat template", "chat.refused.no_template"),
+        ("    | ValueError: no chat template", "chat.refused.no_template"),
     ],
 )
 def test_every_kind_is_told(line: str, key: str) -> None:
     found = read_cause(f'INFO: fine\nTraceback (most recent call last):\n  File "a.py", line 1\n{line}\n')
     assert found is not None
     assert found.key == key
+
+
+RAISED = 'ERROR:    Exception in ASGI application\nTraceback (most recent call last):\n  File "a.py", line 1\n'
+
+
+def test_the_exception_is_told_not_that_there_was_one() -> None:
+    found = read_cause(RAISED + "IndexError: index 9 is out of bounds\n" + RAISED + "RuntimeError: dragged behind it\n")
+    assert found is not None
+    assert found.params == {"detail": "IndexError: index 9 is out of bounds"}
+
+
+@pytest.mark.parametrize("line", ["starlette.requests.ClientDisconnect", "asyncio.exceptions.CancelledError"])
+def test_that_somebody_went_away_is_no_cause(line: str) -> None:
+    assert read_cause(f"{RAISED}{line}\n") is None
+
+
+def test_a_key_in_the_log_isnt_told() -> None:
+    found = read_cause(RAISED + "ValueError: http://me:secret@host refused sk-abcdefghijklmnop\n")
+    assert found is not None
+    assert found.params == {"detail": "ValueError: http://***@host refused ***"}
 
 
 async def test_only_what_was_written_since_counts_and_it_is_waited_for(tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ async def app(seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fa
     with page:
         text, files = gr.Textbox(), gr.MultimodalTextbox()
         gr.Button().click(echo, [text, files], text, api_name="echo", queue=False)
+        gr.Button().click(lambda text: gr.update(label=text), text, text, api_name="relabel", queue=False)
     app = FastAPI()
     mount(app, page, seen.layer, max_file_size=1000)
     return app
@@ -239,6 +240,18 @@ async def test_a_session_keeps_what_an_event_changed_and_shares_the_rest(app: Fa
     assert (one[number], two[number], holder.blocks.default_config.blocks[number]) == (changed, block, block)
     assert one.blocks_config.blocks.maps[0] == {number: changed}
     assert one.config_values == {}
+
+
+async def test_events_dont_fill_a_session(app: FastAPI) -> None:
+    """Gradio makes each changed component anew, and would keep all that ever were under numbers of their own."""
+    async with living(app) as client:
+        for number in range(5):
+            data = {"data": [f"label {number}"], "session_hash": "s"}
+            (await client.post(f"{API}/run/relabel", json=data)).raise_for_status()
+            assert (await echoed(client, "Hi", None)).json()["data"] == ["Hi"]
+    session = mounted(app).state_holder["s"]  # type: ignore[attr-defined]
+    (changed,) = session.blocks_config.blocks.maps[0].values()
+    assert changed.label == "label 4"
 
 
 async def test_no_footer(app: FastAPI) -> None:

@@ -62,6 +62,11 @@ def test_a_file_is_read() -> None:
     assert lesson.steps[2].text.en == "<script>alert(1)</script>"  # a text, and shown as one
 
 
+def test_what_no_page_can_show_is_made_visible() -> None:
+    lesson = lesson_of("\n" + GOOD.replace("\n", "\r").replace("My lesson", r'"\ud800 \e[31m"'))
+    assert lesson.title.en == r"\ud800 ␛[31m"
+
+
 BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\n"
 
 
@@ -93,6 +98,8 @@ BOMB = "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\n"
         (GOOD.replace("id: guess", "id: run"), "twice"),
         (GOOD.replace("text: How many GiB?", "text: 5"), "text"),
         (GOOD.replace("title: My lesson", "title: ''"), "text"),
+        (GOOD.replace("title: My lesson", "title: My lesson\ntitle: Another"), "yaml"),
+        (GOOD.replace("Hello.", "x" * 4001), "text"),
         (GOOD.replace("title: My lesson", "title: My lesson\norder: -1"), "value"),
         (re.sub(r"steps:.*?---", "steps: []\n---", GOOD, flags=re.DOTALL), "steps"),
     ],
