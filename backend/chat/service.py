@@ -194,7 +194,7 @@ class Chat:
 
     async def watch(self, visitor: str, conversation: str = "") -> AsyncGenerator[View, None]:
         """The conversation now and at each change until the answers have ended; at least once a second, and at most
-        every 50 ms (less often where many watch), but the first token at once."""
+        every 50 ms (less often a long answer, or where many watch), but the first token and the end at once."""
         room = await self._room(visitor, conversation)
         with room.watched(), self._pace.watching():
             while True:
@@ -205,7 +205,7 @@ class Chat:
                 await room.newer(version, HEARTBEAT_S)
                 if view.characters:
                     pause = self._pace.pause_s(view.characters)
-                    await asyncio.sleep(max(0.0, shown_at + pause - time.monotonic()))
+                    await room.rest(max(0.0, shown_at + pause - time.monotonic()))
 
     async def ask(
         self,
