@@ -185,7 +185,7 @@ def build_services(settings: Settings, tokens: Mapping[str, str] | None = None) 
         waiting=lambda server_id: waiting_in(sampler, server_id),
     )
     chat.setup_of = lambda view: setup_of(view.config, model_of(catalog, view), held(sampler.latest(), view.id))
-    chat.settings_of = lambda run: settings_of(lab.runs, servers.get, run)
+    chat.asking.settings_of = lambda run: settings_of(lab.runs, servers.get, run)
     chat.tool_sources["gpu_memory"] = lambda given: gpu_text(sampler.latest())
     gateway = Gateway(servers, store, KeyRing(store, tokens), chat.pictures, allowances)
     keeper = Keeper(servers, lambda server_id: chat.answering(server_id) + gateway.answering(server_id))

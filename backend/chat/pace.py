@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SHOWN_S = 0.05
-LONG_ANSWER = 6000  # characters: drawing one takes a browser longer, so it is drawn half as often
+# Drawing a longer answer takes a browser longer: from SHORT characters on it is drawn less often, from LONG_ANSWER on
+# ten times a second.
+SHORT, LONG_ANSWER = 1000, 4000
+LONG_SHOWN_S = 0.1
 FEW = 8  # answers, each of which is read as its tokens come
 EACH_S = 0.002  # so much less often for every one
 MOST_S = 0.2
@@ -31,7 +34,8 @@ class Pace:
 
     def pause_s(self, characters: int) -> float:
         """Between two looks at an answer of that length that is shown."""
-        return max(SHOWN_S if characters < LONG_ANSWER else 2 * SHOWN_S, self._crowded_s)
+        length = min(max((characters - SHORT) / (LONG_ANSWER - SHORT), 0.0), 1.0)
+        return max(SHOWN_S + length * (LONG_SHOWN_S - SHOWN_S), self._crowded_s)
 
     def reading_pause_s(self) -> float:
         """Between two looks at what a server has sent."""

@@ -11,8 +11,9 @@ from backend.chat.conversation import Conversation, from_json
 from backend.chat.desks import Desks
 from backend.chat.session import Room
 from backend.classroom.people import People
-from backend.errors import NotFound
+from backend.errors import Conflict, Message, NotFound
 
+MOST_AT_ONCE = 4  # conversations of one visitor that are being answered
 REMEMBERED = 100  # idle conversations in memory, some 0.1 MB each; the others are in the store
 REMEMBERED_DELETED = 10_000
 REMEMBERED_CHARACTERS = 100_000_000  # of all of them
@@ -69,6 +70,17 @@ class Rooms:
             self._rooms.move_to_end(wanted)
         self._forget_idle(room)
         return room
+
+    def check_free(self, room: Room) -> None:
+        """Something new may begin in it. Conflict where an answer is under way, or too many elsewhere; NotFound where
+        it was deleted."""
+        if room.deleted:
+            raise gone()
+        if room.active:
+            raise Conflict(Message("chat.error.busy"))
+        busy = sum(other.active for other in self if other.visitor == room.visitor)
+        if busy >= MOST_AT_ONCE:
+            raise Conflict(Message("chat.error.busy_elsewhere", {"count": busy}))
 
     async def _stored(self, visitor: str, conversation: str) -> Room:
         entry = await asyncio.to_thread(self._archive.entry, conversation, self._people.circle(visitor))

@@ -1,6 +1,7 @@
 """A conversation in memory: what it is now, who writes in it, and who watches."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -84,6 +85,7 @@ class Room:
     _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _saved_at: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)  # nothing is under way
     _patience: asyncio.TimerHandle | None = None
 
     @property
@@ -133,6 +135,10 @@ class Room:
         self.version += 1
         self._changed.set()
         self._changed = asyncio.Event()
+        if not self.active:
+            self._ended.set()
+        elif self._ended.is_set():
+            self._ended.clear()
 
     async def newer(self, version: int, timeout_s: float) -> None:
         """Wait until it has changed since that version, at most so long."""
@@ -142,6 +148,12 @@ class Room:
                     await self._changed.wait()
             except TimeoutError:
                 return
+
+    async def rest(self, seconds: float) -> None:
+        """Wait so long, at most until nothing is under way: an answer's end is seen at once."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ended.wait()
 
     @contextmanager
     def holding(self) -> Iterator[None]:

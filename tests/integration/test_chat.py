@@ -112,7 +112,7 @@ def picture_file(folder: Path, name: str = "cat.png", kind: str = "PNG") -> Uplo
 async def test_an_answer_streams_with_its_figures(start: Start, services: Services, child: Scripted) -> None:
     chat, server = start(), known(services, child)
     child.script(tokens=30, rate=100)
-    await chat.ask(ME, "  Tell me of a fox  ", (), Sampling(system="Be brief.", max_tokens=50), (server,))
+    await chat.asking.ask(ME, "  Tell me of a fox  ", (), Sampling(system="Be brief.", max_tokens=50), (server,))
     lengths = []
     async with asyncio.timeout(DEADLINE_S):
         async for view in chat.watch(ME):
@@ -143,7 +143,7 @@ FOX = {"content": [{"token": "Ġfox", "bytes": list("Ġfox".encode()), "logprob"
 async def test_log_probabilities_stream_and_are_kept(start: Start, services: Services, child: Scripted) -> None:
     chat, server, asked = start(), known(services, child), Sampling(logprobs=True)
     child.script(tokens=30, rate=200, logprobs=[FOX, None, {"content": []}])
-    await chat.ask(ME, "Why?", (), asked, (server,))
+    await chat.asking.ask(ME, "Why?", (), asked, (server,))
     counts = [len(answer_of(view).tokens or ()) async for view in chat.watch(ME)]
     assert counts == sorted(counts)
     assert len(set(counts)) > 2  # they come with the text
@@ -166,7 +166,7 @@ async def test_servers_without_log_probabilities_answer_all_the_same(
     chat, server = start(), known(services, child)
     for fault, key in (("logprobs", "chat.logprobs.refused"), ("", "chat.logprobs.none")):
         child.script(tokens=3, fault=fault)
-        await chat.ask(ME, "Why?", (), Sampling(logprobs=True), (server,))
+        await chat.asking.ask(ME, "Why?", (), Sampling(logprobs=True), (server,))
         answer = answer_of(await until_ended(chat))
         assert (answer.state, answer.end) == (AnswerState.DONE, None)
         assert answer.no_logprobs is not None
@@ -182,24 +182,24 @@ async def test_four_servers_side_by_side_and_who_was_better(start: Start, servic
         servers = [known(services, one) for one in (child, *others)]
         for number, one in enumerate((child, *others)):
             one.script(text=f"from {number}")
-        await chat.ask(ME, "Who?", (), Sampling(), servers)
+        await chat.asking.ask(ME, "Who?", (), Sampling(), servers)
         view = await until_ended(chat)
         assert [answer.text for answer in view.answers] == [f"from {number}" for number in range(4)]
         assert {answer.setup for answer in view.answers} == {Setup(16, 8, 5)}
         exchange = view.conversation.exchanges[0].id
-        await chat.vote(ME, exchange, 2)
+        await chat.changes.vote(ME, exchange, 2)
         for wrong in (-1, 4):
             with pytest.raises(NotFound):
-                await chat.vote(ME, exchange, wrong)
+                await chat.changes.vote(ME, exchange, wrong)
         assert (await start().view(ME)).conversation.exchanges[0].better == 2
-        await chat.vote(ME, exchange, None)
+        await chat.changes.vote(ME, exchange, None)
         assert (await start().view(ME)).conversation.exchanges[0].better is None
         # A question to one alone has no better answer.
-        await chat.ask(ME, "And?", (), Sampling(), servers[:1])
+        await chat.asking.ask(ME, "And?", (), Sampling(), servers[:1])
         last = (await until_ended(chat)).conversation.exchanges[1]
         assert last.answers[0].setup is None
         with pytest.raises(NotFound):
-            await chat.vote(ME, last.id, 0)
+            await chat.changes.vote(ME, last.id, 0)
     finally:
         for one in others:
             one.close()
@@ -208,9 +208,9 @@ async def test_four_servers_side_by_side_and_who_was_better(start: Start, servic
 async def test_several_turns_with_pictures(start: Start, services: Services, child: Scripted, tmp_path: Path) -> None:
     chat, server = start(), known(services, child)
     uploads = [picture_file(tmp_path), picture_file(tmp_path, "dog.jpg", "JPEG")]
-    await chat.ask(ME, "What is this?", uploads, Sampling(), (server,))
+    await chat.asking.ask(ME, "What is this?", uploads, Sampling(), (server,))
     await until_ended(chat)
-    await chat.ask(ME, "And now?", (), Sampling(), (server,))
+    await chat.asking.ask(ME, "And now?", (), Sampling(), (server,))
     view = await until_ended(chat)
     first, second = (request["body"]["messages"] for request in child.requests())
     kinds = [part["type"] for part in first[0]["content"]]
@@ -244,7 +244,7 @@ async def test_a_failing_server_is_explained_and_what_came_is_kept(
     key, text = FAULTS[fault]
     chat, server = start(), known(services, child)
     child.script(tokens=12, fault=fault)
-    await chat.ask(ME, "Hello", (), Sampling(), (server,))
+    await chat.asking.ask(ME, "Hello", (), Sampling(), (server,))
     answer = answer_of(await until_ended(chat))
     assert answer.state is AnswerState.FAILED
     assert answer.end is not None
@@ -254,7 +254,7 @@ async def test_a_failing_server_is_explained_and_what_came_is_kept(
     # The question can be sent again, to another server
     spare = Scripted("--tokens", "5")
     try:
-        await chat.again(ME, Sampling(), (known(services, spare),))
+        await chat.asking.again(ME, Sampling(), (known(services, spare),))
         view = await until_ended(chat)
     finally:
         spare.close()
@@ -268,7 +268,7 @@ async def test_a_silent_server_is_given_up(
 ) -> None:
     chat, server = start(SHORT), known(services, child)
     child.script(fault=fault)
-    await chat.ask(ME, "Hello", (), Sampling(), (server,))
+    await chat.asking.ask(ME, "Hello", (), Sampling(), (server,))
     answer = answer_of(await until_ended(chat))
     assert (answer.state, answer.text) == (AnswerState.FAILED, text)
     assert answer.end is not None
@@ -281,7 +281,7 @@ async def test_a_server_that_is_gone_is_explained(start: Start, services: Servic
     await chat.prepare(server)
     child.close()
     try:
-        await chat.ask(ME, "Hello", (), Sampling(), (server,))
+        await chat.asking.ask(ME, "Hello", (), Sampling(), (server,))
         end = answer_of(await until_ended(chat)).end
     except Unavailable as error:  # the console noticed first
         (end,) = error.messages
@@ -303,7 +303,7 @@ async def test_an_early_end_says_why(
 ) -> None:
     chat, server = start(), known(services, child)
     child.script(tokens=5, **script)
-    await chat.ask(ME, "Hello", (), Sampling(), (server,))
+    await chat.asking.ask(ME, "Hello", (), Sampling(), (server,))
     answer = answer_of(await until_ended(chat))
     assert answer.state is AnswerState.DONE
     assert answer.end is not None
@@ -316,7 +316,7 @@ async def test_stop_closes_the_request_and_keeps_what_came(
 ) -> None:
     chat, server = start(), known(services, child)
     child.script(tokens=100_000, rate=50, fault=fault)
-    await chat.ask(ME, "Hello", (), Sampling(), (server,))
+    await chat.asking.ask(ME, "Hello", (), Sampling(), (server,))
     if fault:
         await eventually("the request", child.requests)
     else:
@@ -335,7 +335,7 @@ async def test_a_page_that_comes_back_finds_the_answer_going_on(
 ) -> None:
     chat, server = start(), known(services, child)
     child.script(tokens=40, rate=40)
-    await chat.ask(ME, "Hello", (), Sampling(), (server,))
+    await chat.asking.ask(ME, "Hello", (), Sampling(), (server,))
     await until(chat, lambda view: len(answer_of(view).text) > 20)  # then the page is closed
     assert (await chat.view(ME)).active
     assert answer_of(await until_ended(chat)).state is AnswerState.DONE
@@ -348,7 +348,7 @@ async def test_an_answer_that_nobody_watches_is_ended(
     monkeypatch.setattr("backend.chat.service.ABANDONED_S", 0.2)
     chat, server = start(), known(services, child)
     child.script(tokens=100_000, rate=50)
-    await chat.ask(ME, "Hello", (), Sampling(), (server,))
+    await chat.asking.ask(ME, "Hello", (), Sampling(), (server,))
     await until(chat, lambda view: bool(answer_of(view).text))
     await eventually("the end", lambda: child.requests()[0]["end"] == "closed")
     end = answer_of(await until_ended(chat)).end
@@ -363,7 +363,7 @@ async def test_pages_that_come_and_go_keep_an_answer_alive(
     chat, server = start(), known(services, child)
     child.script(tokens=100_000, rate=50)
     await until(chat, lambda view: True)  # a look at the empty conversation, long before
-    await chat.ask(ME, "Hello", (), Sampling(), (server,))
+    await chat.asking.ask(ME, "Hello", (), Sampling(), (server,))
     asked = time.monotonic()
     while time.monotonic() < asked + 2:
         await until(chat, lambda view: True)
@@ -377,7 +377,7 @@ async def test_the_conversation_outlives_the_console(
 ) -> None:
     first, server = start(), known(services, child)
     child.script(tokens=5)
-    await first.ask(ME, "Kept?", [picture_file(tmp_path)], Sampling(system="S", temperature=0.1), (server,))
+    await first.asking.ask(ME, "Kept?", [picture_file(tmp_path)], Sampling(system="S", temperature=0.1), (server,))
     before = (await until_ended(first)).conversation
     second = start()
     assert (await second.view(ME)).conversation == before
@@ -395,7 +395,7 @@ async def test_the_conversation_outlives_the_console(
 async def test_an_answer_cut_off_by_the_consoles_end_says_so(start: Start, services: Services, child: Scripted) -> None:
     first, server = start(), known(services, child)
     child.script(tokens=100_000, rate=50)
-    await first.ask(ME, "Hello", (), Sampling(), (server,))
+    await first.asking.ask(ME, "Hello", (), Sampling(), (server,))
     answer = answer_of(await start().view(ME))  # read from the store, as after a kill
     assert answer.state is AnswerState.STOPPED
     assert answer.end is not None
@@ -405,8 +405,8 @@ async def test_an_answer_cut_off_by_the_consoles_end_says_so(start: Start, servi
 async def test_conversations_never_mix(start: Start, services: Services, child: Scripted, tmp_path: Path) -> None:
     chat, server = start(), known(services, child)
     child.script(tokens=5)
-    await chat.ask(ME, "Mine", [picture_file(tmp_path)], Sampling(), (server,))
-    await chat.ask(OTHER, "Theirs", (), Sampling(), (server,))
+    await chat.asking.ask(ME, "Mine", [picture_file(tmp_path)], Sampling(), (server,))
+    await chat.asking.ask(OTHER, "Theirs", (), Sampling(), (server,))
     mine, theirs = await until_ended(chat), await until_ended(chat, OTHER)
     assert [e.question.text for e in mine.conversation.exchanges] == ["Mine"]
     assert [e.question.text for e in theirs.conversation.exchanges] == ["Theirs"]
@@ -424,7 +424,7 @@ async def test_bad_questions_change_nothing(start: Start, services: Services, ch
 
     async def refused(kind: type[ConsoleError], *arguments: Any, **more: Any) -> str:
         with pytest.raises(kind) as caught:
-            await chat.ask(ME, *arguments, **more)
+            await chat.asking.ask(ME, *arguments, **more)
         return caught.value.messages[0].key
 
     ask = Sampling()
@@ -437,7 +437,7 @@ async def test_bad_questions_change_nothing(start: Start, services: Services, ch
     uploads = [picture_file(tmp_path, "ok.png")] * 9
     assert await refused(InvalidInput, "Hi", uploads, ask, (server,)) == "chat.error.picture_count"
     child.script(tokens=100_000, rate=20)
-    await chat.ask(ME, "Hello", (), ask, (server,))
+    await chat.asking.ask(ME, "Hello", (), ask, (server,))
     assert await refused(Conflict, "Hi", (), ask, (server,)) == "chat.error.busy"
     assert [e.question.text for e in (await chat.view(ME)).conversation.exchanges] == ["Hello"]
 
@@ -447,11 +447,11 @@ async def test_editing_replaces_the_last_question_and_keeps_its_pictures(
 ) -> None:
     chat, server = start(), known(services, child)
     child.script(tokens=5)
-    await chat.ask(ME, "First", (), Sampling(), (server,))
+    await chat.asking.ask(ME, "First", (), Sampling(), (server,))
     await until_ended(chat)
-    await chat.ask(ME, "Secnod", [picture_file(tmp_path)], Sampling(), (server,))
+    await chat.asking.ask(ME, "Secnod", [picture_file(tmp_path)], Sampling(), (server,))
     await until_ended(chat)
-    await chat.ask(ME, "Second", (), Sampling(), (server,), replace_last=True)
+    await chat.asking.ask(ME, "Second", (), Sampling(), (server,), replace_last=True)
     view = await until_ended(chat)
     questions = [exchange.question for exchange in view.conversation.exchanges]
     assert [(question.text, len(question.pictures)) for question in questions] == [("First", 0), ("Second", 1)]
@@ -462,7 +462,7 @@ async def test_editing_replaces_the_last_question_and_keeps_its_pictures(
 async def test_a_model_calls_tools_until_it_has_the_answer(start: Start, services: Services, child: Scripted) -> None:
     chat, server = start(), known(services, child)
     child.script(text="It is 16.", calls=[[["add", '{"a": 3, "b": 5}']], [["mul", '{"a": 8, "b": 2}']]])
-    await chat.ask(ME, "Compute (3+5)*2", (), Sampling(tools=("add", "mul")), (server,))
+    await chat.asking.ask(ME, "Compute (3+5)*2", (), Sampling(tools=("add", "mul")), (server,))
     answer = answer_of(await until_ended(chat))
     assert answer.text == "It is 16."
     assert [(use.name, use.result) for step in answer.rounds for use in step.calls] == [("add", "8"), ("mul", "16")]
@@ -475,7 +475,7 @@ async def test_a_model_calls_tools_until_it_has_the_answer(start: Start, service
 async def test_endless_tool_calls_are_ended(start: Start, services: Services, child: Scripted) -> None:
     chat, server = start(), known(services, child)
     child.script(calls=[[["add", '{"a": 3, "b": 5}']]] * 50)
-    await chat.ask(ME, "Compute", (), Sampling(tools=("add",)), (server,))
+    await chat.asking.ask(ME, "Compute", (), Sampling(tools=("add",)), (server,))
     answer = answer_of(await until_ended(chat))
     assert answer.end is not None
     assert answer.end.key == "chat.end.tool_rounds"
@@ -485,10 +485,10 @@ async def test_a_wanted_key_is_sent(start: Start, services: Services) -> None:
     child = Scripted("--key", "sesame", "--tokens", "5")
     try:
         chat, server = start(), known(services, child, key="sesame")
-        await chat.ask(ME, "Hello", (), Sampling(), (server,))
+        await chat.asking.ask(ME, "Hello", (), Sampling(), (server,))
         assert answer_of(await until_ended(chat)).state is AnswerState.DONE
         child.script(key="another")
-        await chat.again(ME, Sampling(), (server,))
+        await chat.asking.again(ME, Sampling(), (server,))
         end = answer_of(await until_ended(chat)).end
     finally:
         child.close()
@@ -503,10 +503,10 @@ async def test_two_servers_side_by_side(start: Start, services: Services, child:
         chat, servers = start(), (known(services, child), known(services, other))
         child.script(text="from the first")
         other.script(text="from the second")
-        await chat.ask(ME, "Who are you?", (), Sampling(), servers)
+        await chat.asking.ask(ME, "Who are you?", (), Sampling(), servers)
         view = await until_ended(chat)
         assert [answer_of(view, lane).text for lane in (0, 1)] == ["from the first", "from the second"]
-        await chat.ask(ME, "And?", (), Sampling(), servers)
+        await chat.asking.ask(ME, "And?", (), Sampling(), servers)
         await until_ended(chat)
         last = other.requests()[-1]["body"]["messages"]
     finally:
@@ -522,7 +522,7 @@ async def test_where_one_is_served_at_a_time_the_others_see_their_place(
     child.script(tokens=100_000, rate=50)
     visitors = [f"{number:032x}" for number in range(4)]
     for visitor in visitors:
-        await chat.ask(visitor, "Hello", (), Sampling(), (server,))
+        await chat.asking.ask(visitor, "Hello", (), Sampling(), (server,))
     await until(chat, lambda view: bool(answer_of(view).text), visitors[0])
     last = await until(chat, lambda view: view.places == {0: (3, 3)}, visitors[3])
     assert answer_of(last).state is AnswerState.WAITING
@@ -547,14 +547,14 @@ async def test_a_guest_who_has_used_their_share_waits_and_nothing_is_lost(
     pictures = [picture_file(tmp_path, f"{number}.png") for number in range(2)]
     services.servers.change(server, lambda view: replace(view, takes_images=True))
     with pytest.raises(LimitReached) as reached:
-        await chat.ask(ME, "What is this?", pictures, Sampling(), (server,))
+        await chat.asking.ask(ME, "What is this?", pictures, Sampling(), (server,))
     assert reached.value.messages[0].key == "classroom.limit.pictures_a_question"
-    await chat.ask(ME, "What is this?", pictures[:1], Sampling(), (server,))
+    await chat.asking.ask(ME, "What is this?", pictures[:1], Sampling(), (server,))
     await until_ended(chat)
     assert allowances.used()[ME] == Used(1, 16, 1)  # 11 of the question, 5 of the answer
-    await chat.again(ME, Sampling(), (server,))
+    await chat.asking.again(ME, Sampling(), (server,))
     before = await until_ended(chat)
-    for ask in (chat.ask(ME, "And?", (), Sampling(), (server,)), chat.again(ME, Sampling(), (server,))):
+    for ask in (chat.asking.ask(ME, "And?", (), Sampling(), (server,)), chat.asking.again(ME, Sampling(), (server,))):
         with pytest.raises(LimitReached) as reached:
             await ask
         assert reached.value.messages[0].key == "classroom.limit.requests_a_minute"
@@ -562,7 +562,7 @@ async def test_a_guest_who_has_used_their_share_waits_and_nothing_is_lost(
     assert (await chat.view(ME)).conversation == before.conversation
     assert len(child.requests()) == 2
     for _ in range(3):
-        await chat.ask(OTHER, "Hello", (), Sampling(), (server,))
+        await chat.asking.ask(OTHER, "Hello", (), Sampling(), (server,))
         await until_ended(chat, OTHER)
     await chat.close()
 
@@ -576,7 +576,7 @@ async def test_where_a_server_is_stopped_everyone_reads_why_and_goes_on_with_the
     try:
         child.script(tokens=100_000, rate=50)
         for visitor in (ME, OTHER):
-            await chat.ask(visitor, "Hello", (), Sampling(), (server,))
+            await chat.asking.ask(visitor, "Hello", (), Sampling(), (server,))
         await until(chat, lambda view: bool(answer_of(view).text))
         await until(chat, lambda view: view.places == {0: (1, 1)}, OTHER)
         services.servers.change(server, lambda view: replace(view, state=ServerState.STOPPING))
@@ -590,8 +590,8 @@ async def test_where_a_server_is_stopped_everyone_reads_why_and_goes_on_with_the
         assert not waiting.cut_off
         second = known(services, following, name="second")
         following.script(text="and so on.")
-        await chat.go_on(ME, Sampling(), second, "Go on.")
-        await chat.again(OTHER, Sampling(), (second,))
+        await chat.asking.go_on(ME, Sampling(), second, "Go on.")
+        await chat.asking.again(OTHER, Sampling(), (second,))
         whole, anew = [answer_of(await until_ended(chat, visitor)) for visitor in (ME, OTHER)]
         assert whole.text == written.text + "and so on."
         assert anew.text == "and so on."
@@ -609,18 +609,18 @@ async def test_where_several_were_asked_the_one_whose_server_is_gone_goes_on_els
         steady.script(text="Whole.")
         third.script(text="and so on.")
         child.script(tokens=100_000, rate=50)
-        await chat.ask(ME, "Hello", (), Sampling(), (second, first))
+        await chat.asking.ask(ME, "Hello", (), Sampling(), (second, first))
         await until(chat, lambda view: bool(view.answers[1].text))
         with pytest.raises(Conflict):  # the others are being written still
-            await chat.go_elsewhere(ME, Sampling(), following, "Go on.", 1)
+            await chat.asking.go_elsewhere(ME, Sampling(), following, "Go on.", 1)
         services.servers.change(first, lambda view: replace(view, state=ServerState.STOPPING))
         child.close()
         view = await until_ended(chat)
         written = view.answers[1].text
         for lane in (0, 2, -1):  # whole; none
             with pytest.raises(Conflict):
-                await chat.go_elsewhere(ME, Sampling(), following, "Go on.", lane)
-        await chat.go_elsewhere(ME, Sampling(), following, "Go on.", 1)
+                await chat.asking.go_elsewhere(ME, Sampling(), following, "Go on.", lane)
+        await chat.asking.go_elsewhere(ME, Sampling(), following, "Go on.", 1)
         view = await until_ended(chat)
         assert [answer.text for answer in view.answers] == ["Whole.", written + "and so on."]
         assert [answer.server_name for answer in view.answers] == ["second", "third"]
@@ -638,7 +638,7 @@ async def test_who_waits_reads_how_many_others_the_server_answers(
     child.script(fault="silent")
     visitors = [f"{number:032x}" for number in range(3)]
     for visitor in visitors:
-        await chat.ask(visitor, "Hello", (), Sampling(), (server,))
+        await chat.asking.ask(visitor, "Hello", (), Sampling(), (server,))
     await until(chat, lambda view: view.crowds == {0: Crowd(2, 0, None)}, visitors[0])
 
 
@@ -646,7 +646,7 @@ async def test_thirty_at_once_all_get_whole_answers(start: Start, services: Serv
     chat, server = start(), known(services, child)
     child.script(tokens=40, rate=200)
     visitors = [f"{number:032x}" for number in range(30)]
-    await asyncio.gather(*(chat.ask(v, f"Question {v}", (), Sampling(), (server,)) for v in visitors))
+    await asyncio.gather(*(chat.asking.ask(v, f"Question {v}", (), Sampling(), (server,)) for v in visitors))
     views = await asyncio.gather(*(until_ended(chat, v) for v in visitors))
     for visitor, view in zip(visitors, views, strict=True):
         assert view.conversation.exchanges[0].question.text == f"Question {visitor}"
@@ -669,11 +669,11 @@ async def test_the_real_cpu_engine_refuses_and_its_log_says_why(
     try:
         await asyncio.to_thread(wait_for, "the server to run", lambda: running(services, server), START_DEADLINE_S)
         chat = start()
-        await chat.ask(ME, "Hello", (), Sampling(system="Be brief.", max_tokens=4), (server,))
+        await chat.asking.ask(ME, "Hello", (), Sampling(system="Be brief.", max_tokens=4), (server,))
         end = answer_of(await until_ended(chat)).end
         assert end is not None
         assert end.key == "chat.refused.system"
-        await chat.again(ME, Sampling(max_tokens=4), (server,))  # what the message says to do helps
+        await chat.asking.again(ME, Sampling(max_tokens=4), (server,))  # what the message says to do helps
         assert answer_of(await until_ended(chat)).state is AnswerState.DONE
     finally:
         services.servers.stop(server)

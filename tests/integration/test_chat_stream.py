@@ -28,7 +28,7 @@ async def test_a_silent_answer_gives_signs_of_life(services: Services) -> None:
     child = Scripted("--fault", "stall")
     try:
         server = services.servers.start(ServeConfig(engine="external", model="", address=child.address))
-        await services.chat.ask(ME.id, "Hello", (), Sampling(), (server,))
+        await services.chat.asking.ask(ME.id, "Hello", (), Sampling(), (server,))
         heard = []
         async with asyncio.timeout(DEADLINE_S):
             async for line in lines(services, ME):

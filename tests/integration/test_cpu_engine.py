@@ -129,7 +129,7 @@ async def test_chat_asks_with_text_and_pictures_and_stops(engine: Engine, chat: 
     brief, server = Sampling(max_tokens=4), (engine.server_id,)
     prompts = []
     for pictures in ([], [Upload(PICTURES / "two_shapes.png", "two_shapes.png")]):
-        await chat.ask(me, "What is this?", pictures, brief, server)
+        await chat.asking.ask(me, "What is this?", pictures, brief, server)
         answer = (await last_of(chat, me)).conversation.exchanges[-1].answers[0]
         assert answer.state is AnswerState.DONE, answer.end
         assert answer.stats.ttft_ms is not None
@@ -137,12 +137,12 @@ async def test_chat_asks_with_text_and_pictures_and_stops(engine: Engine, chat: 
         prompts.append(answer.stats.prompt_tokens)
     assert prompts[1] > prompts[0] + 30
     # A stopped answer frees the server, which works on one at a time.
-    await chat.ask(me, "Tell me a long story about a fox", (), Sampling(max_tokens=2_000, temperature=0), server)
+    await chat.asking.ask(me, "Tell me a long story about a fox", (), Sampling(max_tokens=2_000, temperature=0), server)
     async for view in chat.watch(me):
         if view.conversation.exchanges[-1].answers[0].text:
             break
     await chat.stop(me)
-    await chat.ask(other, "Me too", (), brief, server)
+    await chat.asking.ask(other, "Me too", (), brief, server)
     assert (await last_of(chat, other)).conversation.exchanges[-1].answers[0].state is AnswerState.DONE
 
 

@@ -35,7 +35,7 @@ class Machine:
         self.world = World(settings, engines={"fake": ScriptedEngine()})
         self.runs = Runs(self.world.store)
         self.chat = Chat(self.world.manager, self.world.store, folder)
-        self.chat.settings_of = lambda run: settings_of(self.runs, self.world.manager.get, run)
+        self.chat.asking.settings_of = lambda run: settings_of(self.runs, self.world.manager.get, run)
         self.chat.setup_of = lambda view: Setup(4, 8, 1 << 30)
         self.most = 0
 
@@ -68,9 +68,9 @@ async def machine(settings: Settings, tmp_path: Path) -> AsyncIterator[Machine]:
 async def test_each_is_started_asked_and_stopped(machine: Machine) -> None:
     chat, runs = machine.chat, [machine.keep(1), machine.keep(2, "--nonsense"), machine.keep(3)]
     assert list(startable(machine.runs)) == [f"demo · fake · kind {number}" for number in (3, 2, 1)]
-    await chat.ask_in_turn(ME, "Who?", (), Sampling(logprobs=True), runs)
+    await chat.asking.ask_in_turn(ME, "Who?", (), Sampling(logprobs=True), runs)
     with pytest.raises(Conflict):
-        await chat.ask_in_turn("b" * 32, "Me too?", (), Sampling(), runs)
+        await chat.asking.ask_in_turn("b" * 32, "Me too?", (), Sampling(), runs)
     view = await machine.watched()
     assert [answer.state for answer in view.answers] == [AnswerState.DONE, AnswerState.FAILED, AnswerState.DONE]
     assert [answer.server_name for answer in view.answers] == [f"demo · fake · kind {number}" for number in (1, 2, 3)]
@@ -80,7 +80,7 @@ async def test_each_is_started_asked_and_stopped(machine: Machine) -> None:
     assert machine.most == 1
     await asyncio.to_thread(wait_for, "all to end", lambda: machine.alive == 0, DEADLINE_S)
     # It is kept, and so is who was better.
-    await chat.vote(ME, view.conversation.exchanges[0].id, 2)
+    await chat.changes.vote(ME, view.conversation.exchanges[0].id, 2)
     again = Chat(machine.world.manager, machine.world.store, machine.world.settings.state_dir / "pictures")
     kept = (await again.view(ME)).conversation.exchanges[0]
     assert (kept.better, [answer.state for answer in kept.answers]) == (2, [answer.state for answer in view.answers])
@@ -89,7 +89,7 @@ async def test_each_is_started_asked_and_stopped(machine: Machine) -> None:
 
 async def test_stop_leaves_nothing_running(machine: Machine) -> None:
     chat, runs = machine.chat, [machine.keep(1, "--rate", "1"), machine.keep(2)]
-    await chat.ask_in_turn(ME, "Who?", (), Sampling(), runs)
+    await chat.asking.ask_in_turn(ME, "Who?", (), Sampling(), runs)
     async with asyncio.timeout(DEADLINE_S):
         async for view in chat.watch(ME):
             if view.answers[0].text:
@@ -102,14 +102,14 @@ async def test_stop_leaves_nothing_running(machine: Machine) -> None:
     await asyncio.to_thread(wait_for, "all to end", lambda: machine.alive == 0, DEADLINE_S)
     # The machine is free again once that is so.
     await asyncio.to_thread(wait_for, "the machine", lambda: not chat.in_turn.busy, DEADLINE_S)
-    await chat.ask_in_turn(ME, "Again?", (), Sampling(), [machine.keep(3), machine.keep(4)])
+    await chat.asking.ask_in_turn(ME, "Again?", (), Sampling(), [machine.keep(3), machine.keep(4)])
     view = await machine.watched()
     assert [answer.state for answer in view.answers] == [AnswerState.DONE] * 2
 
 
 async def test_it_goes_on_though_nobody_looks(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "ABANDONED_S", 0.05)
-    await machine.chat.ask_in_turn(ME, "Who?", (), Sampling(), [machine.keep(1), machine.keep(2)])
+    await machine.chat.asking.ask_in_turn(ME, "Who?", (), Sampling(), [machine.keep(1), machine.keep(2)])
     await asyncio.to_thread(wait_for, "the end", lambda: not machine.chat.in_turn.busy, DEADLINE_S)
     view = await machine.chat.view(ME)
     assert [answer.state for answer in view.answers] == [AnswerState.DONE] * 2
@@ -129,7 +129,7 @@ async def test_what_cant_be_asked_in_turn_is_refused(machine: Machine) -> None:
     ]
     for runs, text, kind, key in refused:
         with pytest.raises(kind) as caught:
-            await machine.chat.ask_in_turn(ME, text, (), Sampling(), runs)
+            await machine.chat.asking.ask_in_turn(ME, text, (), Sampling(), runs)
         assert caught.value.messages[0].key == key
     assert (await machine.chat.view(ME)).conversation.exchanges == ()
     assert machine.alive == 0
@@ -139,7 +139,7 @@ async def test_a_server_that_runs_is_asked_between_others_and_goes_on(machine: M
     chat, manager = machine.chat, machine.world.manager
     runs = manager.start(ServeConfig("fake", "org/name", model_name="mine", extra=("--tokens", "10")))
     await asyncio.to_thread(wait_for, "it to run", lambda: manager.get(runs).state is ServerState.RUNNING, DEADLINE_S)
-    await chat.ask_in_turn(ME, "Who?", (), Sampling(), [machine.keep(1), RUNNING + runs, machine.keep(2)])
+    await chat.asking.ask_in_turn(ME, "Who?", (), Sampling(), [machine.keep(1), RUNNING + runs, machine.keep(2)])
     view = await machine.watched()
     assert [answer.state for answer in view.answers] == [AnswerState.DONE] * 3
     assert view.answers[1].server_id == runs
@@ -148,7 +148,7 @@ async def test_a_server_that_runs_is_asked_between_others_and_goes_on(machine: M
     # Once more: the answers before stay as a branch. It was stopped meanwhile: the others have their turn all the same.
     await asyncio.to_thread(wait_for, "the machine", lambda: not chat.in_turn.busy, DEADLINE_S)
     asked_again = [machine.keep(3), RUNNING + runs, machine.keep(4)]
-    await chat.again(ME, Sampling(), (), runs=asked_again)
+    await chat.asking.again(ME, Sampling(), (), runs=asked_again)
     manager.stop(runs)
     view = await machine.watched()
     assert len(view.conversation.exchanges) == 1
@@ -156,14 +156,14 @@ async def test_a_server_that_runs_is_asked_between_others_and_goes_on(machine: M
     await asyncio.to_thread(wait_for, "the machine", lambda: not chat.in_turn.busy, DEADLINE_S)
     for refused in ([machine.keep(5)], [machine.keep(5), RUNNING + runs], [machine.keep(5), RUNNING + "gone"]):
         with pytest.raises((InvalidInput, NotFound)):
-            await chat.again(ME, Sampling(), (), runs=refused)
+            await chat.asking.again(ME, Sampling(), (), runs=refused)
     assert not chat.in_turn.busy
 
 
 async def test_what_a_killed_console_had_started_is_stopped_when_it_is_back(machine: Machine) -> None:
     chat, manager = machine.chat, machine.world.manager
     mine = manager.start(ServeConfig("fake", "org/name", model_name="mine"))
-    await chat.ask_in_turn(ME, "Who?", (), Sampling(), [machine.keep(1, "--rate", "1"), machine.keep(2)])
+    await chat.asking.ask_in_turn(ME, "Who?", (), Sampling(), [machine.keep(1, "--rate", "1"), machine.keep(2)])
     async with asyncio.timeout(DEADLINE_S):
         async for view in chat.watch(ME):
             if view.answers[0].text:

@@ -49,7 +49,7 @@ async def titles(chat: Chat, visitor: str = ME, query: str = "") -> list[str]:
 
 async def ask(chat: Chat, server: str, text: str, visitor: str = ME, **more: object) -> str:
     """Ask to the end; the conversation's id."""
-    await chat.ask(visitor, text, (), Sampling(), (server,), **more)  # type: ignore[arg-type]
+    await chat.asking.ask(visitor, text, (), Sampling(), (server,), **more)  # type: ignore[arg-type]
     return (await until_ended(chat, visitor)).id
 
 
@@ -74,8 +74,8 @@ async def test_a_new_conversation_keeps_the_old_one(chat: Chat, services: Servic
     assert await titles(chat) == ["And the second", "About the first"]
     assert await titles(chat, query="FOX first") == ["About the first"]
     # One page goes on in the first, another in the second: each says which.
-    await chat.ask(ME, "More of the first", (), Sampling(), (server,), conversation=first)
-    await chat.ask(ME, "More of the second", (), Sampling(), (server,), conversation=second)
+    await chat.asking.ask(ME, "More of the first", (), Sampling(), (server,), conversation=first)
+    await chat.asking.ask(ME, "More of the second", (), Sampling(), (server,), conversation=second)
     async with asyncio.timeout(60):
         for found in (first, second):
             async for _ in chat.watch(ME, found):
@@ -91,7 +91,7 @@ async def test_the_operators_are_theirs_in_every_browser_and_a_guests_their_own(
     server = known(services, child)
     for visitor, role in ((ME, "operator"), (MINE_TOO, "operator"), (OTHER, "class"), ("d" * 32, "class")):
         chat.people.note(visitor, role)
-    await chat.ask(ME, "Mine", [picture_file(tmp_path)], Sampling(), (server,))
+    await chat.asking.ask(ME, "Mine", [picture_file(tmp_path)], Sampling(), (server,))
     mine = (await until_ended(chat)).id
     theirs = await ask(chat, server, "Theirs", OTHER)
     assert await titles(chat, MINE_TOO) == await titles(chat) == ["Mine"]
@@ -107,7 +107,7 @@ async def test_the_operators_are_theirs_in_every_browser_and_a_guests_their_own(
             chat.library.delete(stranger, found),
             chat.library.rename(stranger, found, "x"),
             chat.library.export(stranger, found, "json"),
-            chat.ask(stranger, "In", (), Sampling(), (server,), conversation=found),
+            chat.asking.ask(stranger, "In", (), Sampling(), (server,), conversation=found),
         ):
             with pytest.raises(NotFound):
                 await attempt
@@ -122,17 +122,17 @@ async def test_the_earlier_one_stays_as_a_branch(chat: Chat, services: Services,
     first = view.conversation.exchanges[0]
     await ask(chat, server, "One, better", instead_of=first.id)
     assert questions(await chat.view(ME)) == ["One, better"]
-    await chat.again(ME, Sampling(), (server,))
+    await chat.asking.again(ME, Sampling(), (server,))
     await until_ended(chat)
     assert len((await chat.view(ME)).conversation.asides) == 2
     assert await titles(chat, query="two") == ["One, better"]  # found in a branch that isn't shown
-    await chat.turn_to(ME, first.id)
+    await chat.changes.turn_to(ME, first.id)
     assert questions(await chat.view(ME)) == ["One", "Two"]
     assert [m["content"] for m in child.requests()[2]["body"]["messages"]] == ["One, better"]
     with pytest.raises(NotFound):  # a page that shows another branch edits what isn't there
         await ask(chat, server, "Late", instead_of=99)
     with pytest.raises(NotFound):
-        await chat.again(ME, Sampling(), (server,), exchange=3)
+        await chat.asking.again(ME, Sampling(), (server,), exchange=3)
     assert questions(await chat.view(ME)) == ["One", "Two"]
 
 
@@ -141,7 +141,7 @@ async def test_an_answer_that_was_cut_off_goes_on(chat: Chat, services: Services
     child.script(text="The first half, ", finish="length")
     await ask(chat, server, "Tell me")
     child.script(text="and the second.", finish="stop")
-    await chat.go_on(ME, Sampling(), server, "Go on")
+    await chat.asking.go_on(ME, Sampling(), server, "Go on")
     answer = answer_of(await until_ended(chat))
     assert (answer.text, answer.state, answer.end) == ("The first half, and the second.", AnswerState.DONE, None)
     sent = child.requests()[-1]["body"]["messages"]
@@ -149,7 +149,7 @@ async def test_an_answer_that_was_cut_off_goes_on(chat: Chat, services: Services
         ("user", "Tell me"), ("assistant", "The first half, "), ("user", "Go on"),
     ]  # fmt: skip
     with pytest.raises(Conflict):
-        await chat.go_on(ME, Sampling(), server, "Go on")
+        await chat.asking.go_on(ME, Sampling(), server, "Go on")
 
 
 def bytes_of(folder: Path) -> bytes:
@@ -163,15 +163,15 @@ async def test_deleted_text_and_pictures_are_in_no_byte(
     child.script(text="Answer XYZZYANSWER of it")
     picture = picture_file(tmp_path)
     sampling = Sampling(system="XYZZYSYSTEM")
-    await chat.ask(ME, "Question XYZZYQUESTION 显存密语", [picture], sampling, (server,))
+    await chat.asking.ask(ME, "Question XYZZYQUESTION 显存密语", [picture], sampling, (server,))
     view = await until_ended(chat)
-    await chat.again(ME, sampling, (server,))
+    await chat.asking.again(ME, sampling, (server,))
     await until_ended(chat)
     await chat.library.rename(ME, view.id, "XYZZYNAME")
     data = chat.pictures.path(ME, next(iter(view.conversation.pictures))).read_bytes()
     await chat.clear(ME)
     child.script(text="Of another")
-    await chat.ask(ME, "Kept", [picture], Sampling(), (server,))
+    await chat.asking.ask(ME, "Kept", [picture], Sampling(), (server,))
     await until_ended(chat)
     state = services.settings.state_dir
     assert data in bytes_of(state)
@@ -191,7 +191,7 @@ async def test_deleted_text_and_pictures_are_in_no_byte(
 async def test_a_deleted_one_is_not_written_again(chat: Chat, services: Services, child: Scripted) -> None:
     server = known(services, child)
     child.script(tokens=100_000, rate=50)
-    await chat.ask(ME, "Under way", (), Sampling(), (server,))
+    await chat.asking.ask(ME, "Under way", (), Sampling(), (server,))
     view = await until(chat, lambda view: bool(answer_of(view).text))
     await chat.library.delete(ME, view.id)
     assert await titles(chat) == []
@@ -223,9 +223,9 @@ async def test_a_class_is_kept_for_as_long_as_the_operator_says(
 
 async def test_files_there_and_back(chat: Chat, services: Services, child: Scripted, tmp_path: Path) -> None:
     server = known(services, child)
-    await chat.ask(ME, "A picture", [picture_file(tmp_path)], Sampling(system="S"), (server,))
+    await chat.asking.ask(ME, "A picture", [picture_file(tmp_path)], Sampling(system="S"), (server,))
     view = await until_ended(chat)
-    await chat.again(ME, Sampling(system="S"), (server,))
+    await chat.asking.again(ME, Sampling(system="S"), (server,))
     before = (await until_ended(chat)).conversation
     await chat.library.rename(ME, view.id, "My name")
     saved = await chat.library.export(ME, "", "json")

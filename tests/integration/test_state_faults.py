@@ -344,15 +344,15 @@ async def test_a_conversation_is_stored_once_the_database_is_free(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The chat goes on, says that it isn't kept for as long as that is so, and then it is."""
-    monkeypatch.setattr("backend.chat.service.KEPT_LOOK_S", 0.05)
+    monkeypatch.setattr("backend.chat.caretaker.KEPT_LOOK_S", 0.05)
     settings.state_dir.mkdir(exist_ok=True)
     store = Store(settings.state_dir)
     chat = Chat(None, store, settings.state_dir / "pictures")  # type: ignore[arg-type]  # it asks no server here
-    room = await chat._room("visitor")
+    room = await chat._rooms.find("visitor")
     room.conversation = replace(room.conversation, sampling=replace(room.conversation.sampling, max_tokens=77))
     try:
         with held(settings.state_dir):
-            await chat._save(room)
+            await chat._caretaker.save(room)
             assert room.problem is not None
             assert not room.idle
         async with asyncio.timeout(30):

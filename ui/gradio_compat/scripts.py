@@ -64,7 +64,7 @@ _UNREADABLE = re.compile(
     r"(?P<gone>catch\{return\[\{error:(?P<lost>\w+)\},500\]\}let \w+,\w+;try\{\w+=await \w+\.json\(\),\w+=\w+\.status\}"
     r"catch)\(\w+\)\{(?P<reply>\w+)=\{error:`Could not parse server response: \$\{\w+\}`\}"
 )
-PAGE_SCRIPTS = re.compile(r"/assets/(?:Blocks|index|core|HTML)-[\w-]+\.js")  # where these stand
+PAGE_SCRIPTS = re.compile(r"/assets/(?:Blocks|index|core|HTML|statustracker|Index)-[\w-]+\.js")  # where these stand
 COMES_BACK = "console-back"  # the event that ui/page/bridge.js hears
 
 
@@ -196,12 +196,48 @@ def knows_its_events(script: str) -> str | None:
     return script if found == 1 else None
 
 
+# What shows how long an event has taken counts in every frame until the event has ended. Where it is removed before (as
+# the word "Loading" of the page itself is) it counts on: each page made 60 frames a second, for ever.
+_COUNTS_ON = re.compile(
+    r"(?P<stops>function \w+\(\)\{\w+\(\w+,\w+\(\w+,null\),!0\),(?P<on>\w+)&&=!1\})"
+    r"(?P<effect>\w+)(?P<rest>\(\(\)=>\{\w+\.status===`pending`\?)"
+)
+
+
+def stops_counting(script: str) -> str | None:
+    """The script of what shows an event's time so that it ends with it; None for another script."""
+    script, found = _COUNTS_ON.subn(r"\g<stops>\g<effect>(()=>()=>{\g<on>=!1}),\g<effect>\g<rest>", script)
+    return script if found == 1 else None
+
+
+# What an event is told of the component that it comes from is put there for as long as it runs, and all that the
+# component holds is copied first; most events are told nothing.
+_COPIES = re.compile(r"(?P<name>async set_event_args\(\w,(?P<told>\w)\)\{)(?P<copy>let \w+=\{\})")
+
+
+def copies_what_is_told(script: str) -> str | None:
+    """The script that runs events so that it copies nothing where one is told nothing; None for another script."""
+    script, found = _COPIES.subn(r"\g<name>if(Object.keys(\g<told>).length===0)return()=>{};\g<copy>", script)
+    return script if found == 1 else None
+
+
+# Each time a message grows its direction is set anew, as it is: the browser reads the styles of all that is in it, and
+# lays it out. (It is needed where the direction is the text's own; here it is the page's.)
+_TURNS = re.compile(r"(?P<before>[`\"]text-align[`\"]:\w+\.rtl\?`right`:`left`\}\)),(?P<row>\w+)\.dir=(?P=row)\.dir\}")
+
+
+def keeps_its_direction(script: str) -> str | None:
+    """The script of a conversation's messages so that they keep their direction; None for another script."""
+    script, found = _TURNS.subn(r"\g<before>}", script)
+    return script if found else None
+
+
 def mended(script: str) -> str | None:
     """A script of Gradio's page with all that is changed in it here; None where nothing is."""
     changed = script
     for change in (
         going_on, loads_when_drawn, tells_changes, keeps_what_was_entered, makes_once, knows_its_events,
-        without_handlebars,
+        without_handlebars, stops_counting, copies_what_is_told, keeps_its_direction,
     ):  # fmt: skip
         changed = change(changed) or changed
     return changed if changed != script else None

@@ -141,6 +141,7 @@ function bar(element) {
   const title = el("h1", {}, t("common.title"));
   const line = el("div", { class: "header-bar" }, title, role, el("span", { class: "spring" }), gpus, servers, tools);
   fill(element, line, notices);
+  document.documentElement.dataset.header = "";
   onSnapshot((snapshot) => {
     fill(
       notices,

@@ -26,7 +26,7 @@ class GoesOn:
         await self.app(scope, receive, send)
 
 
-@functools.lru_cache(maxsize=16)  # paths come from outside
+@functools.lru_cache(maxsize=128)  # paths come from outside
 def mended(path: str) -> str | None:
     """The script at that path, mended; None where there is none, or none that has a part in it."""
     try:

@@ -23,18 +23,20 @@ import { meter, watchInput } from "./meter.js";
 import { starter } from "./starter.js";
 import { stats } from "./stats.js";
 import { fillWindow, sideSwitch } from "./view.js";
+import { whenSeen } from "./when_seen.js";
 
 /** @import { AreaScript, GradioElement } from "../../page/types.d.ts" */
 
 const bridge = new Bridge();
 
 const conversation = new Conversation({
-  grew({ two, lanes, id }, tokens) {
+  grew({ two, lanes, id, stats: { state } }, tokens) {
     gone = false;
     why.take(tokens);
-    byId("chat-boxes")?.toggleAttribute("data-two", two);
-    byId("chat-boxes")?.setAttribute("data-lanes", String(lanes));
-    bridge.tell("grew");
+    const boxes = byId("chat-boxes");
+    if (boxes && boxes.dataset.lanes !== String(lanes)) boxes.dataset.lanes = String(lanes);
+    boxes?.toggleAttribute("data-two", two);
+    tellGrown(!isUnderWay(state));
     if (lanes > 2 || wide) bridge.tell("widened");
     wide = lanes > 2;
     if (id !== drawn) list?.draw();
@@ -47,6 +49,8 @@ const conversation = new Conversation({
     allowButtons();
   },
 });
+
+const tellGrown = whenSeen(() => bridge.tell("grew"));
 
 const why = answerTokens(() => conversation.id);
 
@@ -73,8 +77,10 @@ const chat = {
 let wide = false; // a third box is shown
 let gone = false; // the conversation that the page shows can't be had any more: a new one can be begun
 let drawn = ""; // the conversation that the list marks
-let state = "idle"; // that chat-stats was last given
+let state = "idle"; // that chat-stats shows
 let full = 0; // how much of the context the last answer's prompt and text took, 0…1
+/** @type {(value: object) => void} */
+let showStats = () => {};
 /** @type {(value: object) => void} */
 let showMeter = () => {};
 let weighed = () => false; // whether what stands in the input shall be weighed; an answer may come too late
@@ -87,6 +93,15 @@ function allowButtons() {
   allowButton("chat-clear", state !== "idle" || gone);
   const boxes = byId("chat-boxes");
   if (boxes) allowActions(boxes, !underWay);
+}
+
+/** The figures, behind the messages that they are of. */
+function drawStats() {
+  const { stats } = conversation;
+  state = stats.state;
+  full = Number(stats.data?.["context-share"] ?? 0);
+  showStats(stats);
+  allowButtons();
 }
 
 /** Tells the console that servers came or went. */
@@ -131,10 +146,13 @@ export const events = {
   begun: () => conversation.turnTo(""),
   /** Somebody is about to write. */
   write,
-  /** What the first two boxes and the figures show now. */
-  shown: () => conversation.shown,
-  /** What the third and fourth box show. */
-  shownBeside: () => conversation.shownBeside,
+  /** What is new in the first two boxes. */
+  shown() {
+    setTimeout(drawStats); // Gradio has the messages by then
+    return conversation.news();
+  },
+  /** The same of the third and fourth. */
+  shownBeside: () => conversation.newsBeside(),
 };
 
 /** @type {AreaScript["parts"]} */
@@ -164,25 +182,30 @@ export const parts = {
     });
     listenToCommands();
     fillWindow();
+    /** @param {Element} part where something changed */
+    const tidyText = (part) => {
+      guard(part);
+      nameCode(part);
+    };
     const tidy = () => {
       nameControls(tab);
-      guard(tab);
+      tidyText(tab);
       why.mount(tab);
-      nameCode(tab);
       allowButtons();
       written.look();
     };
-    new MutationObserver(tidy).observe(tab, { childList: true, subtree: true });
+    // An answer that grows changes its own text alone, many times a second.
+    new MutationObserver((changes) => {
+      const texts = new Set(changes.map(({ target }) => textOf(target)));
+      if (texts.has(null)) tidy();
+      else for (const text of texts) tidyText(/** @type {Element} */ (text));
+    }).observe(tab, { childList: true, subtree: true });
     tidy();
   },
 
-  stats(element, gradio) {
-    const show = stats(element);
-    follow(gradio, (value) => {
-      state = show(value);
-      full = Number(/** @type {{data?: Record<string, unknown>}} */ (value).data?.["context-share"] ?? 0);
-      allowButtons();
-    });
+  stats(element) {
+    showStats = stats(element);
+    drawStats();
   },
 
   meter(element, gradio) {
@@ -223,6 +246,9 @@ export const parts = {
     follow(gradio, codeView(element));
   },
 };
+
+/** The text of a message that holds this; null where none does. @param {Node} node */
+const textOf = (node) => (node instanceof Element ? node.closest("#chat-boxes .md") : null);
 
 /** Calls `draw` with the component's value now and at each change. @param {GradioElement} gradio @param {(value: object) => void} draw */
 function follow({ props, watch }, draw) {

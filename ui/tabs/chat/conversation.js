@@ -5,10 +5,9 @@ import { readLines, RequestError } from "../../page/request.js";
 
 /** @typedef {{content: {text: string}[]}} Message as Gradio's Chatbot takes it; more stands in it */
 /** @typedef {{keep: number, more: Message[]} | {keep: number, grow: string, then?: Message[]}} Change */
-/** @typedef {{state: string}} Stats what chat-stats shows; more stands in it */
+/** @typedef {{state: string, data?: Record<string, unknown>}} Stats what chat-stats shows; more stands in it */
 /** @typedef {{place: string, keep: number, more: string[]}} NewTokens of the answer at that place (exchange and lane) */
 /** @typedef {{boxes: Change[], two: boolean, lanes: number, stats: Stats, problem: boolean, id: string, version: number, tokens?: NewTokens[]}} Line */
-/** @typedef {[Message[][], Stats]} Now the boxes and the figures */
 
 const LANES = 4;
 const FIRST = 2;
@@ -46,6 +45,8 @@ export const shownHeader = (id) => (id ? { "console-conversation": id } : {});
 export class Conversation {
   /** @type {Message[][]} */
   #boxes = empty();
+  /** @type {(Message[] | undefined)[]} what Gradio's boxes were given last */
+  #given = [];
   /** @type {Stats} */
   #stats = { state: "idle" };
   /** @type {AbortController | null} */
@@ -63,14 +64,28 @@ export class Conversation {
     this.#listeners = listeners;
   }
 
-  /** What the first two boxes and the figures show now, in the order of the event's outputs. */
-  get shown() {
-    return [...this.#boxes.slice(0, FIRST), this.#stats];
+  /** What is new in the first two boxes, for Gradio to show; undefined: that one stays as it is. */
+  news() {
+    return this.#newsOf(0, FIRST);
   }
 
-  /** What the boxes beside these show. */
-  get shownBeside() {
-    return this.#boxes.slice(FIRST);
+  /** The same of the boxes beside these. */
+  newsBeside() {
+    return this.#newsOf(FIRST, LANES);
+  }
+
+  /** @param {number} from @param {number} to */
+  #newsOf(from, to) {
+    return this.#boxes.slice(from, to).map((box, number) => {
+      const old = this.#given[from + number];
+      this.#given[from + number] = box;
+      return box === old ? undefined : box;
+    });
+  }
+
+  /** The figures of the last answer. */
+  get stats() {
+    return this.#stats;
   }
 
   /** The conversation that is shown; "" where the console hasn't told yet: the one that this browser opened last. */

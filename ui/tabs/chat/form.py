@@ -28,7 +28,6 @@ class ChatTab:
     other_box: gr.Chatbot
     more_boxes: tuple[gr.Chatbot, ...]
     starter: gr.HTML
-    stats: gr.HTML
     meter: gr.HTML
     input: gr.MultimodalTextbox
     instead: gr.Checkbox
@@ -56,7 +55,7 @@ def build(services: Services) -> ChatTab:
                 server = _servers("chat-server", "chat.server.label")
                 other_server = _servers("chat-server-2", "chat.server_2.label", visible="hidden")
                 more_servers = part("chat", "more", html_template="")
-                stats = part("chat", "stats", value={"state": "idle"}, html_template="")
+                part("chat", "stats")
                 clear = _button("clear")
                 part("chat", "view")
             with gr.Column(elem_id="chat-stage"):
@@ -87,7 +86,6 @@ def build(services: Services) -> ChatTab:
         other_box=other_box,
         more_boxes=more_boxes,
         starter=starter,
-        stats=stats,
         meter=meter,
         input=question,
         instead=instead,

@@ -129,7 +129,7 @@ class Handlers:
         given = getattr(event, "runs", None)
         runs = tuple(one for one in given if isinstance(one, str)) if isinstance(given, list) else ()
         if runs:
-            check_turns([await asyncio.to_thread(self._chat.settings_of, run) for run in runs])
+            check_turns([await asyncio.to_thread(self._chat.asking.settings_of, run) for run in runs])
         self._pages.of(request).turn = runs
         return {self._tab.message: "", **await self._server_updates(request, who, await self._view(request))}
 
@@ -156,11 +156,11 @@ class Handlers:
         where, edited = self._where(request), page.edited if instead else 0
         try:
             if page.turn and who.role is Role.OPERATOR:
-                notices = await self._chat.ask_in_turn(
+                notices = await self._chat.asking.ask_in_turn(
                     who.id, text, uploads, sampling, page.turn, instead_of=edited, conversation=where
                 )
             else:
-                notices = await self._chat.ask(
+                notices = await self._chat.asking.ask(
                     who.id,
                     text,
                     uploads,
@@ -182,7 +182,7 @@ class Handlers:
         filled = Form(*form)
         server, *_ = await self._servers(who, filled)
         try:
-            weight, looked = await self._chat.weigh(
+            weight, looked = await self._chat.asking.weigh(
                 who.id,
                 text,
                 uploads,
@@ -208,7 +208,7 @@ class Handlers:
         chosen = offered[index]
         uploads = [Upload(chosen.picture, chosen.picture.name)] if chosen.picture else []
         where = self._where(request)
-        told = await self._chat.ask(
+        told = await self._chat.asking.ask(
             who.id, chosen.text, uploads, await self.settings.sampling(request, filled), servers, conversation=where
         )
         return await self._asked(request, told)
@@ -219,7 +219,7 @@ class Handlers:
         filled = Form(*form)
         runs = self._pages.of(request).turn if who.role is Role.OPERATOR else ()
         servers = () if runs else await self._servers(who, filled)
-        await self._chat.again(
+        await self._chat.asking.again(
             who.id,
             await self.settings.sampling(request, filled),
             servers,
@@ -234,7 +234,7 @@ class Handlers:
         who = known_visitor(self._services, request)
         filled = Form(*form)
         servers = await self._servers(who, filled)
-        await self._chat.go_on(
+        await self._chat.asking.go_on(
             who.id,
             await self.settings.sampling(request, filled),
             servers[0],
@@ -265,13 +265,13 @@ class Handlers:
         sampling, where = await self.settings.sampling(request, Form(*form)), self._where(request)
         words = t("chat.continue.ask", who.language)
         if len(view.answers) > 1:
-            await self._chat.go_elsewhere(who.id, sampling, chosen, words, lane, where)
+            await self._chat.asking.go_elsewhere(who.id, sampling, chosen, words, lane, where)
             return await self._asked(request, ())
         await self._chat.pick(who.id, chosen, 0)
         if view.answers and view.answers[0].cut_off:
-            await self._chat.go_on(who.id, sampling, chosen, words, where)
+            await self._chat.asking.go_on(who.id, sampling, chosen, words, where)
         else:
-            await self._chat.again(who.id, sampling, (chosen,), conversation=where)
+            await self._chat.asking.again(who.id, sampling, (chosen,), conversation=where)
         view = await self._view(request)
         updates = await self._server_updates(request, who, view)
         return {**await self._asked(request, ()), self._tab.server: updates[self._tab.server]}
@@ -378,7 +378,7 @@ class Handlers:
         found = []
         for run in self._pages.of(request).turn:
             with suppress(ConsoleError):
-                found.append({"id": run, "name": (await asyncio.to_thread(self._chat.settings_of, run)).name})
+                found.append({"id": run, "name": (await asyncio.to_thread(self._chat.asking.settings_of, run)).name})
         return found
 
     def _starter(self, who: Visitor, view: View, server: ServerView | None) -> Mapping[str, Any]:

@@ -66,14 +66,14 @@ def list_routes(services: Services) -> Sequence[BaseRoute]:
         exchange = body.get("exchange")
         if not isinstance(exchange, int):
             raise InvalidInput(Message("common.bad_request"))
-        await chat.turn_to(visitor_of(request), exchange, word(body, "id"))
+        await chat.changes.turn_to(visitor_of(request), exchange, word(body, "id"))
         return {}
 
     async def better(request: Request, body: Body) -> Body:
         exchange, lane = body.get("exchange"), body.get("lane")
         if type(exchange) is not int or (lane is not None and type(lane) is not int):
             raise InvalidInput(Message("common.bad_request"))
-        await chat.vote(visitor_of(request), exchange, lane, word(body, "id"))
+        await chat.changes.vote(visitor_of(request), exchange, lane, word(body, "id"))
         return {}
 
     def turn(request: Request, body: Body) -> Body:

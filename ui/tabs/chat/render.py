@@ -50,23 +50,26 @@ HIDDEN = ("detail", "address", "location")  # parameters of messages that a clas
 
 def messages(view: View, lane: int, language: Language, role: Role) -> Shown:
     """The conversation in that lane as gr.Chatbot's page takes it (what its ``postprocess`` makes of it too)."""
-    shown: Shown = []
-    exchanges = view.conversation.exchanges
-    for number, exchange in enumerate(exchanges):
-        others = siblings(view.conversation, number) if view.conversation.asides else (exchange,)
-        turning = turner(exchange, others, language)
-        edited = any(other.question != exchange.question for other in others)
-        shown.append(
-            question_message(exchange, number, language, turning if edited else "", last=number == len(exchanges) - 1)
-        )
-        if exchange.answers:
-            column = min(lane, len(exchange.answers) - 1)  # asked before a second server was there to compare
-            answer = exchange.answers[column]
-            waiting = waiting_text(view, column, language) if answer.state is AnswerState.WAITING else ""
-            alone, better = len(exchange.answers) == 1, exchange.better == column
-            place = Place(exchange.id, number, column, number == len(exchanges) - 1, alone, better)
-            seconds = thinking_seconds(view, answer) if place.last else 0
-            shown.extend(answer_messages(answer, place, waiting, language, role, "" if edited else turning, seconds))
+    numbers = range(len(view.conversation.exchanges))
+    return [one for number in numbers for one in exchange_messages(view, number, lane, language, role)]
+
+
+def exchange_messages(view: View, number: int, lane: int, language: Language, role: Role) -> Shown:
+    """A question and its answer in that lane. Of one that isn't the last they depend on it, on those before it and on
+    the branches alone."""
+    exchange, last = view.conversation.exchanges[number], number == len(view.conversation.exchanges) - 1
+    others = siblings(view.conversation, number) if view.conversation.asides else (exchange,)
+    turning = turner(exchange, others, language)
+    edited = any(other.question != exchange.question for other in others)
+    shown = [question_message(exchange, number, language, turning if edited else "", last=last)]
+    if exchange.answers:
+        column = min(lane, len(exchange.answers) - 1)  # asked before a second server was there to compare
+        answer = exchange.answers[column]
+        waiting = waiting_text(view, column, language) if answer.state is AnswerState.WAITING else ""
+        alone, better = len(exchange.answers) == 1, exchange.better == column
+        place = Place(exchange.id, number, column, last, alone, better)
+        seconds = thinking_seconds(view, answer) if last else 0
+        shown += answer_messages(answer, place, waiting, language, role, "" if edited else turning, seconds)
     return shown
 
 

@@ -47,7 +47,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         exchange, lane = body.get("exchange"), body.get("lane")
         if type(exchange) is not int or type(lane) is not int:
             raise InvalidInput(Message("common.bad_request"))
-        await services.chat.rewrite(visitor_of(request), exchange, lane, word(body, "text"), shown_on(request))
+        await services.chat.changes.rewrite(visitor_of(request), exchange, lane, word(body, "text"), shown_on(request))
         return {}
 
     async def document(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -69,7 +69,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
 
     async def give(request: Request, body: Mapping[str, Any]) -> Mapping[str, Any]:
         call, result = word(body, "call"), word(body, "result")
-        await services.chat.give(visitor_of(request), call, result, shown_on(request))
+        await services.chat.asking.give(visitor_of(request), call, result, shown_on(request))
         return {}
 
     async def stream(request: Request, body: Mapping[str, Any]) -> Response:

@@ -7,10 +7,11 @@ import { t } from "../../page/texts.js";
 /** @typedef {{state?: string, data?: Record<string, unknown>, label?: string, text?: string, aloud?: string}} Value */
 
 /**
- * Each figure stands on Gradio's element too, as a data-attribute. The function draws a value and returns its state.
+ * Each figure stands on Gradio's element too, as a data-attribute. The function draws a value; of one that stays nothing
+ * is set, since each thing that is set costs the page a look at its styles.
  *
  * @param {HTMLElement} element
- * @returns {(value: Value) => string}
+ * @returns {(value: Value) => void}
  */
 export function stats(element) {
   const root = outer(element, "chat-stats");
@@ -24,11 +25,21 @@ export function stats(element) {
   return ({ state = "idle", data = {}, label = t("chat.state.idle"), text = "", aloud = "" }) => {
     for (const name of names) if (!(name in data)) root.removeAttribute(`data-${name}`);
     names = Object.keys(data);
-    for (const name of names) root.setAttribute(`data-${name}`, String(data[name]));
-    root.dataset.state = badge.dataset.state = state;
-    badge.textContent = label;
-    line.textContent = text;
-    heard.textContent = aloud;
-    return state;
+    for (const name of names) setData(root, name, String(data[name]));
+    setData(badge, "state", state);
+    setText(badge, label);
+    setText(line, text);
+    setText(heard, state === "streaming" ? "" : aloud); // else it would be read aloud twenty times a second
+    setData(root, "state", state);
   };
+}
+
+/** @param {HTMLElement} element @param {string} name @param {string} value */
+function setData(element, name, value) {
+  if (element.getAttribute(`data-${name}`) !== value) element.setAttribute(`data-${name}`, value);
+}
+
+/** @param {HTMLElement} element @param {string} text */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from backend.chat.conversation import LANES
+from backend.chat.conversation import LANES, Aside, Exchange
 from backend.chat.session import View
 from backend.services import Services
 from ui.tabs.chat import render
@@ -29,6 +29,7 @@ async def lines(services: Services, who: Visitor, conversation: str = "") -> Asy
     and ``version`` of the conversation; ``tokens``: what came of the answers' log-probabilities meanwhile.
     """
     before: list[Shown] = [[] for _ in range(LANES)]
+    drawn = [Drawn(lane) for lane in range(LANES)]
     last: dict[str, Any] = {}
     told: list[Sequence[str]] | None = None  # each lane's tokens, so far
     picked = len(await all_picks(services, who))  # the page asks anew when that changes
@@ -36,7 +37,7 @@ async def lines(services: Services, who: Visitor, conversation: str = "") -> Asy
         async for view in views:
             lanes = min(LANES, max(len(view.answers), picked, 1))
             server = known(services, view.answers[0].server_id) if view.answers else None
-            now = [render.messages(view, lane, who.language, who.role) if lane < lanes else [] for lane in range(LANES)]
+            now = [drawn[lane].messages(view, who) if lane < lanes else [] for lane in range(LANES)]
             line = {
                 "boxes": [changes(old, new) for old, new in zip(before, now, strict=True)],
                 "two": lanes > 1,
@@ -59,6 +60,34 @@ async def lines(services: Services, who: Visitor, conversation: str = "") -> Asy
                 # ASCII: a model may write half a surrogate pair, and the other half with the next line
                 yield encode(line, ascii_only=True) + b"\n"
             before, last = now, others
+
+
+class Drawn:
+    """A lane's messages. What is over is drawn once: with each word of a new answer that would take a long
+    conversation milliseconds."""
+
+    def __init__(self, lane: int) -> None:
+        self._lane = lane
+        self._over: list[tuple[Exchange, Shown]] = []  # all but the last exchange
+        self._asides: Sequence[Aside] = ()
+
+    def messages(self, view: View, who: Visitor) -> Shown:
+        """As ``render.messages``."""
+        exchanges, asides = view.conversation.exchanges, view.conversation.asides
+        if asides is not self._asides:
+            self._over, self._asides = [], asides
+        shown: Shown = []
+        for number, exchange in enumerate(exchanges):
+            last = number == len(exchanges) - 1
+            if not last and number < len(self._over) and self._over[number][0] is exchange:
+                shown += self._over[number][1]
+                continue
+            del self._over[number:]  # those after it say how they differ from it
+            fresh = render.exchange_messages(view, number, self._lane, who.language, who.role)
+            if not last:
+                self._over.append((exchange, fresh))
+            shown += fresh
+        return shown
 
 
 def new_tokens(before: Sequence[Sequence[str]], now: Sequence[Sequence[str]], view: View) -> list[Mapping[str, Any]]:

@@ -27,7 +27,7 @@ def remembered(chat: Chat) -> list[str]:
 
 async def test_a_newcomer_is_let_in_where_all_are_busy(chat: Chat) -> None:
     for number in range(3):
-        (await chat._room(f"{number}")).watchers = 1
+        (await chat._rooms.find(f"{number}")).watchers = 1
     assert (await chat.view("newcomer")).conversation == Conversation()
     assert remembered(chat) == ["0", "1", "2", "newcomer"]
     await chat.view("another")  # nobody looks at the newcomer's any more
@@ -38,10 +38,10 @@ async def test_long_conversations_are_forgotten_first_come_first_gone(
     chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("backend.chat.rooms.REMEMBERED_CHARACTERS", 100)
-    (await chat._room("long")).characters = 90
-    (await chat._room("busy")).characters = 90
+    (await chat._rooms.find("long")).characters = 90
+    (await chat._rooms.find("busy")).characters = 90
     assert remembered(chat) == ["long", "busy"]
-    (await chat._room("busy")).watchers = 1
+    (await chat._rooms.find("busy")).watchers = 1
     await chat.view("newcomer")
     assert remembered(chat) == ["busy", "newcomer"]
 

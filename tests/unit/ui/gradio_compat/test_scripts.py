@@ -9,11 +9,14 @@ from ui.gradio_compat.scripts import (
     CLOSED,
     COMES_BACK,
     PAGE_SCRIPTS,
+    copies_what_is_told,
     going_on,
+    keeps_its_direction,
     keeps_what_was_entered,
     loads_when_drawn,
     mended,
     static_folder,
+    stops_counting,
     tells_changes,
     without_handlebars,
 )  # fmt: skip
@@ -119,8 +122,48 @@ def test_html_parts_come_without_handlebars() -> None:
     assert "Error rendering" in script
 
 
+def test_an_events_time_is_counted_until_it_is_removed() -> None:
+    """Its effect has one more, whose end is the end of what it is of: then the count, a frame each, ends."""
+    [(name, script)] = scripts_that(stops_counting).items()
+    assert name == "statustracker"
+    ends = re.search(
+        r"(?P<effect>\w+)\(\(\)=>\(\)=>\{(?P<on>\w+)=!1\}\),(?P=effect)\(\(\)=>\{\w+\.status===`pending`", script
+    )
+    assert ends
+    assert re.search(rf"requestAnimationFrame|\w+\(\(\)=>\{{[^{{}}]*,{ends['on']}&&\w+\(\)\}}\)", script)  # the count
+    assert stops_counting("nothing of it") is None
+
+
+def test_an_event_that_is_told_nothing_copies_nothing() -> None:
+    [(name, script)] = scripts_that(copies_what_is_told).items()
+    assert name == "Blocks"
+    method = re.search(r"async set_event_args\(.*?\}(?=async cancel\()", script)
+    assert method
+    ask = """
+        const page = new (class {
+          asked = [];
+          async get_state_cb(id) { this.asked.push(id); return { value: 7, index: 1 }; }
+          async update_state_cb(id, state) { this.asked.push([id, state]); }
+          METHOD
+        })();
+        (await page.set_event_args(1, {}))();
+        (await page.set_event_args(2, { index: 3 }))();
+        console.log(JSON.stringify(page.asked));
+    """
+    done = run_node("--input-type=module", "--eval", ask.replace("METHOD", method[0]))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [2, [2, {"index": 3}], [2, {"index": 1}]]
+
+
+def test_a_message_keeps_its_direction() -> None:
+    [(name, script)] = scripts_that(keeps_its_direction).items()
+    assert name == "Index"
+    assert not re.search(r"(\w+)\.dir=\1\.dir", script)
+    assert re.search(r"`dir`,\w+\.rtl\?`rtl`:`ltr`", script)  # which it is given at first
+
+
 def test_a_script_is_mended_in_all_its_places() -> None:
-    assert set(scripts_that(mended)) == {"Blocks", "HTML", "core", "index"}
+    assert set(scripts_that(mended)) == {"Blocks", "HTML", "Index", "core", "index", "statustracker"}
     assert "told_stati" in scripts_that(mended)["Blocks"]
     assert COMES_BACK in scripts_that(mended)["Blocks"]
 

@@ -39,7 +39,10 @@ async function follow(t, ...streams) {
   document.baseURI = `http://127.0.0.1:${server.address().port}/`;
   const seen = [];
   const conversation = new Conversation({
-    grew: () => seen.push(conversation.shown[0].map(({ content }) => content[0].text).join("|")),
+    grew: () => {
+      const [box] = conversation.news();
+      if (box) seen.push(box.map(({ content }) => content[0].text).join("|"));
+    },
     problem: () => seen.push("problem"),
   });
   conversation.follow();
@@ -63,8 +66,49 @@ test("a stream that is cut is read anew from the beginning", async (t) => {
   );
   await until(() => seen.includes("problem"), 15_000);
   assert.deepEqual(seen.slice(-2), ["A fox.", "problem"]);
-  assert.deepEqual(conversation.shown, [[message("A fox.")], [], { state: "done" }]);
-  assert.deepEqual(conversation.shownBeside, [[], []]);
+  assert.deepEqual(conversation.stats, { state: "done" });
+  assert.deepEqual(conversation.newsBeside(), [[], []]);
+  assert.deepEqual(conversation.newsBeside(), [undefined, undefined]); // Gradio's boxes have them
+});
+
+test("a box is given to Gradio where it changed", async (t) => {
+  const lines = [
+    [
+      { keep: 0, more: [message("a")] },
+      { keep: 0, more: [message("b")] },
+    ],
+    [
+      { keep: 1, more: [] },
+      { keep: 0, grow: "!" },
+    ],
+    [
+      { keep: 1, more: [] },
+      { keep: 1, more: [] },
+    ],
+  ];
+  const state = (last) => (last ? "done" : "streaming");
+  const server = createServer((_, response) => {
+    response.writeHead(200);
+    lines.forEach((boxes, number) => {
+      const text = `${JSON.stringify({ boxes, stats: { state: state(number === 2) } })}\n`;
+      setTimeout(() => (number === 2 ? response.end(text) : response.write(text)), 50 * number);
+    });
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  document.baseURI = `http://127.0.0.1:${server.address().port}/`;
+  /** @type {(string | undefined)[][]} */
+  const given = [["", ""]];
+  const conversation = new Conversation({
+    grew: () => given.push(conversation.news().map((box) => box?.[0].content[0].text)),
+    problem: () => {},
+  });
+  conversation.follow();
+  await until(() => conversation.stats.state === "done");
+  // Lines that came together are one.
+  const boxes = [0, 1].map((lane) => given.map((news) => news[lane]).filter((text) => text !== undefined));
+  assert.deepEqual(boxes[0], ["", "a"]);
+  assert.equal(boxes[1].at(-1), "b!");
 });
 
 test("tokens of lines that came together are all told", async (t) => {

@@ -8,13 +8,24 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from backend.chat.conversation import Answer, AnswerState, Conversation, Exchange, Picture, Question, Round, ToolUse
+from backend.chat.branches import asked_anew, rewritten, turned_to
+from backend.chat.conversation import (
+    Answer,
+    AnswerState,
+    Conversation,
+    Exchange,
+    Picture,
+    Question,
+    Round,
+    Sampling,
+    ToolUse,
+)
 from backend.chat.session import View
 from backend.errors import Message
 from tests.support.node import ask_script
-from ui.tabs.chat.render import Shown, messages
-from ui.tabs.chat.stream import changes, new_tokens
-from ui.web.visitor import Role
+from ui.tabs.chat.render import Shown, exchange_messages, messages
+from ui.tabs.chat.stream import Drawn, changes, new_tokens
+from ui.web.visitor import Role, Visitor
 
 ANSWER = Answer("id", "tiny", "tiny")
 
@@ -80,6 +91,44 @@ def test_a_growing_answer_costs_what_it_grew_by(more: str) -> None:
     assert len(change["grow"]) <= len(more) + 40
     assert ask_script("ui/tabs/chat/conversation.js", "changed", [[before, change]]) == [now]
     assert changes(now, now) == {"keep": len(now), "more": []}
+
+
+def test_what_is_over_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a person does in the conversation, what is shown is what drawing all of it would give."""
+    drawn, seen = Drawn(0), []
+
+    def counted(view: View, number: int, *others: Any) -> Shown:
+        seen.append(number)
+        return exchange_messages(view, number, *others)
+
+    def look(conversation: Conversation) -> list[int]:
+        now = View(conversation, active=True, places={}, waited_s=1.0)
+        whole = messages(now, 0, "en", Role.OPERATOR)
+        with monkeypatch.context() as patch:
+            patch.setattr("ui.tabs.chat.render.exchange_messages", counted)
+            assert drawn.messages(now, Visitor(Role.OPERATOR, "en", "ann")) == whole
+        fresh, seen[:] = seen[:], []
+        return fresh
+
+    said = Conversation()
+    for number in range(4):
+        said = said.asked(Question(f"Q{number}"), (answer("A", AnswerState.WAITING), answer("B")), Sampling())
+        assert (
+            look(said) == [max(0, number - 1), number][-min(2, number + 1) :]
+        )  # the one before isn't the last any more
+        for text in ("A", "A fox"):
+            said = said.with_answer(0, answer(text))
+            assert look(said) == [number]
+        said = said.with_answer(0, answer("A fox", AnswerState.DONE))
+        assert look(said) == [number]
+    assert look(said.with_vote(1, 0)) == [1, 2, 3]
+    again = asked_anew(said, 2).asked(Question("Q2"), (answer("Else"),), Sampling())
+    assert look(again) == [0, 1, 2]
+    assert look(again.with_answer(0, answer("Else, too"))) == [2]
+    assert look(turned_to(again, said.exchanges[2].id))[-1] == 3
+    assert look(rewritten(said, 0, 0, "Otherwise")) == [0]
+    assert look(Conversation()) == []
+    assert look(said) == [0, 1, 2, 3]
 
 
 def test_tokens_are_told_once_and_anew_where_they_were_read_anew() -> None:
