@@ -16,6 +16,7 @@ from backend.errors import Message
 from backend.gateway.errors import Refusal
 
 MAX_BYTES = 64 << 20
+MAX_VALUES = 500_000  # some seconds and a gigabyte go into the objects of what 64 MiB could say
 MAX_DEPTH = 64
 MAX_MESSAGES = 4096
 MAX_PICTURES = 64
@@ -52,6 +53,7 @@ _MESSAGE_IGNORED = frozenset(
     {"annotations", "reasoning", "reasoning_details", "provider_specific_fields", "cache_control"}
 )
 # No white space, and no other scheme in any spelling: what follows is base64 and nothing else.
+_BETWEEN_VALUES = (b",", b"[", b"{")  # those in texts count, too: a text of a million tokens has fewer
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,60}", re.ASCII)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _PICTURE = re.compile(r"data:image/(?:png|jpe?g|webp|gif|bmp);base64,[A-Za-z0-9+/]+={0,2}", re.ASCII)
@@ -76,6 +78,8 @@ class Endpoint:
 
 def read_json(body: bytes) -> dict[str, Any]:
     """A request's body as a JSON object. Raises Refusal."""
+    if len(body) > MAX_VALUES and sum(map(body.count, _BETWEEN_VALUES)) > MAX_VALUES:
+        raise _bad("gateway.body-values", {"most": f"{MAX_VALUES:,}"})
     try:
         value = _STRICT.decode(body.removeprefix(codecs.BOM_UTF8).decode())
         if _SURROGATE.search(body):  # half a character where it stands alone, and no text that a server could take

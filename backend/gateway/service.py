@@ -25,7 +25,7 @@ from backend.gateway.keys import Grant, KeyRing
 from backend.gateway.names import Listed, find, listed
 from backend.gateway.request import Endpoint, passed_on, pictures_in, read_json
 from backend.gateway.upstream import Broken, Response, Upstream
-from backend.gateway.usage import Meter
+from backend.gateway.usage import Bodies, Meter
 from backend.servers.manager import Endpoint as ServerEndpoint
 from backend.servers.manager import ServerManager
 from backend.servers.server import ServerState
@@ -89,6 +89,7 @@ class Gateway:
         self._allowances = allowances
         self.keys = keys
         self.meter = Meter(store)
+        self.bodies = Bodies()
         stored = store.get_json(LENT_AREA, LENT_KEY)
         self._lent = frozenset(stored) if isinstance(stored, list) else frozenset()
         self._upstream = Upstream(FIRST_S)

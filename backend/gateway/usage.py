@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -18,6 +19,8 @@ SAVE_EVERY_S = 10.0
 AT_ONCE = 256  # requests in all
 AT_ONCE_EACH = 64  # of one key
 AGAIN_S = 1.0
+BODIES = 512 << 20  # bytes of the requests under way, in all; each takes several times as much while it is read
+BODIES_EACH = 128 << 20  # of one key
 
 
 @dataclass
@@ -31,6 +34,33 @@ class Usage:
     requests: int = 0
     tokens: int = 0
     last_at: float = 0.0
+
+
+class Bodies:
+    """How much of requests lies here at once, by key. For one event loop."""
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def of(self, grant: Grant) -> Iterator[Callable[[int], None]]:
+        """For the time of one request: what to call with the bytes of each piece that has come. That raises Refusal
+        (429) where it is too much."""
+        own = 0
+
+        def more(count: int) -> None:
+            nonlocal own
+            if self._held[grant.id] + count > BODIES_EACH or self._held.total() + count > BODIES:
+                raise _too_many("gateway.limit-bodies", {"most": BODIES_EACH >> 20}, AGAIN_S)
+            self._held[grant.id] += count
+            own += count
+
+        try:
+            yield more
+        finally:
+            self._held[grant.id] -= own
+            if not self._held[grant.id]:
+                del self._held[grant.id]
 
 
 class Meter:

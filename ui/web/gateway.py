@@ -106,18 +106,11 @@ class GatewayRoutes:
                 404, "unknown_path", Message("gateway.path", {"value": f"{ROOT}/{path}"[:200], "known": known})
             )
         _only(method, ("POST",), path)
-        body = await _read_body(headers, receive)
-        async with _WhileThere(receive):
-            result = await self._gateway.ask(grant, endpoint, body)
-            if isinstance(result.body, bytes):
-                await answer.send_whole(result.status, _headers_of(result), result.body)
-                return
-            async with aclosing(result.body) as pieces:
-                if scope["http_version"] == "1.0":  # which knows no chunks
-                    whole = b"".join([piece async for piece in pieces])
-                    await answer.send_whole(result.status, _headers_of(result), whole)
-                else:
-                    await answer.stream(result, pieces)
+        with self._gateway.bodies.of(grant) as came:
+            body = await _read_body(headers, receive, came)
+            async with _WhileThere(receive):
+                result = await self._gateway.ask(grant, endpoint, body)
+                await answer.give(result, live=scope["http_version"] != "1.0")  # which knows no chunks
 
     async def _models(self, grant: Grant, wanted: str, answer: "_Sender") -> None:
         if wanted:
@@ -155,6 +148,18 @@ class _Sender:
     async def send_whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         await self._start(status, {**headers, "content-length": str(len(body))})
         await self._send({"type": "http.response.body", "body": body})
+
+    async def give(self, result: Answer, live: bool) -> None:
+        """A server's answer; what comes piece by piece is passed on so, or whole where that can't be."""
+        if isinstance(result.body, bytes):
+            await self.send_whole(result.status, _headers_of(result), result.body)
+            return
+        async with aclosing(result.body) as pieces:
+            if live:
+                await self.stream(result, pieces)
+            else:
+                whole = b"".join([piece async for piece in pieces])
+                await self.send_whole(result.status, _headers_of(result), whole)
 
     async def stream(self, result: Answer, pieces: AsyncIterator[bytes]) -> None:
         """Begins with the first piece, not before: until then a refusal has a status of its own."""
@@ -214,8 +219,8 @@ def _too_large() -> Refusal:
     return Refusal(413, "too_large", Message("gateway.body-large", {"most": MAX_BYTES >> 20}))
 
 
-async def _read_body(headers: Headers, receive: Receive) -> bytes:
-    """The whole body, bounded in size and time. Raises Refusal."""
+async def _read_body(headers: Headers, receive: Receive, came: Callable[[int], None]) -> bytes:
+    """The whole body, bounded in size and time; ``came`` is told of each piece's bytes. Raises Refusal."""
     length = headers.get("content-length", "0")
     if not length.isdigit() or int(length) > MAX_BYTES:
         raise _too_large()
@@ -225,7 +230,9 @@ async def _read_body(headers: Headers, receive: Receive) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Refusal(400, "gone", Message("gateway.body-cut"))
-        body.extend(message.get("body", b""))
+        piece = message.get("body", b"")
+        came(len(piece))
+        body.extend(piece)
         if len(body) > MAX_BYTES:
             raise _too_large()
         return bool(message.get("more_body"))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.gateway.errors import Refusal
-from backend.gateway.request import ENDPOINTS, passed_on, read_json
+from backend.gateway.request import ENDPOINTS, MAX_VALUES, passed_on, read_json
 
 CHAT = ENDPOINTS["chat/completions"]
 PIXEL = "data:image/png;base64," + base64.b64encode(b"\x89PNG....").decode()
@@ -173,6 +173,20 @@ def test_bodies_that_are_no_requests(body: bytes) -> None:
 
 def test_a_byte_order_mark_is_no_fault() -> None:
     assert read_json("\ufeff{}".encode()) == {}
+
+
+@pytest.mark.parametrize("piece", [b"1,", b"{},", b"[],", b'"",', b"[" * 8 + b"]" * 8 + b","])
+def test_more_values_than_anybody_needs(piece: bytes) -> None:
+    """64 MiB of them would stop the console for seconds, and take a gigabyte."""
+    with pytest.raises(Refusal) as error:
+        read_json(b'{"prompt": [' + piece * (2 * MAX_VALUES) + b"1]}")
+    assert (error.value.status, error.value.message.key) == (400, "gateway.body-values")
+
+
+def test_a_long_text_and_large_pictures_have_few_values() -> None:
+    text = "One, two, three: buckle my shoe. " * 100_000  # 3 MB
+    asked = {"model": "a", "messages": [*picture(PIXEL + "A" * (8 << 20)), {"role": "user", "content": text}]}
+    assert read_json(json.dumps(asked).encode()) == asked
 
 
 def test_a_whole_pair_of_surrogates_is_a_character() -> None:

@@ -9,7 +9,7 @@ import pytest
 from backend.gateway import usage
 from backend.gateway.errors import Refusal
 from backend.gateway.keys import Grant, Limits
-from backend.gateway.usage import Meter
+from backend.gateway.usage import Bodies, Meter
 from backend.store import Store
 
 
@@ -70,3 +70,20 @@ def test_requests_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None
     meter.end(mine, 0)
     meter.begin(other)
     assert meter.open_requests() == 3
+
+
+def test_bodies_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage, "BODIES_EACH", 10)
+    monkeypatch.setattr(usage, "BODIES", 15)
+    bodies, mine, other = Bodies(), grant("a"), grant("b")
+    with bodies.of(mine) as first, bodies.of(mine) as second, bodies.of(other) as third:
+        first(6)
+        with pytest.raises(Refusal) as refused:
+            second(5)  # a key's own share
+        assert (refused.value.status, refused.value.message.key) == (429, "gateway.limit-bodies")
+        second(4)
+        third(5)
+        with pytest.raises(Refusal):
+            third(1)  # everybody's together
+    with bodies.of(mine) as again:
+        again(10)  # all of it was given back, what was refused, too
