@@ -339,7 +339,9 @@ def _all_settled(exchanges: tuple[Exchange, ...]) -> tuple[Exchange, ...]:
 def _settled(answer: Answer) -> Answer:
     if answer.state in ENDED:
         return answer
-    return replace(answer, state=AnswerState.STOPPED, end=Message("chat.end.console", level="warning"))
+    # Of settings that are asked one after another, a server's id stands there once its turn has come.
+    end = "chat.end.console" if answer.server_id else "chat.end.console_before"
+    return replace(answer, state=AnswerState.STOPPED, end=Message(end, level="warning"))
 
 
 def sampling_from_json(data: Any) -> Sampling:

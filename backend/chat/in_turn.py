@@ -157,6 +157,7 @@ class InTurn:
         room.doing.pop(lane, None)
         answer = replace(room.answer(lane), server_id=view.id, server_name=settings.name, model_id=view.model_id)
         room.show(lane, answer)
+        await self._save(room)  # a console that is killed now knows whose turn had come
         await self._writer.write(room, lane, view)
 
     async def _running(self, room: Room, lane: int, server_id: str, name: str) -> ServerView:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 SHOWN_S = 0.05
 # Drawing a longer answer takes a browser longer: from SHORT characters on it is drawn less often, from LONG_ANSWER on
-# ten times a second.
+# eight times a second.
 SHORT, LONG_ANSWER = 1000, 4000
-LONG_SHOWN_S = 0.1
+LONG_SHOWN_S = 0.125
 FEW = 8  # answers, each of which is read as its tokens come
 EACH_S = 0.002  # so much less often for every one
 MOST_S = 0.2

@@ -170,6 +170,9 @@ async def test_what_a_killed_console_had_started_is_stopped_when_it_is_back(mach
                 break
     # Another console over the same store, as it is after a kill.
     back = Chat(manager, machine.world.store, machine.world.settings.state_dir / "pictures")
+    cut = (await back.view(ME)).answers
+    assert [answer.end and answer.end.key for answer in cut] == ["chat.end.console", "chat.end.console_before"]
+    assert all(answer.server_name for answer in cut)
     left = await asyncio.to_thread(back.in_turn.stop_left)
     assert len(left) == 1
     assert left != (mine,)

@@ -130,6 +130,9 @@ function listenToCommands() {
 
 /** The settings beside the form: what asks the model something waits until the console has them. */
 const told = inTurn((/** @type {object} */ values) => bridge.tell("options", { values }));
+/** In the frame that is drawn next; where none is, soon. @param {() => void} draw */
+const nextFrame = (draw) => void (document.hidden ? setTimeout(draw) : requestAnimationFrame(draw));
+
 /** @param {string} event @param {object} [data] */
 const tellNext = (event, data) => void told.all().then(() => bridge.tell(event, data));
 
@@ -148,7 +151,7 @@ export const events = {
   write,
   /** What is new in the first two boxes. */
   shown() {
-    setTimeout(drawStats); // Gradio has the messages by then
+    nextFrame(drawStats); // Gradio has drawn the messages by then
     return conversation.news();
   },
   /** The same of the third and fourth. */
