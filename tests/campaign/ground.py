@@ -110,9 +110,9 @@ class Ground:
 
     # The console
 
-    def open(self, **options: Any) -> Console:
-        """Starts the console (again) and waits until it answers."""
-        arguments = ("--models", str(self.models), "--lmdeploy", str(self.environment))
+    def open(self, *more: str, **options: Any) -> Console:
+        """Starts the console (again), with ``more`` arguments, and waits until it answers."""
+        arguments = ("--models", str(self.models), "--lmdeploy", str(self.environment), *more)
         self.close_visitor()
         self.console = Console(self.state_dir, *arguments, **(self.options | options))
         self.console.ready()

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
 from backend.engines.base import ServeConfig
 from tests.campaign.attacks.checks import ANSWER_S
@@ -39,7 +40,30 @@ def servers(ground: Ground, rng: random.Random) -> str:
     ]  # fmt: skip
     status = rng.choice(["200 OK", "200 OK", "200 OK", "500 x", "302 x\r\nLocation: http://127.0.0.1:1/", "204 x"])
     half = json.dumps({"object": "list", "data": [{"id": rng.choice(halves), "object": "model"}]}).encode()
+    templates(ground, rng)
     return f"{hostile(ground, half, '200 OK', '')}; {hostile(ground, rng.choice(contents), status, str(rng.random()))}"
+
+
+def templates(ground: Ground, rng: random.Random) -> None:
+    """A server's description of itself, whose paths would keep a regular expression busy for ever: one call is refused,
+    and nobody else waits."""
+    name = "{a}" * rng.randint(20, 40)
+    described: dict[str, Any] = {"get": {"responses": {}}}
+    paths = dict.fromkeys(("/v1/models", f"/{name}!", f"/{{a}}{'b{a}' * 20}!"), described)
+    document = {"object": "list", "data": [{"id": "x", "object": "model"}], "openapi": "3.1.0", "paths": paths}
+    content = json.dumps(document).encode()
+    with raw_server(respond(content, "Content-Type: application/json")) as port:
+        server_id = ground.connect(f"http://127.0.0.1:{port}", "")
+        ground.until(ground.server, server_id, "running")
+        call = f"/console/servers/{server_id}/api/call/"
+        began = time.monotonic()
+        known = ground.operator.client.get(f"{call}v1/models", timeout=ANSWER_S)
+        check(known.status_code == 200, f"a path that the server describes is {known.status_code}: {known.text[:200]}")
+        for asked in ("a" * 60, "ab" * 60):
+            answer = ground.operator.client.get(f"{call}{asked}", timeout=ANSWER_S)
+            check(answer.status_code == 404, f"a path that the server doesn't describe is {answer.status_code}")
+        check(time.monotonic() - began < ANSWER_S, "a server's description keeps the console busy")
+        ground.leave(server_id)
 
 
 def hostile(ground: Ground, content: bytes, status: str, name: str) -> str:

@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from pathlib import Path
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -19,16 +20,21 @@ from tests.campaign.ground import (
 )
 from tests.support.waiting import wait_for
 
+FLOOD_BYTES = 200_000_000
+
 
 def stubborn_children(ground: Ground, rng: random.Random) -> str:
     """Servers and jobs that fork, go deaf or flood: a stop ends all of them, and what the page shows stays small."""
     ground.open()
     started = [ground.start(ground.model(behave)) for behave in ("family", "deaf")]
-    job = ground.start_job(ground.model(rng.choice(["stubborn", "flood"])))
+    behave = rng.choice(["stubborn", "flood"])
+    job = ground.start_job(ground.model(behave))
     for server_id in started:
         ground.until(ground.server, server_id, "running")
     ground.until(ground.job, job, "running")
     quick_page(ground, "a job floods")
+    if behave == "flood":
+        flooded(ground, job)
     for server_id in started:
         ground.stop(server_id)
     ground.cancel(job)
@@ -37,7 +43,25 @@ def stubborn_children(ground: Ground, rng: random.Random) -> str:
     ground.until(ground.job, job, "cancelled")
     ground.truth()
     ground.ended_all()
-    return "family, deaf, job"
+    return f"family, deaf, {behave}"
+
+
+def flooded(ground: Ground, job: str) -> None:
+    """The job has written its 200 MB: the console has read them piece by piece, and goes on with what came behind."""
+    log = ground.state_dir / "runs" / str(ground.job(job)["run_id"]) / "log.txt"
+    before = peak_bytes(ground)
+    wait_for("the flood", lambda: log.stat().st_size > FLOOD_BYTES, 60)
+    for _ in range(20):
+        quick_page(ground, "a job has flooded")
+        pause(0.1)
+    grown = peak_bytes(ground) - before
+    check(grown < 100e6, f"{log.stat().st_size / 1e6:.0f} MB of output took {grown / 1e6:.0f} MB of memory")
+
+
+def peak_bytes(ground: Ground) -> int:
+    """The most memory that the console has had."""
+    status = Path(f"/proc/{ground.running.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def few_descriptors(ground: Ground, rng: random.Random) -> str:
