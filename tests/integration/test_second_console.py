@@ -72,7 +72,14 @@ def test_a_second_consoles_server_is_a_node(lab: Lab) -> None:
 
         wait_for("both nodes", lambda: states() == ["running", "running"], NODE_S)
         for child in (lab.near, lab.far):
-            wait_for("an answer of each", lambda child=child: all(map(ask, (True, False))) and child.requests(), NODE_S)
+            child.script()
+        for stream in (True, False):
+            assert ask(stream)
+
+        def both_asked() -> bool:
+            return ask(True) and bool(lab.near.requests()) and bool(lab.far.requests())
+
+        wait_for("an answer of each", both_asked, NODE_S)
 
         lab.second.end()
         wait_for("it is away", lambda: states() == ["running", "unreachable"], NODE_S)
