@@ -16,6 +16,7 @@ from backend.errors import Message, Value
 from backend.machine.fit import capabilities_of
 from backend.machine.flags import find
 from backend.machine.machine import Environment, Machine
+from backend.memory_plan.formulas import option
 from backend.models.checkpoint import ModelInfo
 
 PLAIN_FORMATS = frozenset({"auto", "hf"})  # formats of weights that aren't quantized
@@ -37,6 +38,7 @@ def check_conditions(
         *kernels(config.engine, model, environment),
         *shards(config, model),
         *several_gpus(config, environment),
+        *dp_and_ep(config),
         *awq_dtype(config, model),
     )
 
@@ -130,6 +132,23 @@ def several_gpus(config: ServeConfig, environment: Environment | None) -> tuple[
         return ()
     params: dict[str, Value] = {"environment": environment.label, "python": str(environment.python)}
     return (Message("engines.ray", params, "tp"),)
+
+
+def dp_and_ep(config: ServeConfig) -> tuple[Message, ...]:
+    """Data and expert parallelism, which are further flags. With dp the PyTorch engine starts a server a rank, on the
+    machine's own address whatever --server-name says (serve/openai/launch_server.py); TurboMind's layout needs dp × cp
+    GPUs and ep (turbomind/parallel_config.py), the other engine one a rank (pytorch/executor/__init__.py)."""
+    dp, ep, cp = (option(config, flag) or 1 for flag in ("--dp", "--ep", "--cp"))
+    flag = "--dp" if dp > 1 else "--ep"
+    if max(dp, ep) < 2:
+        return ()
+    if config.engine == "pytorch" and dp > 1:
+        return (Message("engines.dp-pytorch", {"flag": flag, "value": dp}, "extra"),)
+    needed, chosen = max(dp * cp, ep), len(config.gpus) or 1
+    params: dict[str, Value] = {"flag": flag, "value": max(dp, ep), "needed": needed, "gpus": chosen}
+    if needed > chosen:
+        return (Message("engines.parallel-gpus", params, "extra"),)
+    return (Message("engines.parallel-untried", params, "extra", "warning"),)
 
 
 def awq_dtype(config: ServeConfig, model: ModelInfo) -> tuple[Message, ...]:

@@ -168,6 +168,8 @@ _BY_KEY: Mapping[str, Find] = {
     "engines.fp8-gpu": _fixed("remedy.format", model_format="auto"),
     "engines.tp-kv-heads": _fixed("remedy.tp", tp=1),
     "engines.parser-unknown": _without_flag,
+    "engines.dp-pytorch": _without_flag,
+    "engines.parallel-gpus": _without_flag,
     "engines.format-unknown": _demo,
     "engines.format-unquantized": _fixed("remedy.format", model_format="auto"),
     "engines.format-mismatch": _format,

@@ -1,7 +1,6 @@
 """Two real consoles: what the second one lends is a node of the first one's proxy, by its address and key."""
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +70,16 @@ def test_a_second_consoles_server_is_a_node(lab: Lab) -> None:
             assert answer.status_code == 200, answer.text
             return answer.text.rstrip().endswith("data: [DONE]") if stream else "choices" in answer.json()
 
-        def has_answered(child: Scripted) -> bool:
-            return all(map(ask, (True, False))) and bool(child.requests())
-
         wait_for("both nodes", lambda: states() == ["running", "running"], NODE_S)
         for child in (lab.near, lab.far):
-            wait_for("an answer of each", partial(has_answered, child), NODE_S)
+            child.script()
+        for stream in (True, False):
+            assert ask(stream)
+
+        def both_asked() -> bool:
+            return ask(True) and bool(lab.near.requests()) and bool(lab.far.requests())
+
+        wait_for("an answer of each", both_asked, NODE_S)
 
         lab.second.end()
         wait_for("it is away", lambda: states() == ["running", "unreachable"], NODE_S)

@@ -133,6 +133,8 @@ export interface Job {
   remaining_s?: number | null;
   output?: string;
   run_id?: string;
+  /** The settings; a class has none. */
+  config?: { method: string; quant_dtype: string };
   progress?: {
     stage: string;
     fraction: number;

@@ -60,7 +60,7 @@ function content(job, result, tab) {
     sizesChart(result),
     sizesTable(result),
     el("p", { class: "hint" }, t("quantize.vram-note")),
-    layerErrors(result),
+    layerErrors(result, usualError(job)),
     perplexity(job, result, tab),
   ];
 }
@@ -141,8 +141,14 @@ export function worstLayers(errors) {
 /** @param {LayerError} layer */
 const layerText = ({ layer, error }) => t("quantize.errors.layer", { layer, percent: percent(error) });
 
-/** @param {JobResult} result */
-function layerErrors({ errors, errors_state: state }) {
+/** What a sound layer's error is about, in %; AWQ's 4 bits, and 8 bits in the two forms. @param {Job} job */
+export function usualError({ config }) {
+  if (config?.method !== "smooth_quant") return 10;
+  return config.quant_dtype === "fp8" ? 3 : 1;
+}
+
+/** @param {JobResult} result @param {number} usual what a layer's error is about, in % */
+function layerErrors({ errors, errors_state: state }, usual) {
   if (!state) return null;
   const title = heading("quantize.errors.title");
   if (state !== "done") return [title, el("p", { class: "muted" }, t(`quantize.errors.${state}`))];
@@ -156,7 +162,8 @@ function layerErrors({ errors, errors_state: state }) {
       { class: "quantize-line", dataset: { worst: layers.join(",") } },
       t("quantize.errors.worst", { layers: worst.map(layerText).join("; ") }),
     ),
-    el("p", { class: "muted quantize-line" }, t("quantize.errors.explain")),
+    el("p", { class: "muted quantize-line", dataset: { usual } }, t("quantize.errors.explain", { usual })),
+    usual < 10 ? el("p", { class: "muted quantize-line" }, t("quantize.errors.activations")) : null,
   ];
 }
 

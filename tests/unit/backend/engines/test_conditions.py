@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from backend.engines import ENGINES
-from backend.engines.conditions import flag_names
+from backend.engines.conditions import dp_and_ep, flag_names
 from backend.engines.remedies import Case, remedies
 from backend.machine.machine import Machine
 from tests.support.machines import CONSOLE, GPUS, KEY, SERVER, config, model
@@ -117,3 +117,28 @@ def test_parsers_are_those_of_the_installed_lmdeploy(words: tuple[str, ...], ref
     for message in found:
         (remedy,) = remedies(message, Case(settings, model(), SERVER))
         assert len(flag_names(replace(settings, **remedy.settings), None)) < refused  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("engine", "words", "gpus", "expected"),
+    [
+        ("turbomind", ("--dp", "1", "--ep=1"), 1, {}),
+        ("turbomind", ("--dp", "2"), 2, {"engines.parallel-untried": "warning"}),
+        ("turbomind", ("--dp=2",), 1, {"engines.parallel-gpus": "error"}),
+        ("turbomind", ("--dp", "2", "--cp", "2"), 2, {"engines.parallel-gpus": "error"}),
+        ("turbomind", ("--ep", "4"), 2, {"engines.parallel-gpus": "error"}),
+        ("turbomind", ("--ep", "2"), 2, {"engines.parallel-untried": "warning"}),
+        ("pytorch", ("--ep", "2"), 2, {"engines.parallel-untried": "warning"}),
+        ("pytorch", ("--ep", "2"), 1, {"engines.parallel-gpus": "error"}),
+        ("pytorch", ("--dp", "2", "--ep", "2"), 2, {"engines.dp-pytorch": "error"}),
+    ],
+)
+def test_data_and_expert_parallelism(engine: str, words: tuple[str, ...], gpus: int, expected: dict[str, str]) -> None:
+    """PyTorch's dp opens ports on the network, past --server-name; the rest is passed on where the GPUs suffice."""
+    found = dp_and_ep(replace(config(engine=engine, extra=words), gpus=("0", "1")[:gpus]))
+    assert {message.key: message.level for message in found} == expected
+    assert all(message.field == "extra" for message in found)
+    for message in found:
+        offered = remedies(message, Case(config(engine=engine, extra=words), model(), SERVER))
+        left = words[2:] if "=" not in words[0] else words[1:]
+        assert [remedy.settings["extra"] for remedy in offered] == ([left] if message.level == "error" else [])

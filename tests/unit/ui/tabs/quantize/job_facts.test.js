@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 const { isLive, percent, stageText, timing } = await import("../../../../../ui/tabs/quantize/job_facts.js");
-const { worstLayers } = await import("../../../../../ui/tabs/quantize/job_result.js");
+const { usualError, worstLayers } = await import("../../../../../ui/tabs/quantize/job_result.js");
 
 const job = (state, more = {}) => ({
   id: "1",
@@ -57,4 +57,11 @@ test("the layers of the largest errors", () => {
   assert.equal(worstLayers([]).length, 0);
   assert.equal(worstLayers(errors.slice(0, 1)).length, 1);
   assert.equal(worstLayers(Array(40).fill(errors[0])).length, 3);
+});
+
+test("what error of a layer is usual depends on the method", () => {
+  assert.equal(usualError(job("succeeded")), 10);
+  assert.equal(usualError(job("succeeded", { config: { method: "awq", quant_dtype: "int8" } })), 10);
+  assert.equal(usualError(job("succeeded", { config: { method: "smooth_quant", quant_dtype: "int8" } })), 1);
+  assert.equal(usualError(job("succeeded", { config: { method: "smooth_quant", quant_dtype: "fp8" } })), 3);
 });
