@@ -367,7 +367,7 @@ async def test_pages_that_come_and_go_keep_an_answer_alive(
     asked = time.monotonic()
     while time.monotonic() < asked + 2:
         await until(chat, lambda view: True)
-        await asyncio.to_thread(child.requests)  # a moment without a page
+        await asyncio.sleep(0)  # a moment without a page, however busy the machine is
     assert (await chat.view(ME)).active
     await chat.stop(ME)
 
