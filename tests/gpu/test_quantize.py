@@ -227,7 +227,9 @@ def smooth_table(
         perplexity = measured(services, job)
         if not rows:
             rows.append(row("16 bits", before, served_by_pytorch(services, str(model), cases), perplexity.before))
+            print(model.name, rows[-1], flush=True)  # a run that is broken off has shown what it had
         rows.append(row(quant_dtype, after, served_by_pytorch(services, job.output, cases), perplexity.after, job))
+        print(model.name, rows[-1], flush=True)
     SMOOTH[model.name] = rows
     return rows
 
