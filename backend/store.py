@@ -110,7 +110,7 @@ class Store:
             make_private(state_dir)
             try:
                 self._writer = self._open()
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
                 log.warning("%s is damaged: %s", self.path, error)
@@ -333,7 +333,7 @@ class Store:
         return sqlite3.connect(self.path, timeout=busy_s, check_same_thread=False)
 
     def _open(self) -> sqlite3.Connection:
-        """A connection to a sound database. Raises sqlite3.DatabaseError where it is none."""
+        """A connection to a sound database. Raises sqlite3.DatabaseError or UnicodeDecodeError where it is none."""
         # An emptied file is a sound database to SQLite; here it means that everything in it is lost.
         if self.path.exists() and self.path.stat().st_size == 0 and self._was_used():
             raise sqlite3.DatabaseError("the file is empty")
@@ -341,7 +341,7 @@ class Store:
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self.path.chmod(0o600)
         db = self._connect(OPEN_BUSY_S)
-        db.text_factory = _sound  # damage may stand in a value, which no check looks at
+        db.text_factory = bytes.decode  # strict: damage may stand in a value, which no check looks at
         try:
             # quick_check would not notice an index that doesn't find its rows: a conversation would seem never begun.
             if db.execute("PRAGMA integrity_check").fetchone() != ("ok",):
@@ -358,9 +358,6 @@ class Store:
             for row in db.execute(f"SELECT {', '.join(_COLUMNS)} FROM process"):
                 _from_sql(row)
             db.execute(f"PRAGMA busy_timeout = {round(BUSY_S * 1000)}")
-        except UnicodeDecodeError as error:
-            db.close()
-            raise sqlite3.DatabaseError(f"what SQLite says is no text: {error}") from error
         except BaseException:
             db.close()
             raise
@@ -437,14 +434,6 @@ def _from_sql(row: tuple[Any, ...]) -> ProcessRow:
     values["about"] = _checked(values["about"])
     values["problem"] = None if values["problem"] is None else message_from_json(_checked(values["problem"]))
     return ProcessRow(**values)
-
-
-def _sound(data: bytes) -> str:
-    """Raises sqlite3.DatabaseError where a text is none."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise sqlite3.DatabaseError(f"not a text: {data[:80]!r}") from error
 
 
 def _checked(text: Any) -> Any:
