@@ -30,7 +30,7 @@ from backend.quantization.texts import demo_text
 from backend.servers.server import ServerState
 from backend.services import Services, build_services
 from backend.settings import Settings
-from tests.gpu.test_two_gpus import speed
+from tests.gpu.many_requests import speed
 from tests.support.tiny_models import make_model
 from tests.support.waiting import wait_for
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import psutil
 import pytest
 
@@ -28,6 +27,7 @@ from backend.memory_plan.model_shape import read_shape
 from backend.memory_plan.plan import plan
 from backend.memory_plan.values import Card
 from backend.models.checkpoint import read_model, read_tensors
+from tests.gpu.many_requests import Answered, all_at_once, speed
 from tests.gpu.models import servable
 from tests.support.console import Console
 from tests.support.gradio_calls import Visitor
@@ -36,20 +36,10 @@ from tests.support.waiting import wait_for
 
 GIB = 1 << 30
 READY_S = 300.0
-TOKENS = 1024  # so many that the first token's time counts for little
 AT_ONCE = 128  # requests a server
 A_KEY = 64  # requests that one key may have under way at the console
 SHAPES = {"internlm2_5-1_8b": INTERNLM2_5_1_8B, "internlm2_5-7b": INTERNLM2_5_7B}
 FIGURES: dict[str, Any] = {}
-
-
-@dataclass(frozen=True)
-class Answered:
-    """One request's end: tokens, whether it came whole, and the error that the client read."""
-
-    tokens: int
-    whole: bool
-    error: str
 
 
 class Lab:
@@ -111,59 +101,6 @@ def two_gpus(lab: Lab) -> None:
         pytest.skip("two GPUs are needed")
 
 
-async def _one(
-    session: aiohttp.ClientSession, address: str, stream: bool, model: str, tokens: int, begun: list[float]
-) -> Answered:
-    body = {
-        "model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": tokens, "ignore_eos": True,
-        "stream": stream,
-    }  # fmt: skip
-    try:
-        async with session.post(f"{address}/chat/completions", json=body) as answer:
-            parts: list[bytes] = []
-            async for part in answer.content.iter_any():
-                begun += [] if parts else [time.monotonic()]
-                parts.append(part)
-            text = b"".join(parts).decode()
-    except aiohttp.ClientError as error:
-        return Answered(0, False, repr(error))
-    if not stream:
-        found = json.loads(text)
-        return Answered(found.get("usage", {}).get("completion_tokens", 0), "choices" in found, text[:200])
-    lines = [line[6:] for line in text.splitlines() if line.startswith("data: ")]
-    errors = [line for line in [*lines, text] if line.startswith("{") and "error" in json.loads(line)]
-    return Answered(len(lines), bool(lines) and lines[-1] == "[DONE]" and not errors, errors[-1] if errors else "")
-
-
-async def _all(
-    address: str,
-    key: str,
-    count: int,
-    stream: bool,
-    model: str = "m",
-    tokens: int = TOKENS,
-    begun: list[float] | None = None,
-) -> list[Answered]:
-    """So many requests at once; ``begun`` gets the moment of each one's first bytes."""
-    begun = [] if begun is None else begun
-    limit = aiohttp.TCPConnector(limit=0)
-    headers = {"authorization": f"Bearer {key}"}
-    async with aiohttp.ClientSession(connector=limit, headers=headers, timeout=aiohttp.ClientTimeout(300)) as session:
-        return await asyncio.gather(*(_one(session, address, stream, model, tokens, begun) for _ in range(count)))
-
-
-def speed(address: str, key: str, count: int, model: str = "m", runs: int = 2) -> float:
-    """Tokens a second of so many requests at once, the best of the runs after a warm-up; each must come whole."""
-    asyncio.run(_all(address, key, count, False, model, 32))
-    rates = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        answers = asyncio.run(_all(address, key, count, False, model))
-        assert all(answer.whole for answer in answers), [answer.error for answer in answers if not answer.whole][:3]
-        rates.append(sum(answer.tokens for answer in answers) / (time.perf_counter() - began))
-    return max(rates)
-
-
 @pytest.mark.parametrize(
     ("engine", "name", "awq", "quant_policy", "ratio"),
     [
@@ -186,7 +123,7 @@ def test_the_plan_for_tensor_parallel(
         cache_max_entry_count=ratio, model_name="m", model_format="awq" if awq else "auto",
     )  # fmt: skip
     server = lab.start(config)
-    (answer,) = asyncio.run(_all(f"{server['address']}/v1", lab.key(server["id"]), 1, False))
+    (answer,) = asyncio.run(all_at_once(f"{server['address']}/v1", lab.key(server["id"]), 1, False))
     assert answer.whole, answer.error
     after = lab.gpus()[:2]
     card = Card(before[0].name, before[0].total_bytes or 0, before[0].free_bytes or 0)
@@ -277,13 +214,13 @@ def test_a_node_dies_under_load(lab: Lab, nodes: Nodes) -> None:
     }
     assert len(answers) == AT_ONCE
     assert not lost
-    later = asyncio.run(_all(f"{two['address']}/v1", lab.key(two["id"]), 16, True))
+    later = asyncio.run(all_at_once(f"{two['address']}/v1", lab.key(two["id"]), 16, True))
     assert all(answer.whole for answer in later), [answer.error for answer in later if not answer.whole]
 
     assert lab.console.end(signal.SIGKILL) != 0
     lab.open()
     wait_for("the proxy found again", lambda: lab.server(two["id"])["state"] == "running", 60)
-    (found,) = asyncio.run(_all(f"{two['address']}/v1", lab.key(two["id"]), 1, True))
+    (found,) = asyncio.run(all_at_once(f"{two['address']}/v1", lab.key(two["id"]), 1, True))
     assert found.whole, found.error
     began = time.monotonic()
     lab.start(node_config(nodes.path, lab.gpus()[1], port=killed["port"]))
@@ -302,7 +239,7 @@ def death_under_load(lab: Lab, proxy: dict[str, Any], node: str) -> list[Answere
     address, key = f"{proxy['address']}/v1", lab.key(proxy["id"])
     processes, begun = _group(lab.server(node)["port"]), list[float]()
     with ThreadPoolExecutor(1) as pool:
-        streams = pool.submit(lambda: asyncio.run(_all(address, key, AT_ONCE, True, begun=begun)))
+        streams = pool.submit(lambda: asyncio.run(all_at_once(address, key, AT_ONCE, True, begun=begun)))
         wait_for("answers", lambda: len(begun) > AT_ONCE / 2, 60, 0.01)
         for process in processes:
             process.kill()
