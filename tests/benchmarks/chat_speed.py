@@ -30,6 +30,7 @@ from openai import DefaultHttpxClient, OpenAI
 from playwright.sync_api import Page, sync_playwright
 
 from backend.engines.base import ServeConfig
+from tests.benchmarks.figures import told
 from tests.support.chromium import launch
 from tests.support.console import Console
 from tests.support.gradio_calls import Visitor
@@ -226,10 +227,7 @@ def main(wanted: str) -> int:
             }
             for part in wanted:
                 for name, value, which, limit in parts[part]():
-                    held = limit is None or (value <= limit if which == "at most" else value >= limit)
-                    missed += not held
-                    wanted_of_it = "no limit" if limit is None else f"{which} {limit:g}"
-                    print(f"({part}) {name}: {value:.3g} ({wanted_of_it}){'' if held else '  MISSED'}", flush=True)
+                    missed += not told(f"({part}) {name}", value, which, limit)
         finally:
             child.close()
             console.close()

@@ -32,6 +32,7 @@ import aiohttp
 import psutil
 
 from backend.engines.base import ServeConfig
+from tests.benchmarks.figures import told
 from tests.support.console import Console
 from tests.support.gradio_calls import Visitor
 from tests.support.scripted_server import Scripted
@@ -278,9 +279,7 @@ def main(visitors: int, runs: int) -> int:
         ("first token later, who asked in the second half (ms)", statistics.median(last), "at most", 10),
         ("tokens/s against direct", statistics.median(rates), "at least", 0.97),
     ):
-        held = value <= limit if wanted == "at most" else value >= limit
-        missed += not held
-        print(f"{name}: {value:.3g} ({wanted} {limit:g}){'' if held else '  MISSED'}", flush=True)
+        missed += not told(name, value, wanted, limit)
     return int(missed > 0)
 
 

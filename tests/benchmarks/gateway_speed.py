@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import psutil
 
 from backend.engines.base import ServeConfig
+from tests.benchmarks.figures import told
 from tests.support.console import Console
 from tests.support.gradio_calls import Visitor
 from tests.support.scripted_server import Scripted
@@ -94,10 +95,7 @@ def main() -> int:
 
     def figure(name: str, value: float, word: str, limit: float | None) -> None:
         nonlocal missed
-        held = limit is None or (value <= limit if word == "at most" else value >= limit)
-        missed |= not held
-        wanted = "no limit" if limit is None else f"{word} {limit:g}"
-        print(f"{name}: {value:.3f} ({wanted}){'' if held else '  MISSED'}", flush=True)
+        missed |= not told(name, value, word, limit, ".3f")
 
     child = Scripted()
 
