@@ -23,7 +23,7 @@ def start_runner(folder: Path) -> int:
             stdin=subprocess.DEVNULL,
             stdout=log_file,
             stderr=log_file,
-            env={**child_environment(), runner.RUN_MARK: folder.name},
+            env={**child_environment(), **runner.marks(folder)},
             umask=child_umask(),
             start_new_session=True,
         )

@@ -7,18 +7,24 @@ import os
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
-from backend.processes.runner import RUN_MARK
+from backend.processes import runner
 
 
-def find(run_id: str) -> list[psutil.Process]:
-    """Every living process of this user that belongs to the run (runner, command, and what they started)."""
+def find(folder: Path) -> list[psutil.Process]:
+    """Every living process of this user that belongs to the run of that folder: runner, command, what they started.
+
+    An older runner's say nothing of the folder: the run's id is enough.
+    """
+    wanted = runner.marks(folder)
     members = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.pid != os.getpid() and process.environ().get(RUN_MARK) == run_id:
+            environment = {**wanted, runner.RUN_MARK: "", **process.environ()}
+            if process.pid != os.getpid() and wanted.items() <= environment.items():
                 members.append(process)
     return members
 

@@ -27,7 +27,10 @@ PROCESS = "process.json"
 STATUS = "status.json"
 STOP = "stop.json"
 LOG = "log.txt"
-RUN_MARK = "LMDEPLOY_CONSOLE_RUN"  # in the environment of everything that belongs to a run: its id
+# In the environment of everything that belongs to a run: its id, and the folder of its console's runs. (Another console
+# may have a run of that id: its state folder is a copy of this one's.)
+RUN_MARK = "LMDEPLOY_CONSOLE_RUN"
+RUNS_MARK = "LMDEPLOY_CONSOLE_RUNS"
 
 # What each of them must say.
 NEEDED = {
@@ -53,6 +56,11 @@ _RESERVED_BYTES = 4096
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_DEADLINE_S = 30.0
 _SWEEP_POLL_S = 0.02
+
+
+def marks(folder: Path) -> dict[str, str]:
+    """The environment by which what belongs to the run of that folder is found."""
+    return {RUN_MARK: folder.name, RUNS_MARK: str(folder.parent.resolve())}
 
 
 def boot_id() -> str:

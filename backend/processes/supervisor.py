@@ -286,7 +286,7 @@ class Supervisor:
 
         The runner does this itself, unless it was killed.
         """
-        left = orphans.find(row.id)
+        left = orphans.find(self._folder(row.id))
         if not left:
             self._leftovers_since.pop(row.id, None)
             return False

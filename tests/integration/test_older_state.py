@@ -83,7 +83,8 @@ class OldState:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(OLD_RUNNER), str(folder)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, runner.RUN_MARK: run_id},
+                # That version gave the id alone; the folder keeps apart two of these tests that run at once.
+                env={**os.environ, **runner.marks(folder)},
             )  # fmt: skip
         self._runners.append(process)
         wait_for(f"{run_id} runs", lambda: runner.read_result(folder, runner.PROCESS))

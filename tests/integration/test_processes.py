@@ -315,6 +315,27 @@ def test_a_command_whose_runner_was_killed_is_still_stopped(world: World, tmp_pa
     assert not [pid for pid in pids if is_running(pid)]
 
 
+def test_another_consoles_run_of_the_same_id_is_left_alone(world: World, tmp_path: Path) -> None:
+    """A copied state folder has the same ids."""
+    world.start("wait")
+    run = world.until_says("waiting")
+    folders = {name: tmp_path / name / "run" for name in ("other", "old")}
+    waits = [sys.executable, str(CHILDREN / "misbehave.py"), "wait"]
+    marks = {name: runner.marks(folder) for name, folder in folders.items()}
+    del marks["old"][runner.RUNS_MARK]
+    left = {name: subprocess.Popen(waits, env={**os.environ, **mark}) for name, mark in marks.items()}
+    try:
+        os.kill(runner_pid(run), signal.SIGKILL)
+        world.supervisor.stop("run")
+        world.until_ended()
+        assert left["old"].wait(30) == -signal.SIGTERM  # says nothing of its console
+        assert left["other"].poll() is None
+    finally:
+        for process in left.values():
+            process.kill()
+            process.wait(30)
+
+
 def test_a_runner_ignores_signals_meant_for_others(world: World) -> None:
     world.start("wait")
     run = world.until_says("waiting")
