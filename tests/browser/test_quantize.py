@@ -1,5 +1,6 @@
 """What a person does on the Quantize tab, with the real `lmdeploy lite auto_awq` on the CPU, in both environments."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -16,6 +18,7 @@ from backend.models.checkpoint import read_model, read_tensors
 from backend.processes import ports
 from tests.support.console import ROOT, Console
 from tests.support.controls import choose, write
+from tests.support.waiting import wait_for
 
 JOB_MS = 400_000  # three jobs, one after another, on a busy machine
 STEP_MS = 90_000  # counting tokens loads the tokenizer in a child
@@ -106,6 +109,27 @@ def start(page: Page) -> str:
     return status.get_attribute("data-job-id") or ""
 
 
+@contextlib.contextmanager
+def held_back(console: Console, job_id: str) -> Iterator[None]:
+    """The job's processes stand still meanwhile: what is done to the queue behind it needs no haste."""
+    plan = str(console.state_dir / "jobs" / job_id / "plan.json")
+
+    def working() -> psutil.Process | None:
+        every = psutil.process_iter(["cmdline"])
+        return next((one for one in every if (one.info["cmdline"] or [""])[-1] == plan), None)
+
+    worker = wait_for("the job's process", working)
+    worker.suspend()  # from here on it starts none
+    held = [worker, *worker.children(recursive=True)]
+    for process in held:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in held:
+            process.resume()
+
+
 def config_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
@@ -145,25 +169,26 @@ def test_three_models_through_a_queue_and_a_killed_console(
         }"""
     )
 
-    # A vision model of transformers' own layout, without data: it waits
-    choose(page, "#quantize-dataset", "none")
-    write(page, "#quantize-model", str(models / "internvl"))
-    expect(message(page, "quantize.info.text-tower")).to_be_visible()
-    expect(command(page)).to_have_value(re.compile(r"text_tower\.py extract [\s\S]*text_tower\.py merge "))
-    internvl = start(page)
-    expect(card(page, internvl)).to_have_attribute("data-state", "queued")
+    with held_back(console, qwen2):
+        # A vision model of transformers' own layout, without data: it waits
+        choose(page, "#quantize-dataset", "none")
+        write(page, "#quantize-model", str(models / "internvl"))
+        expect(message(page, "quantize.info.text-tower")).to_be_visible()
+        expect(command(page)).to_have_value(re.compile(r"text_tower\.py extract [\s\S]*text_tower\.py merge "))
+        internvl = start(page)
+        expect(card(page, internvl)).to_have_attribute("data-state", "queued")
 
-    # A model whose own code must be trusted, and that runs in the other environment
-    write(page, "#quantize-model", str(models / "internlm2"))
-    expect(message(page, "quantize.trust")).to_be_visible()
-    expect(page.locator("#quantize-start")).to_be_disabled()
-    page.locator("#quantize-trust-remote-code input").check()
-    expect(message(page, "quantize.info.environment-internlm2")).to_be_visible()
-    choose(page, "#quantize-dataset", "own")
-    expect(page.locator("#quantize-text-info")).to_contain_text(re.compile(r"\d,?\d+ tokens"), timeout=STEP_MS)
-    internlm2 = start(page)
-    card(page, internlm2).locator("[data-action=up]").click()
-    expect(page.locator("#quantize-jobs [data-job-id]").nth(1)).to_have_attribute("data-job-id", internlm2)
+        # A model whose own code must be trusted, and that runs in the other environment
+        write(page, "#quantize-model", str(models / "internlm2"))
+        expect(message(page, "quantize.trust")).to_be_visible()
+        expect(page.locator("#quantize-start")).to_be_disabled()
+        page.locator("#quantize-trust-remote-code input").check()
+        expect(message(page, "quantize.info.environment-internlm2")).to_be_visible()
+        choose(page, "#quantize-dataset", "own")
+        expect(page.locator("#quantize-text-info")).to_contain_text(re.compile(r"\d,?\d+ tokens"), timeout=STEP_MS)
+        internlm2 = start(page)
+        card(page, internlm2).locator("[data-action=up]").click()
+        expect(page.locator("#quantize-jobs [data-job-id]").nth(1)).to_have_attribute("data-job-id", internlm2)
 
     # Another browser sees the same; the console dies, the job doesn't
     other = new_page()
