@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 import httpx
 import psutil
@@ -294,3 +296,60 @@ def test_bad_nodes_are_refused_before_the_start(pair: Pair) -> None:
 def _free() -> int:
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
         return int(probe.getsockname()[1])
+
+
+class EndsKept(BaseHTTPRequestHandler):
+    """Ends a connection that was kept as soon as it is asked a second question, without a word; or resets it."""
+
+    protocol_version = "HTTP/1.1"
+    asked: ClassVar[list[int]] = []
+    on_this = 0
+
+    def do_GET(self) -> None:
+        self._say({"object": "list", "data": [{"id": "m", "object": "model"}]})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.on_this += 1
+        self.asked.append(self.on_this)
+        if self.on_this == 1:
+            self._say({"choices": [{"index": 0, "message": {"role": "assistant", "content": "whole"}}]})
+            return
+        if self.asked.count(2) > 1:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+
+    def _say(self, what: dict[str, Any]) -> None:
+        body = json.dumps(what).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words: Any) -> None:
+        """Nothing."""
+
+
+def test_a_kept_connection_that_the_node_ends_is_no_failure(pair: Pair) -> None:
+    world = pair.world
+    with ThreadingHTTPServer(("127.0.0.1", 0), EndsKept) as node:
+        node.daemon_threads = True
+        threading.Thread(target=node.serve_forever, daemon=True).start()
+        try:
+            address = f"http://127.0.0.1:{node.server_port}"
+            world.external(address)
+            proxy = world.proxy(address)
+            world.node_is(proxy.id, address, ServerState.RUNNING)
+            headers = {"authorization": f"Bearer {world.manager.endpoint(proxy.id).api_key}"}
+
+            def asked_and_answered() -> bool:
+                url = f"{proxy.base_url}/chat/completions"
+                answer = httpx.post(url, json=QUESTION, headers=headers, trust_env=False, timeout=60)
+                assert answer.status_code == 200, answer.text
+                assert answer.json()["choices"][0]["message"]["content"] == "whole"
+                return EndsKept.asked.count(2) == 2
+
+            wait_for("one that was ended, and one that was reset", asked_and_answered)
+        finally:
+            node.shutdown()

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hmac
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 QUESTIONS = ("/v1/chat/completions", "/v1/completions")
@@ -29,15 +30,17 @@ def error_body(text: str, code: str) -> bytes:
 
 
 class Guard:
-    """Answers ``/health``, and lets nobody else in without the key."""
+    """Answers ``/health``, and lets nobody else in without the key. ``at_the_end`` is awaited when the server ends."""
 
-    def __init__(self, app: Any, token: str) -> None:
+    def __init__(self, app: Any, token: str, at_the_end: Callable[[], Awaitable[None]]) -> None:
         self._app = app
         self._token = token.encode()
+        self._at_the_end = at_the_end
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+            await self._at_the_end()
         elif scope["type"] == "http" and scope["path"] == "/health":
             await answer(send, 200, b'{"status": "ok"}')
         elif scope["type"] == "http" and self._is_let_in(scope):

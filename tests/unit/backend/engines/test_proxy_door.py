@@ -138,6 +138,11 @@ def test_a_version_without_those_parts_keeps_its_own_routes() -> None:
     assert not Shortcut.fits(SimpleNamespace(node_manager=object(), ProxyStreamingResponse=StreamingResponse))
 
 
+async def nothing() -> None:
+    """At the end."""
+
+
 def test_the_guard_lets_in_who_has_the_key() -> None:
-    assert Guard(lmdeploys_own, "k")._is_let_in({"headers": [(b"authorization", b"Bearer k")]})
-    assert not Guard(lmdeploys_own, "k")._is_let_in({"headers": [(b"authorization", b"Basic k")]})
+    guard = Guard(lmdeploys_own, "k", nothing)
+    assert guard._is_let_in({"headers": [(b"authorization", b"Bearer k")]})
+    assert not guard._is_let_in({"headers": [(b"authorization", b"Basic k")]})
