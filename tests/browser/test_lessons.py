@@ -106,12 +106,21 @@ def do_what_they_wait_for(page: Page) -> None:
 AROUND = {"deploy-quant-policy", "deploy-cache-ratio", "deploy-model-format"}
 
 
+MARKS = """() => {
+  window.marks = [];
+  new MutationObserver((changes) => {
+    for (const { target } of changes) if (target.classList.contains("lab-marked")) window.marks.push(target.id);
+  }).observe(document.body, { subtree: true, attributes: true, attributeFilter: ["class"] });
+}"""
+
+
 def show(page: Page, step: Locator, control: str) -> None:
-    """ "Show me" opens the tab and marks the control there; then back to the lesson."""
+    """ "Show me" opens the tab and marks the control there, for some seconds; then back to the lesson."""
+    page.evaluate("window.marks.length = 0")
     step.locator('[data-action="show"]').click()
-    marked = page.locator(".lab-marked")
-    expect(marked if control in AROUND else page.locator(f"#{control}.lab-marked")).to_be_visible()
-    page.evaluate("document.querySelectorAll('.lab-marked').forEach((one) => one.classList.remove('lab-marked'))")
+    page.wait_for_function(
+        "([id, around]) => window.marks.some((one) => around || one === id)", arg=[control, control in AROUND]
+    )
     tab(page, "lab")
     page.locator('[data-section="lesson"]').click()
 
@@ -165,6 +174,7 @@ def test_every_lesson_is_walked_to_its_end_and_its_report_opened(
     new_page: Callable[..., Page], console: Console
 ) -> None:
     page = new_page()
+    page.evaluate(MARKS)
     report = page.context.new_page()
     for lesson in WALKED:
         open_lesson(page, lesson)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -42,6 +43,9 @@ TOKENS, RATE, FIRST_S = 60, 40.0, 0.5
 def services(settings: Settings) -> Iterator[Services]:
     made = build_services(settings)
     yield made
+    for run in made.supervisor.all():  # a test that failed leaves a server
+        made.supervisor.stop(run.id, grace_s=0)
+    wait_for("all runs have ended", lambda: all(run.ended for run in made.supervisor.all()))
     made.close()
 
 
@@ -58,19 +62,25 @@ def connect(services: Services, child: Scripted, key: str = "") -> str:
 
 
 def ended(services: Services, benchmark_id: str) -> Benchmark:
-    """The benchmark at its end, whose steps have a deadline each."""
+    """The benchmark at its end; each of its steps, and each line that its servers write, has a deadline."""
     benchmarks = services.lab.benchmarks
     over = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
-    seen = benchmarks.get(benchmark_id)
-    while seen.state not in over:
-        before = seen
 
-        def moved(before: Benchmark = before) -> Benchmark | None:
-            now = benchmarks.get(benchmark_id)
-            return now if now != before else None
+    def seen() -> tuple[Benchmark, list[int]]:
+        return benchmarks.get(benchmark_id), [size_of(run.log_path) for run in services.supervisor.all()]
 
-        seen = wait_for("the next step", moved, DEADLINE_S)
-    return seen
+    now = seen()
+    while now[0].state not in over:
+
+        def moved(before: Any = now) -> Any:
+            return (new := seen()) != before and new
+
+        now = wait_for("the next step", moved, DEADLINE_S)
+    return now[0]
+
+
+def size_of(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
 
 
 def test_a_server_of_known_speed_is_measured_within_one_percent(services: Services, child: Scripted) -> None:

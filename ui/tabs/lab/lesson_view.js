@@ -13,7 +13,7 @@ import { t } from "../../page/texts.js";
 const MARKED_MS = 6000;
 const SOON_MS = 150;
 const MOST_LOOKS = 100;
-const ENOUGH_LOOKS = 4; // at an open tab: what isn't shown by then is folded away
+const ENOUGH_LOOKS = 4; // at an open tab: what isn't shown by then is folded away, or comes late
 const PARTS = /** @type {const} */ (["weights", "context", "kv", "work"]);
 
 /** `openSection` shows a part of the Lab by its name. @param {Act} act @param {(name: string) => void} openSection */
@@ -188,7 +188,7 @@ function buttons(step, act, openSection) {
 
 /**
  * Opens the tab and marks the control there, once it is on the page. One that is folded away, or that the chosen engine
- * hides, is marked by what stands around it.
+ * hides, is marked by what stands around it until it is seen.
  *
  * @param {string} tab @param {string} id
  */
@@ -196,18 +196,21 @@ function showControl(tab, id) {
   showTab(tab);
   if (!id) return;
   let [looks, looksAtTab] = [0, 0];
+  let marked = /** @type {HTMLElement | null} */ (null);
+  const mark = (/** @type {HTMLElement | null} */ place) => {
+    if (place === marked) return;
+    marked?.classList.remove("lab-marked");
+    marked = place;
+    place?.scrollIntoView({ block: "center" });
+    place?.classList.add("lab-marked");
+    setTimeout(() => place?.classList.remove("lab-marked"), MARKED_MS);
+  };
   const look = () => {
     const control = byId(id);
     if (control && byId(`${tab}-tab`)?.offsetParent) looksAtTab += 1;
-    if (!control?.offsetParent && looksAtTab < ENOUGH_LOOKS) {
-      if (++looks < MOST_LOOKS) setTimeout(look, SOON_MS);
-      return;
-    }
-    const place = control && shownPart(control);
-    if (!place) return;
-    place.scrollIntoView({ block: "center" });
-    place.classList.add("lab-marked");
-    setTimeout(() => place.classList.remove("lab-marked"), MARKED_MS);
+    const isSeen = Boolean(control?.offsetParent);
+    if (control && (isSeen || looksAtTab >= ENOUGH_LOOKS)) mark(shownPart(control));
+    if (!isSeen && ++looks < MOST_LOOKS) setTimeout(look, SOON_MS);
   };
   look();
 }
