@@ -1,8 +1,9 @@
 """Quantization on a real GPU: a 1.9 B model from form to server, the demo model's text tower, one GPU shared.
 
 On a GPU machine, in the project's root: ``python -m pytest -c tests/gpu/pytest.ini tests/gpu/test_quantize.py``; some
-nine minutes. The test of InternLM2's own code runs where the machine's transformers is version 4. The figures are
-printed; SmoothQuant's are written as JSON to ``$OUT/smooth_quant.json``, too, where OUT names a folder.
+25 minutes, two thirds of them for SmoothQuant's two tables. The test of InternLM2's own code runs where the machine's
+transformers is version 4. The figures are printed; SmoothQuant's are written as JSON to ``$OUT/smooth_quant.json``,
+too, where OUT names a folder.
 """
 
 import base64
