@@ -103,10 +103,14 @@ def test_a_server_says_something_at_once_and_comes_back(new_page: Callable[..., 
 
     life = card.locator(".deploy-life")
     life.locator("summary").click()
-    life.locator("input[type=number]").first.fill("99")
+    restarts = life.locator("input[type=number]").first
+    restarts.fill("99")
     life.get_by_role("button").click()
     expect(card.locator(".deploy-problem")).to_be_visible()
-    life.locator("input[type=number]").first.fill("1")
+    for _ in range(2):  # the card is drawn anew: what was refused stays, and what is typed then
+        page.wait_for_event("response", lambda response: "console/snapshot" in response.url)
+    expect(restarts).to_have_value("99")
+    restarts.fill("1")
     life.get_by_role("button").click()
     expect(life).to_have_attribute("data-on", "true")
 

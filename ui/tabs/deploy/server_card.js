@@ -56,11 +56,12 @@ export function serverCard({ id }, { bridge, servers, isOperator, correct }) {
   );
   let drawn = "";
 
-  /** @param {string} path @param {object} [body] */
+  /** Resolves to whether it was done. @param {string} path @param {object} [body] */
   async function act(path, body = {}) {
     const answer = await problem.attempt(() => change(`servers/${encodeURIComponent(id)}/${path}`, body));
     const started = /** @type {{id?: string} | null} */ (answer)?.id;
     if (started) servers.choose(started);
+    return answer !== null;
   }
 
   /** @param {string} name */

@@ -39,7 +39,7 @@ export const wishes = (server) => ({
 
 /**
  * @param {string} id the server's
- * @param {(path: string, body: object) => Promise<unknown>} act
+ * @param {(path: string, body: object) => Promise<boolean>} act resolves to whether it was done
  */
 export function lifePanel(id, act) {
   const lines = el("div", { class: "deploy-life-lines" });
@@ -57,17 +57,20 @@ export function lifePanel(id, act) {
   const form = el("form", {}, restarts.row, idle.row, backRow, el("p", { class: "deploy-note" }, t("life.note")), save);
   const fold = el("details", { class: "deploy-life" }, el("summary", {}, t("life.title")), form);
   form.noValidate = true; // the console says what is wrong, in the page's language
+  form.addEventListener("input", () => (typed = true));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     save.disabled = true;
-    await act("life", {
+    typed = false;
+    const done = await act("life", {
       restarts: Math.trunc(Number(restarts.input.value)),
       idle_minutes: SLEEPS.includes(engine) ? Number(idle.input.value) : 0,
       comes_back: back.checked,
     });
     save.disabled = false;
-    shown = "";
+    if (done && !typed) shown = ""; // the boxes say what was taken; what was refused stays, to be mended
   });
+  let typed = false;
   let shown = "";
   let engine = "";
 
