@@ -109,9 +109,8 @@ def test_a_server_of_known_speed_is_measured_within_one_percent(services: Servic
             for one in mine
         )
         assert level["requests"] == len(mine)
-        # On a busy machine the client comes late to what has arrived, and says how late its loop usually is; an answer
-        # takes more than one turn of it.
-        assert level["ttft_ms"][0] == pytest.approx(first, rel=0.01, abs=4 + 3 * level["client_lag_ms"])
+        # On a busy machine the client comes late to what has arrived, and says by how much.
+        assert level["ttft_ms"][0] == pytest.approx(first, rel=0.01, abs=4 + level["client_lag_ms"])
         assert level["tpot_ms"][0] == pytest.approx(pause, rel=0.01)
         assert level["tokens_per_s"] == pytest.approx(inside / level["seconds"], rel=0.01)
         assert level["tokens_per_s"] == pytest.approx(level["users"] * RATE * 0.75, rel=0.25)
