@@ -19,12 +19,13 @@ def find(folder: Path) -> list[psutil.Process]:
 
     An older runner's say nothing of the folder: the run's id is enough.
     """
-    wanted = runner.marks(folder)
+    runs = runner.marks(folder)[runner.RUNS_MARK]
     members = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            environment = {**wanted, runner.RUN_MARK: "", **process.environ()}
-            if process.pid != os.getpid() and wanted.items() <= environment.items():
+            marks = process.environ()
+            its = marks.get(runner.RUN_MARK) == folder.name and marks.get(runner.RUNS_MARK, runs) == runs
+            if its and process.pid != os.getpid():
                 members.append(process)
     return members
 

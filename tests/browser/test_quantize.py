@@ -121,7 +121,7 @@ def held_back(console: Console, job_id: str) -> Iterator[None]:
     worker = wait_for("the job's process", working)
     worker.suspend()  # from here on it starts none
     held = [worker, *worker.children(recursive=True)]
-    for process in held:
+    for process in held[1:]:
         process.suspend()
     try:
         yield

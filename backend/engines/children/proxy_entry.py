@@ -147,21 +147,21 @@ class Nodes:
         """The node is off the list, and its requests end now: they go elsewhere, or end with an error."""
         self._remove_one(url)
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._let_go, url)
+            asyncio.run_coroutine_threadsafe(self._let_go(url), self._loop)
 
     async def close(self) -> None:
         """No connection is left."""
         for node in list(self._kept):
             await self._kept.pop(node).close()
 
-    def _let_go(self, url: str) -> None:
+    async def _let_go(self, url: str) -> None:
         for session in self._sessions.pop(url, ()):
             connector = getattr(session, "connector", None)  # None where it is closed
             for protocol in list(getattr(connector, "_acquired", ())):
                 if protocol.transport is not None:
                     protocol.transport.abort()
         if (kept := self._kept.pop(url, None)) is not None:
-            self._closing = asyncio.ensure_future(kept.close())  # the loop itself doesn't hold it
+            await kept.close()
 
     def drop_silent(self) -> None:
         """What LMDeploy does every 90 seconds, with an end to the wait; any answer will do."""
