@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Thread
 
 from backend.chat.gpu_reading import gpu_text
@@ -96,9 +97,9 @@ class Services:
         in_use = storage.in_use_of(self.supervisor.all(), jobs, self.chat.archive.pictures(), downloads, benchmarks)
         return storage.look(self.settings.state_dir, in_use, time.time())
 
-    def runs(self) -> Mapping[int, str]:
-        """The console's servers and jobs that haven't ended: their runs' ids by their commands' pids."""
-        return {run.pid: run.id for run in self.supervisor.all() if run.pid > 0 and not run.ended}
+    def runs(self) -> Mapping[int, Path]:
+        """The console's servers and jobs that haven't ended: their runs' folders by their commands' pids."""
+        return {run.pid: run.folder for run in self.supervisor.all() if run.pid > 0 and not run.ended}
 
     def end_leftover(self, pid: int, start: int) -> None:
         """End a process of an earlier server that holds a GPU's memory. Blocks; raises as leftovers.end."""

@@ -15,17 +15,12 @@ from backend.processes import runner
 
 
 def find(folder: Path) -> list[psutil.Process]:
-    """Every living process of this user that belongs to the run of that folder: runner, command, what they started.
-
-    An older runner's say nothing of the folder: the run's id is enough.
-    """
-    runs = runner.marks(folder)[runner.RUNS_MARK]
+    """Every living process of this user that belongs to the run of that folder: runner, command, what they started."""
+    marks = runner.marks(folder)
     members = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            marks = process.environ()
-            its = marks.get(runner.RUN_MARK) == folder.name and marks.get(runner.RUNS_MARK, runs) == runs
-            if its and process.pid != os.getpid():
+            if runner.bears(process.environ(), marks) and process.pid != os.getpid():
                 members.append(process)
     return members
 

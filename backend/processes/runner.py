@@ -63,6 +63,14 @@ def marks(folder: Path) -> dict[str, str]:
     return {RUN_MARK: folder.name, RUNS_MARK: str(folder.parent.resolve())}
 
 
+def bears(environment: Mapping[str, str], run: Mapping[str, str]) -> bool:
+    """Whether what has that environment belongs to the run of these marks.
+
+    An older runner's say nothing of the folder: the run's id is enough.
+    """
+    return environment.get(RUN_MARK) == run[RUN_MARK] and environment.get(RUNS_MARK, run[RUNS_MARK]) == run[RUNS_MARK]
+
+
 def boot_id() -> str:
     """This boot's random id: a pid means nothing in another one."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

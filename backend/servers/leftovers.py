@@ -10,10 +10,11 @@ import os
 import re
 import signal
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import psutil
 
@@ -55,15 +56,16 @@ class Leftover:
     user: str
 
 
-def find(gpus: Iterable[GpuReading], runs: Mapping[int, str]) -> tuple[Leftover, ...]:
-    """Those on these GPUs; ``runs`` are the console's own that haven't ended: their ids by their commands' pids."""
+def find(gpus: Iterable[GpuReading], runs: Mapping[int, Path]) -> tuple[Leftover, ...]:
+    """Those on these GPUs; ``runs`` are the console's own that haven't ended: their folders by their commands' pids."""
     held: dict[int, int] = {}
     for gpu in gpus:
         for process in gpu.processes or ():
             held[process.pid] = held.get(process.pid, 0) + (process.used_bytes or 0)
-    ours = {pid for pids in host.members(runs).values() for pid in pids} | {os.getpid()} if held else set()
-    strangers = (pid for pid in held if pid not in ours and host.owner_by_parents(pid, runs) is None)
-    marks = frozenset(runs.values())
+    ids = {pid: folder.name for pid, folder in runs.items()}
+    ours = {pid for pids in host.members(ids).values() for pid in pids} | {os.getpid()} if held else set()
+    strangers = (pid for pid in held if pid not in ours and host.owner_by_parents(pid, ids) is None)
+    marks = [runner.marks(folder) for folder in runs.values()]
     found = (_look(pid, held[pid], marks) for pid in strangers)
     return tuple(sorted((one for one in found if one is not None), key=lambda one: -one.used_bytes))
 
@@ -115,9 +117,9 @@ def _send(pid: int, start: int, number: signal.Signals) -> None:
         os.close(descriptor)
 
 
-def _look(pid: int, used_bytes: int, ours: Collection[str]) -> Leftover | None:
+def _look(pid: int, used_bytes: int, ours: Iterable[Mapping[str, str]]) -> Leftover | None:
     """What that process is; None where it can't be seen from here (a container), runs no model server, or bears the
-    mark of one of the console's own runs."""
+    marks of one of the console's own runs."""
     start = start_of(pid)
     if start is None:
         return None
@@ -127,9 +129,10 @@ def _look(pid: int, used_bytes: int, ours: Collection[str]) -> Leftover | None:
         line = " ".join(words)
         uids = process.uids()
         own = uids.real == uids.effective == os.getuid()
-        mark = process.environ().get(runner.RUN_MARK, "") if own else ""
-        name = next((name for pattern, name in _PROGRAMS if pattern.search(line)), MARKED if mark else "")
-        if not name or mark in ours:
+        environment = process.environ() if own else {}
+        marked = MARKED if runner.RUN_MARK in environment else ""
+        name = next((name for pattern, name in _PROGRAMS if pattern.search(line)), marked)
+        if not name or any(runner.bears(environment, run) for run in ours):
             return None
         user = getpass.getuser() if own else _user(process)
         return Leftover(pid, start, _shown(name, words), used_bytes, own, user)

@@ -29,7 +29,7 @@ def look(
     sample: Sample | None,
     folder: Path,
     environ: Mapping[str, str],
-    runs: Mapping[int, str] | None = None,
+    runs: Mapping[int, Path] | None = None,
     environment: Environment | None = None,
 ) -> Surroundings:
     """``folder`` is the console's own: logs are written there. ``environ`` is a person's own environment. ``runs`` are

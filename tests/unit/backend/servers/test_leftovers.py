@@ -4,16 +4,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
 
 from backend.errors import Forbidden, Message, NotFound
 from backend.machine.nvml import GpuReading, ProcessMemory
-from backend.processes.runner import RUN_MARK
+from backend.processes.runner import RUN_MARK, marks
 from backend.servers.leftovers import Leftover, end, find, start_of
 from ui.i18n import say
 
@@ -22,12 +23,12 @@ MEEK = "import signal; print(1, flush=True); signal.pause()"
 
 
 @contextmanager
-def process(code: str = MEEK, *words: str, mark: str = "") -> Iterator[subprocess.Popen[bytes]]:
-    """A process with these words behind it on its command line."""
-    environ = {**os.environ, **({RUN_MARK: mark} if mark else {})}
+def process(code: str = MEEK, *words: str, marked: Mapping[str, str] = {}) -> Iterator[subprocess.Popen[bytes]]:
+    """A process with these words behind it on its command line, and these marks of a run in its environment."""
     child = subprocess.Popen(
-        [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, start_new_session=True, env=environ
-    )
+        [sys.executable, "-c", code, *words],
+        stdout=subprocess.PIPE, start_new_session=True, env={**os.environ, **marked},
+    )  # fmt: skip
     assert child.stdout is not None
     child.stdout.readline()
     try:
@@ -56,17 +57,22 @@ def test_what_runs_a_model_server_is_found() -> None:
         (found,) = find([held, gpu((server.pid, 1 << 30))], {})
         assert (found.pid, found.used_bytes, found.own) == (server.pid, 4 << 30, True)
         assert found.what == "lmdeploy serve internlm2_5-1_8b-chat"
-        with process(MEEK, "/envs/lmdeploy/train.py", "--data", "vllm", mark="lost") as child:
+        with process(MEEK, "/envs/lmdeploy/train.py", "--data", "vllm", marked={RUN_MARK: "lost"}) as child:
             (marked,) = find([gpu((child.pid, 1))], {})
             assert marked.what == "python"
         assert find([GpuReading("0", "GPU-0", "H100")], {}) == ()  # NVML lists none
 
 
-def test_the_consoles_own_are_none() -> None:
-    with process(MEEK, *SERVES, mark="abc") as server:
-        assert find([gpu((server.pid, 1))], {server.pid: "abc"}) == ()  # a run's command, by its session
-        assert find([gpu((server.pid, 1))], {1: "abc"}) == ()  # or by its mark, where its session is another
-        assert find([gpu((server.pid, 1))], {1: "other"}) != ()  # one that an earlier console lost
+def test_the_consoles_own_are_none(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "abc"
+    with process(MEEK, *SERVES, marked=marks(folder)) as server:
+        held = [gpu((server.pid, 1))]
+        assert find(held, {server.pid: folder}) == ()  # a run's command, by its session
+        assert find(held, {1: folder}) == ()  # or by its marks, where its session is another
+        assert find(held, {1: folder.with_name("other")}) != ()  # one that an earlier console lost
+        assert find(held, {1: tmp_path / "copy" / "runs" / "abc"}) != ()  # one of another console, with the same id
+    with process(MEEK, *SERVES, marked={RUN_MARK: "abc"}) as server:  # an older console's runner says no folder
+        assert find([gpu((server.pid, 1))], {1: folder}) == ()
 
 
 @pytest.mark.parametrize("code", [MEEK, DEAF])
