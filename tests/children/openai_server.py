@@ -1,11 +1,12 @@
 """An OpenAI-compatible model server that does as it is told, on standard library asyncio alone.
 
 ``python openai_server.py PORT [--key KEY] [--model NAME] [--tokens N] [--rate N] [--fault NAME] [--context N]
-[--text TEXT]``;
+[--text TEXT] [--watch]``;
 port 0 takes a free one, which it prints as ``port N``; ``--key @FILE`` reads the key from FILE. What it does can be
 changed while it runs: ``POST /script`` with any of ``{"text", "tokens", "rate", "fault", "first_s", "key", "calls",
 "finish", "usage", "encode", "logprobs", "answers", "ppl", "shift", "echo"}``; ``GET /script`` gives it and what
-happened: ``requests`` (bodies, with times of arrival, first token and end, and how they ended).
+happened: ``requests`` (bodies, with times of arrival, first token and end, and how they ended) and, with ``--watch``,
+``late_ms``: how late this process came to what was due (p99 of a look each 10 ms). It is late to arrivals, too.
 
 ``rate`` is tokens per second (0 = as fast as it goes), ``first_s`` the wait before the first. ``calls`` are the tool
 calls of the next answers, one list for each. Faults: ``refuse`` (500), ``key`` (401), ``redirect``, ``context`` (400),
@@ -30,6 +31,7 @@ from typing import Any
 STORY = "The fox found a watermelon in the field and wondered how it might roll it home before the rain came . "
 WORDS = STORY.split()
 AFTER = 3  # tokens before a fault mid-answer
+LOOK_S = 0.01
 
 
 class Script:
@@ -49,6 +51,20 @@ class Script:
         if options.context:
             self.entry["max_model_len"] = options.context
         self.requests: list[dict[str, Any]] = []
+        self.late: list[float] = []
+
+    async def watch(self) -> None:
+        """Notes for ever how late a wait is over, in ms."""
+        while True:
+            due = time.monotonic() + LOOK_S
+            await asyncio.sleep(LOOK_S)
+            self.late.append((time.monotonic() - due) * 1000)
+
+    def state(self) -> dict[str, Any]:
+        """What ``GET /script`` gives."""
+        late = sorted(self.late)
+        late_ms = late[len(late) * 99 // 100] if late else None
+        return {**self.settings, "requests": self.requests, "late_ms": late_ms}
 
     def pieces(self, body: dict[str, Any]) -> list[str]:
         """The answer, token by token."""
@@ -89,7 +105,8 @@ class Connection:
             if method == "POST":
                 settings.update(json.loads(body))
                 script.requests.clear()
-            return await self.json(200, {**settings, "requests": script.requests})
+                script.late.clear()
+            return await self.json(200, script.state())
         if path == "/health":
             return await self.json(200, {"status": "ok"})
         wrong_key = settings["key"] and headers.get("authorization") != f"Bearer {settings['key']}"
@@ -271,6 +288,7 @@ async def main() -> None:
     parser.add_argument("--context", type=int, default=0)
     parser.add_argument("--fault", default="")
     parser.add_argument("--text", default="")
+    parser.add_argument("--watch", action="store_true")
     options = parser.parse_args()
     script, port = Script(options), options.port
 
@@ -280,7 +298,7 @@ async def main() -> None:
     server = await asyncio.start_server(connected, "127.0.0.1", port, limit=2**26)
     print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
     async with server:
-        await server.serve_forever()
+        await asyncio.gather(server.serve_forever(), *([script.watch()] if options.watch else []))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,16 @@ class Scripted:
 
     def requests(self) -> list[dict[str, Any]]:
         """The questions since the last ``script``: body, times, and how they ended."""
-        found: list[dict[str, Any]] = httpx.get(f"{self.address}/script", trust_env=False).json()["requests"]
+        found: list[dict[str, Any]] = self._state()["requests"]
         return found
+
+    def late_ms(self) -> float:
+        """How late it came to what was due since the last ``script``, arrivals included; it was begun with --watch."""
+        return float(self._state()["late_ms"])
+
+    def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = httpx.get(f"{self.address}/script", trust_env=False).json()
+        return state
 
     def close(self) -> None:
         """End it, if it still runs."""
