@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from backend.errors import InvalidInput, Message
-from backend.models.hubs import HUB_ID
+from backend.models.hubs import HUB_ID, NO_ORGANISATIONS
 from backend.outside_text import clean
 
 HUGGING_FACE = "https://huggingface.co"
@@ -112,7 +112,7 @@ def _page(word: str, sources: tuple[Source, ...]) -> Wanted | None:
     path = [unquote(part) for part in parts.path.split("/") if part]
     if kind == "modelscope" and path[:1] == ["models"]:
         path = path[1:]
-    if not kind or len(path) < 2 or path[0] in ("datasets", "spaces", "models", "studios"):
+    if not kind or len(path) < 2 or path[0] in NO_ORGANISATIONS:
         return None
     repository = f"{path[0]}/{path[1].removesuffix('.git')}"
     revision = path[3] if len(path) > 3 and path[2] in ("tree", "blob", "resolve") else ""

@@ -8,6 +8,8 @@ from typing import Protocol
 from backend.errors import Message
 from backend.machine.machine import Environment, Machine
 from backend.models.checkpoint import ModelInfo
+from backend.models.hubs import hub_id
+from backend.models.typed import meant
 from backend.processes.command import CommandSpec
 
 
@@ -39,6 +41,11 @@ class ServeConfig:
     address: str = ""
     api_key: str = field(default="", repr=False)
     nodes: tuple[str, ...] = ()
+
+    @property
+    def hub_model(self) -> str:
+        """The model as an engine is told of it where it isn't on this machine: of a hub's page, the name."""
+        return hub_id(meant(self.model)) or self.model
 
 
 class Engine(Protocol):

@@ -16,7 +16,7 @@ def check_model(config: ServeConfig, model: ModelInfo | None) -> tuple[Message, 
     if not config.model.strip():
         return (Message("models.nothing-chosen", field="model"),)
     if model is None:
-        return (Message("engines.downloads", {"model": config.model}, "model", "warning"),)
+        return (Message("engines.downloads", {"model": config.hub_model}, "model", "warning"),)
     if model.problem is not None:
         return (Message(model.problem.key, model.problem.params, "model"),)
     return ()

@@ -117,7 +117,7 @@ class LMDeployEngine(ABC):
     ) -> CommandSpec:
         """`lmdeploy serve api_server MODEL …`; flags that this LMDeploy's parser doesn't have are left out."""
         parser = capabilities_of(environment).serve
-        path = str(model.path) if model is not None else config.model
+        path = str(model.path) if model is not None else config.hub_model
         argv: list[Argument] = [*programs.lmdeploy(environment), "serve", "api_server", path]
         argv += ["--server-name", HOST, "--server-port", str(port)]
         if self.name != _default(parser, "--backend", "turbomind"):
@@ -156,7 +156,7 @@ class LMDeployEngine(ABC):
 
     def model_id(self, config: ServeConfig, model: ModelInfo | None) -> str:
         """The given name, else the folder's or the hub repository's."""
-        return config.model_name or (model.name if model is not None else config.model)
+        return config.model_name or (model.name if model is not None else config.hub_model)
 
     def _left_out(self, config: ServeConfig, model: ModelInfo | None) -> bool:
         """The tutorials' `--model-format hf` says "not quantized"; newer PyTorch engines take it for a quantization."""

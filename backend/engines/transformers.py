@@ -115,7 +115,7 @@ class Transformers:
 
     def model_id(self, config: ServeConfig, model: ModelInfo | None) -> str:
         """The path as it stands on the command line: a request that names anything else is refused."""
-        return str(model.path) if model is not None else config.model
+        return str(model.path) if model is not None else config.hub_model
 
 
 def _good(environment: Environment) -> bool:

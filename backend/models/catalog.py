@@ -16,13 +16,15 @@ from backend.models.hubs import (
     hub_id,
     hub_snapshot,
     hugging_face_caches,
+    is_address,
     is_downloading,
     modelscope_caches,
     modelscope_name,
     repository_name,
 )
-from backend.models.kinds import HUB_PREFIX, is_model_folder, is_odd_folder
+from backend.models.kinds import HUB_PREFIX, file_alone, is_model_folder, is_odd_folder
 from backend.models.listing import MOST_ENTRIES, Signature, list_folder, names_in
+from backend.models.typed import meant
 from backend.outside_text import cause_of, clean, encodable
 from backend.settings import Settings
 
@@ -93,7 +95,7 @@ class Catalog:
         """
         model = self.find_or_hub(text)
         if model is None:
-            raise InvalidInput(Message("models.not-here", {"model": hub_id(text.strip())}, "model"))
+            raise InvalidInput(Message("models.not-here", {"model": hub_id(meant(text))}, "model"))
         return model
 
     def find_or_hub(self, text: str) -> ModelInfo | None:
@@ -105,13 +107,18 @@ class Catalog:
             raise InvalidInput(Message("models.not-found", {"model": clean(typed)}, "model"))
         models = self.models()
         model = _listed(models, typed)
+        if model is None and not (encodable(typed) and _is_folder(typed)):  # quotes can be a folder's own
+            typed = meant(typed)
+            model = _listed(models, typed)
         if model is None:
             if not encodable(typed):  # no path on this machine's disks, and no name
                 raise InvalidInput(Message("models.not-found", {"model": clean(typed)}, "model"))
-            if looks_like_path(typed) or _is_folder(typed):
+            if _is_folder(typed) or (looks_like_path(typed) and not is_address(typed) and not typed.startswith("$")):
                 model = self._at(Path(os.path.abspath(os.path.expanduser(typed))))
             elif hub_id(typed):
                 return None
+            elif is_address(typed):
+                raise InvalidInput(Message("models.no-page", {"value": _typed(typed)}, "model"))
             else:
                 raise InvalidInput(Message("models.not-found", {"model": _typed(typed)}, "model"))
         if model.problem is not None:
@@ -124,7 +131,7 @@ class Catalog:
             if not path.exists():
                 raise InvalidInput(Message("models.missing-folder", {"path": shown}, "model"))
             if not path.is_dir():
-                raise InvalidInput(Message("models.not-a-folder", {"path": shown}, "model"))
+                raise InvalidInput(file_alone(path) or Message("models.not-a-folder", {"path": shown}, "model"))
         except (OSError, ValueError) as error:
             params = {"path": shown, "cause": cause_of(error)}
             raise InvalidInput(Message("models.unreadable", params, "model")) from error

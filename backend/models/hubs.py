@@ -14,9 +14,17 @@ from backend.models.listing import names_in
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 PAGE = re.compile(
-    r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|hf-mirror\.com|(?:www\.)?modelscope\.(?:cn|ai)/models)/"
+    r"(?:(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|hf-mirror\.com|modelscope\.(?:cn|ai)/models)/|hf://)"
     r"(?P<id>[^/?#\s]+/[^/?#\s]+)(?:[/?#].*)?"
 )
+ADDRESS = re.compile(
+    r"[a-z][a-z0-9+.-]*://.*|(?:www\.|huggingface\.co/|hf\.co/|hf-mirror\.com/|modelscope\.(?:cn|ai)/|github\.com/).*",
+    re.IGNORECASE | re.DOTALL,
+)
+# What stands in an organisation's place in the addresses of the hubs' other pages.
+NO_ORGANISATIONS = frozenset({
+    "datasets", "spaces", "models", "studios", "collections", "papers", "docs", "blog", "learn", "posts", "api",
+})  # fmt: skip
 DOT = "___"
 COPIED = re.compile(r"(?<=\d)___(?=\d)")
 
@@ -103,8 +111,14 @@ def is_downloading(repository: Path) -> bool:
 def hub_id(text: str) -> str:
     """The hub's name in what a person typed or pasted: itself, or the address of its page; "" for anything else."""
     if page := PAGE.fullmatch(text):
-        return page["id"] if HUB_ID.fullmatch(page["id"]) else ""
+        name = page["id"].removesuffix(".git")
+        return name if HUB_ID.fullmatch(name) and name.split("/")[0] not in NO_ORGANISATIONS else ""
     return text if HUB_ID.fullmatch(text) else ""
+
+
+def is_address(text: str) -> bool:
+    """Whether it is the address of a page, of a model or of anything else."""
+    return ADDRESS.fullmatch(text) is not None
 
 
 def _variable(name: str) -> Path | None:

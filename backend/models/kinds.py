@@ -128,6 +128,14 @@ def without_weights(listing: Listing) -> Message | None:
     return None
 
 
+def file_alone(file: Path) -> Message | None:
+    """What is to be said of one file that is given as the model; None where its folder may be one."""
+    about: dict[str, Value] = {"path": clean(str(file.parent)), "file": clean(file.name)}
+    if GGML.fullmatch(file.name):
+        return Message("models.gguf", about, "model")
+    return Message("models.archive", about, "model") if ARCHIVE.fullmatch(file.name) else None
+
+
 def wrong_architecture(listing: Listing, architecture: str, known: frozenset[str]) -> Message | None:
     """A model that isn't a language model: an encoder, an embedding model; None for one that generates text.
 

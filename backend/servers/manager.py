@@ -263,8 +263,8 @@ class ServerManager:
             raise Unavailable(Message("servers.no-command", {"engine": config.engine}, "engine"))
         self._make_keys(preview)
         model = preview.model
-        path = str(model.path) if model is not None else config.model
-        served = config.model_name or (model.name if model is not None else config.model)
+        path = str(model.path) if model is not None else config.hub_model
+        served = config.model_name or (model.name if model is not None else config.hub_model)
         pool = self._pool(config)
         if pool is None and config.engine == PROXY:
             raise InvalidInput(Message("servers.node-none", field=nodes.FIELD))

@@ -81,6 +81,12 @@ def test_a_hub_id_keeps_the_hub() -> None:
     assert ENGINES["turbomind"].model_id(config(), None) == "/models/qwen"
 
 
+def test_the_page_of_a_model_is_given_to_the_engine_by_its_name() -> None:
+    settings = replace(config(), model="https://huggingface.co/org/name/tree/main")
+    assert "org/name" in command(settings, None).argv
+    assert ENGINES["turbomind"].model_id(settings, None) == "org/name"
+
+
 def test_a_script_is_named_in_full(tmp_path: Path) -> None:
     for name in ("lmdeploy", "transformers"):
         (tmp_path / name).touch()
