@@ -22,7 +22,7 @@ from backend.models.hubs import (
     modelscope_name,
     repository_name,
 )
-from backend.models.kinds import HUB_PREFIX, file_alone, is_model_folder, is_odd_folder
+from backend.models.kinds import HUB_PREFIX, file_alone, is_model_folder, is_odd_folder, is_stray
 from backend.models.listing import MOST_ENTRIES, Signature, list_folder, names_in
 from backend.models.typed import meant
 from backend.outside_text import cause_of, clean, encodable
@@ -187,7 +187,7 @@ def _listed(models: Sequence[ModelInfo], typed: str) -> ModelInfo | None:
 
 
 def _folders(root: Path, scope: bool, depth: int = 3) -> Iterator[Found]:
-    """Model folders below a root with their names; the root itself where it is one.
+    """Model folders below a root with their names; the root itself where it is one, alone where it is a whole one.
 
     ``scope``: it is ModelScope's, which writes dots in another way. ``depth``: how far a copied cache may lie below it
     ("modelscope/hub/models").
@@ -196,7 +196,8 @@ def _folders(root: Path, scope: bool, depth: int = 3) -> Iterator[Found]:
     names = names_in(root)
     if is_model_folder(names):
         yield root, root.name, None
-        return
+        if not is_stray(names):
+            return
     for entry in _subfolders(root):
         path = root / entry
         if entry.startswith(HUB_PREFIX):
@@ -205,31 +206,36 @@ def _folders(root: Path, scope: bool, depth: int = 3) -> Iterator[Found]:
         problem, inside = _names(path)
         if problem is not None:
             yield path, name_of(entry), problem
-        elif scope and "snapshots" in inside and "--" in entry:  # ModelScope's since 1.38, as Hugging Face has it
+            continue
+        if scope and "snapshots" in inside and "--" in entry:  # ModelScope's since 1.38, as Hugging Face has it
             snapshot = hub_snapshot(path, is_model_folder)
             if snapshot is not None:
                 yield snapshot, entry.replace("--", "/", 1), None
-        elif is_model_folder(inside):
+            continue
+        if is_model_folder(inside):
             yield path, name_of(entry), None
-        else:
-            yield from ((found, name_of(name), None) for found, name in _inner(root, entry, inside))
-            if depth and (entry in HUB_FOLDERS or not HUB_FOLDERS.isdisjoint(inside)):
-                yield from _folders(path, True, depth - 1)
+            if not is_stray(inside):
+                continue
+        yield from ((found, name_of(name), None) for found, name in _inner(root, entry, inside))
+        if depth and (entry in HUB_FOLDERS or not HUB_FOLDERS.isdisjoint(inside)):
+            yield from _folders(path, True, depth - 1)
 
 
 def _inner(root: Path, entry: str, inside: list[str]) -> Iterator[tuple[Path, str]]:
-    """``org/name`` below a root; else the folder itself, where its files tell of something like a model."""
+    """``org/name`` below a root; else the folder itself, where its files tell of something like a model. Below a folder
+    that is listed as a model itself, models alone."""
     path = root / entry
+    listed = is_model_folder(inside)
     if "model_index.json" in inside:  # diffusers: the folders in it are its parts
         yield path, entry
         return
     nested = False
     for name in _subfolders(path):
         names = names_in(path / name)
-        if is_model_folder(names) or is_odd_folder(names):
+        if is_model_folder(names) or (is_odd_folder(names) and not listed):
             nested = True
             yield path / name, f"{entry}/{name}"
-    if not nested and is_odd_folder(inside):
+    if not nested and not listed and is_odd_folder(inside):
         yield path, entry
 
 

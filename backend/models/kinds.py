@@ -68,6 +68,11 @@ def is_model_folder(names: list[str]) -> bool:
     )
 
 
+def is_stray(names: list[str]) -> bool:
+    """Whether a model folder has a config.json alone, or weights alone: perhaps one lost file among other models."""
+    return not ("config.json" in names and any(name.endswith((*WEIGHT_ENDS, ".bin")) for name in names))
+
+
 def is_odd_folder(names: list[str]) -> bool:
     """Whether the names tell of something that people take for a model: it is listed, with what to do about it."""
     present = set(names)

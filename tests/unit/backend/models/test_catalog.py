@@ -47,6 +47,29 @@ def test_one_and_two_levels_the_root_itself_and_no_deeper(tmp_path: Path) -> Non
     assert names == ["alone", "one", "org/two"]
 
 
+@pytest.mark.parametrize("stray", ["config.json", "model.safetensors"])
+def test_a_stray_file_hides_no_model(tmp_path: Path, stray: str) -> None:
+    """One level down as well; the folder that has it is listed, with its problem."""
+    root = tmp_path / "models"
+    fake_model(root / "a")
+    fake_model(root / "group" / "m")
+    (root / "group" / "onnx").mkdir()
+    (root / "group" / "onnx" / "model.onnx").touch()
+    for folder in (root, root / "group"):
+        (folder / stray).write_text("{}")
+    models = Catalog([root]).models()
+    assert [model.name for model in models] == ["a", "group", "group/m", "models"]
+    assert [model.problem is None for model in models] == [True, False, True, False]
+
+
+def test_what_lies_below_a_whole_model_is_a_part_of_it(tmp_path: Path) -> None:
+    fake_model(tmp_path / "m")
+    fake_model(tmp_path / "m" / "checkpoint-500")
+    fake_model(tmp_path / "group" / "n")
+    fake_model(tmp_path / "group" / "n" / "checkpoint-500")
+    assert [model.name for model in Catalog([tmp_path, tmp_path / "group" / "n"]).models()] == ["group/n", "m"]
+
+
 def test_symlinks_are_followed_and_a_model_is_listed_once(tmp_path: Path) -> None:
     stored = fake_model(tmp_path / "stored" / "internlm2_5-7b-chat")
     first, second = tmp_path / "first", tmp_path / "second"
