@@ -1,10 +1,9 @@
-"""Whether a checkpoint's files agree: config.json with the weights' shapes; and whether its tokenizer is whole.
+"""Whether a checkpoint's files agree: config.json with the weights' shapes; and whether what lies beside is whole.
 
-It reads the headers of the weights and tokenizer.json, so it is asked of the one model that is to be started, never of
-a whole list. An error ends a server as it loads; with a warning it may answer, and wrongly.
+It reads the headers of the weights and the tokenizer, so it is asked of the one model that is to be started, never of a
+whole list. An error ends a server as it loads; with a warning it may answer, and wrongly.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -15,10 +14,8 @@ from typing import Any
 from backend.errors import InvalidInput, Message, Value
 from backend.models import spellings
 from backend.models.checkpoint import ModelInfo, TensorInfo, read_tensors
-from backend.outside_text import clean
+from backend.models.small_files import broken_files
 
-TOKENIZER = "tokenizer.json"
-MOST_TOKENIZER_BYTES = 64 << 20
 # The text model's layers; vision towers and layers for speculation are counted apart, and not here.
 LAYER = re.compile(r"(?:^|.*\.)model\.layers\.(\d+)\.")
 OTHER_TOWERS = re.compile(r"vision|visual|audio|encoder|mtp", re.IGNORECASE)
@@ -43,14 +40,7 @@ def disagreements(model: ModelInfo) -> tuple[Message, ...]:
     message = weights_against_config(model.name, model.text_architecture, model.text, tensors)
     if message is not None:
         found.append(message)
-    file = model.path / TOKENIZER
-    try:
-        about = file.stat()
-    except OSError:
-        return tuple(found)
-    if about.st_size <= MOST_TOKENIZER_BYTES and (cause := _broken(file, about.st_mtime_ns, about.st_size)):
-        found.append(Message("models.tokenizer-broken", {"file": str(file), "cause": cause}, "model"))
-    return tuple(found)
+    return (*found, *broken_files(model))
 
 
 def weights_against_config(
@@ -117,13 +107,3 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 @lru_cache(maxsize=8)
 def _tensors(folder: Path, _stamp: object) -> tuple[TensorInfo, ...]:
     return read_tensors(folder)
-
-
-@lru_cache(maxsize=64)
-def _broken(file: Path, _changed_ns: int, _size: int) -> str:
-    """Why the file is no tokenizer; "" where it looks like one. Some 100 ms for 100,000 words, once."""
-    try:
-        value = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        return clean(str(error), 200)
-    return "" if isinstance(value, dict) and isinstance(value.get("model"), dict) else 'no "model"'
