@@ -138,7 +138,14 @@ def dtype(config: Config) -> str:
 
 
 def head_dim(text: Config) -> int:
-    """Numbers of one attention head, of a ``text_config``; 0 = not known."""
+    """Numbers of one attention head, of a ``text_config``; 0 = not known.
+
+    Of latent attention, what both engines' kernels get: the latent with its rotary part, whatever head_dim says
+    (turbomind/models/utils.py: make_mla_config).
+    """
+    latent, rotary, rest = (whole(text.get(key)) for key in ("kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim"))
+    if rotary and rest:
+        return (latent if latent and latent != rest else rest) + rotary
     heads = whole(text.get("num_attention_heads"))
     return whole(text.get("head_dim")) or (whole(text.get("hidden_size")) // heads if heads else 0)
 

@@ -118,6 +118,24 @@ def test_head_dims() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "size"),
+    [
+        ({}, 576),  # GLM-4.7-Flash
+        ({"head_dim": 64}, 576),  # DeepSeek's head_dim is the rotary part alone
+        ({"kv_lora_rank": 192}, 256),
+        ({"kv_lora_rank": None}, 256),
+        ({"qk_nope_head_dim": None}, 102),
+    ],
+)
+def test_the_head_of_latent_attention(changes: dict[str, Any], size: int) -> None:
+    latent = {
+        "hidden_size": 2048, "num_attention_heads": 20, "qk_nope_head_dim": 192, "qk_rope_head_dim": 64,
+        "kv_lora_rank": 512, "v_head_dim": 256,
+    }  # fmt: skip
+    assert head_dim(text_config(latent | changes)) == size
+
+
+@pytest.mark.parametrize(
     ("config", "sees"),
     [
         ({"vision_config": {}}, True),
