@@ -22,6 +22,8 @@ from backend.models.checkpoint import ModelInfo
 PLAIN_FORMATS = frozenset({"auto", "hf"})  # formats of weights that aren't quantized
 # The attention kernels in _turbomind.so; any other size is ready and dies at the first request.
 TURBOMIND_HEAD_DIMS = frozenset({64, 128, 192, 256, 576})
+PACKED_FORMATS = frozenset({"awq", "gptq"})  # whose tensors LMDeploy takes as config.json says, whatever they are
+PACKED_BITS = 4  # all that either engine's kernels unpack
 RAY_SINCE = (0, 8)  # LMDeploy's version
 FP8_SINCE = 9.0  # Hopper's compute capability (pytorch/check_env/cuda.py)
 NAMED_FLAGS = ("--tool-call-parser", "--reasoning-parser", TEMPLATE_FLAG)  # the template may be a file as well
@@ -53,6 +55,13 @@ def quantization(engine: str, model: ModelInfo, environment: Environment | None)
     params: dict[str, Value] = {"model": model.name, "engine": engine, "quantization": model.quantization}
     if methods and model.quantization not in methods:
         return (Message("engines.quantization", {**params, "methods": ", ".join(methods)}, "engine"),)
+    if model.quantization in PACKED_FORMATS:
+        if model.all_plain:
+            return (Message("engines.quantization-plain", params, "model"),)
+        if model.packed_as not in {"", model.quantization}:
+            return (Message("engines.quantization-differs", {**params, "packed": model.packed_as}, "model"),)
+        if model.bits not in {0, PACKED_BITS}:
+            return (Message("engines.quantization-bits", {**params, "bits": model.bits}, "model"),)
     allowed = sizes.get(model.quantization, ())
     if allowed and model.group_size and model.group_size not in allowed:
         about = {**params, "group_size": model.group_size, "sizes": ", ".join(map(str, allowed))}

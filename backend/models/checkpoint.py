@@ -13,7 +13,7 @@ from backend.errors import InvalidInput, Message
 from backend.machine.flags import Capabilities, snapshot
 from backend.models import kinds, spellings
 from backend.models.listing import Listing, list_folder
-from backend.models.quantized import FILES, Quantization, count_parameters, read_quantization
+from backend.models.quantized import FILES, Quantization, all_plain, count_parameters, read_quantization
 from backend.models.spellings import architecture, text_config
 from backend.models.weights import (
     ELEMENT_BYTES,
@@ -51,12 +51,13 @@ class ModelInfo:
     ``path`` is the folder as it was found (symlinks kept), ``name`` the folder's or the hub repository's name, both as
     text that can be shown. ``quantization`` is "" or the method's name ("awq", "gptq", "fp8" …), ``group_size`` 0 where
     it has none; ``quantization_source`` says where it stands: "config" (config.json), "file" (another file beside it),
-    "tensors"; ``packed_as`` is what the tensors themselves are, "" for plain ones. ``size_bytes`` is all files of the
-    folder, ``weight_bytes`` those that are loaded. ``parameters`` counts packed weights as what they stand for; 0 =
-    unknown (no safetensors). ``context_length`` in tokens. ``text`` is the text model's part of config.json (the whole
-    of it for a text-only model), its sizes under transformers' names. ``head_dim`` 0 = unknown. ``needs_remote_code``:
-    the classes are the repository's own; ``own_tokenizer``: so is its tokenizer, and there is no tokenizer.json to use
-    in its place.
+    "tensors"; ``packed_as`` is what the tensors themselves are, "" for plain ones and such as nothing tells;
+    ``all_plain``: the headers show that none is packed. ``bits`` of a packed weight, 0 = not said. ``size_bytes`` is
+    all files of the folder, ``weight_bytes`` those that are loaded. ``parameters`` counts packed weights as what they
+    stand for; 0 = unknown (no safetensors). ``context_length`` in tokens. ``text`` is the text model's part of
+    config.json (the whole of it for a text-only model), its sizes under transformers' names. ``head_dim`` 0 = unknown.
+    ``needs_remote_code``: the classes are the repository's own; ``own_tokenizer``: so is its tokenizer, and there is no
+    tokenizer.json to use in its place.
     """
 
     path: Path
@@ -79,6 +80,8 @@ class ModelInfo:
     weight_bytes: int = 0
     quantization_source: str = ""
     packed_as: str = ""
+    all_plain: bool = False
+    bits: int = 0
 
 
 @dataclass
@@ -183,6 +186,8 @@ def _made(path: Path, name: str, found: _Reading, known: Capabilities, problem: 
         weight_bytes=found.weights.size_bytes,
         quantization_source=found.quantization.source,
         packed_as=found.quantization.packed,
+        all_plain=all_plain(found.headers),
+        bits=found.quantization.bits,
     )
 
 

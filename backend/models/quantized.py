@@ -110,7 +110,7 @@ def group_size_of(value: Mapping[str, Any]) -> int:
 
 def from_tensors(headers: Headers) -> Quantization:
     """What the tensors are, by their names, dtypes and shapes. Plain ones, the most, aren't looked at one by one."""
-    if not set(headers.sizes) - PLAIN:
+    if not headers.sizes or all_plain(headers):
         return Quantization()
     names = {tensor.name: tensor for tensor in headers.tensors}
     for tensor in headers.tensors:
@@ -138,6 +138,11 @@ def from_tensors(headers: Headers) -> Quantization:
         if end == "weight" and tensor.dtype == "I8" and {f"{base}.scale", f"{base}.weight_scale"} & names.keys():
             return Quantization("smooth_quant", 8, 0, "tensors", "smooth_quant")
     return Quantization()
+
+
+def all_plain(headers: Headers) -> bool:
+    """Whether there are tensors, and none of them is packed."""
+    return bool(headers.sizes) and not set(headers.sizes) - PLAIN
 
 
 def count_parameters(tensors: Iterable[TensorInfo], quantization: Quantization | Mapping[str, Any]) -> int:

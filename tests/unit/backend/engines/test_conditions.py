@@ -10,6 +10,7 @@ from backend.engines.conditions import dp_and_ep, flag_names
 from backend.engines.remedies import Case, remedies
 from backend.machine.machine import Machine
 from tests.support.machines import CONSOLE, GPUS, KEY, SERVER, config, model
+from ui.i18n import say
 
 HOPPER = Machine((replace(GPUS[0], name="NVIDIA H100", compute=9.0),), "580.95.05", "13.0", (CONSOLE,))
 AMPERE = Machine((replace(GPUS[0], compute=8.0),), "580.95.05", "13.0", (CONSOLE,))
@@ -36,6 +37,11 @@ def said(settings: Any, chosen: Any, machine: Machine = SERVER) -> dict[str, str
         ("turbomind", quantized("awq", 64), "engines.group-size"),
         ("turbomind", quantized("compressed-tensors", 64), "engines.group-size"),
         ("pytorch", quantized("compressed-tensors", 128), "engines.group-size"),
+        ("turbomind", replace(quantized("gptq"), all_plain=True), "engines.quantization-plain"),
+        ("pytorch", replace(quantized("awq"), all_plain=True), "engines.quantization-plain"),
+        ("turbomind", replace(quantized("gptq"), packed_as="awq"), "engines.quantization-differs"),
+        ("turbomind", replace(quantized("awq"), packed_as="awq", bits=8), "engines.quantization-bits"),
+        ("pytorch", replace(quantized("awq"), packed_as="awq", bits=8), "engines.quantization-bits"),
         ("turbomind", quantized("awq", version="gemv"), "engines.quantization-form"),
         ("turbomind", quantized("gptq", desc_act=True), "engines.quantization-form"),
         ("turbomind", quantized("gptq", sym=False), "engines.quantization-form"),
@@ -52,7 +58,8 @@ def test_what_dies_is_refused(engine: str, chosen: Any, key: str) -> None:
     [
         ("turbomind", quantized("awq", version="gemm")),
         ("turbomind", quantized("gptq", desc_act=False, sym=True)),
-        ("turbomind", quantized("compressed-tensors", 32)),
+        ("turbomind", replace(quantized("gptq"), packed_as="gptq", bits=4)),
+        ("turbomind", replace(quantized("compressed-tensors", 32), bits=4)),
         ("turbomind", quantized("fp8")),
         ("pytorch", quantized("awq", 64)),
         ("pytorch", quantized("smooth_quant", 0)),
@@ -63,6 +70,14 @@ def test_what_dies_is_refused(engine: str, chosen: Any, key: str) -> None:
 )
 def test_what_starts_is_not_refused(engine: str, chosen: Any) -> None:
     assert "error" not in said(config(engine), chosen).values()
+
+
+def test_a_group_size_is_refused_in_the_name_of_the_engine_that_does() -> None:
+    for engine, group in (("turbomind", 64), ("pytorch", 128)):
+        found = ENGINES[engine].check(config(engine), quantized("compressed-tensors", group), SERVER)
+        (message,) = (one for one in found if one.key == "engines.group-size")
+        assert f"{engine} takes" in say(message, "en")
+        assert f"{engine} 只支持" in say(message, "zh")
 
 
 def test_the_tutorials_own_line_for_the_pytorch_engine_starts() -> None:

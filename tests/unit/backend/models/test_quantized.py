@@ -131,3 +131,10 @@ def test_what_the_files_beside_it_say(
 def test_a_config_that_says_one_thing_and_tensors_that_are_another(tmp_path: Path) -> None:
     found = model(tmp_path / "m", AWQ, {"quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 128}})
     assert (found.quantization, found.packed_as) == ("gptq", "awq")
+
+
+@pytest.mark.parametrize(("tensors", "plain"), [(PLAIN, True), (AWQ, False), ({}, False)])
+def test_whether_any_is_packed(tmp_path: Path, tensors: Tensors, plain: bool) -> None:
+    said = {"quantization_config": {"quant_method": "awq", "bits": 8, "group_size": 128}}
+    found = model(tmp_path / "m", tensors, said)
+    assert (found.all_plain, found.bits) == (plain, 8)
