@@ -13,8 +13,10 @@ from typing import Any
 
 from backend.errors import InvalidInput, Message, Value
 from backend.models import spellings
-from backend.models.checkpoint import ModelInfo, TensorInfo, read_tensors
+from backend.models.checkpoint import ModelInfo, TensorInfo
+from backend.models.listing import list_folder
 from backend.models.small_files import broken_files
+from backend.models.weights import check_binary, find_weights, read_headers
 
 # The text model's layers; vision towers and layers for speculation are counted apart, and not here.
 LAYER = re.compile(r"(?:^|.*\.)model\.layers\.(\d+)\.")
@@ -106,4 +108,8 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 @lru_cache(maxsize=8)
 def _tensors(folder: Path, _stamp: object) -> tuple[TensorInfo, ...]:
-    return read_tensors(folder)
+    weights = find_weights(list_folder(folder))
+    if not weights.headers:
+        for file in weights.files:
+            check_binary(file)
+    return read_headers(weights).tensors

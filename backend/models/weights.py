@@ -23,6 +23,7 @@ HEADERS_LIMIT_BYTES = 100_000_000  # of all files of a folder
 INDEX_LIMIT_BYTES = 64_000_000
 MOST_TENSORS = 400_000  # the largest models have half as many: 384 experts, 60 layers, packed
 MOST_DIMENSIONS = 16
+ZIP_END_BYTES = (1 << 16) + 22  # the end record, with the longest comment
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -51,6 +52,7 @@ VISION_NAMES = tuple(
     )
 )
 MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
+_ZIP, _ZIP_END, _PICKLE = b"PK\3\4", b"PK\5\6", b"\x80"
 _POINTER = b"version https://git-lfs"
 _PAGE = re.compile(rb"\s*<(!doctype|html|\?xml)", re.IGNORECASE)
 
@@ -151,6 +153,21 @@ def read_headers(weights: WeightFiles) -> Headers:
         indexes.append((file, entries))
         raws.append(raw)
     return Headers(tuple(indexes), sizes, tuple(raws))
+
+
+def check_binary(file: Path) -> None:
+    """Raises InvalidInput for a ``*.bin`` that torch can't load: it writes a zip archive, whose directory is at the
+    end; before 1.6 it was a bare pickle, which tells nothing of its length."""
+    try:
+        with open_regular(file) as stream:
+            head = stream.read(4)
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - ZIP_END_BYTES))
+            whole = head.startswith(_ZIP) and _ZIP_END in stream.read(ZIP_END_BYTES)
+    except OSError as error:
+        raise unreadable(file, error) from error
+    if not whole and not head.startswith(_PICKLE):
+        raise InvalidInput(Message("models.bin-broken", {"file": str(file), "size": size}, "model"))
 
 
 def foreign_file(file: Path) -> str:

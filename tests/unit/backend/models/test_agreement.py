@@ -1,6 +1,8 @@
 """A checkpoint whose files contradict each other is named before a server dies of it."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,31 @@ def test_what_is_mended_is_seen(folder: Path) -> None:
     assert told(folder)
     file.write_text(TOKENIZER, encoding="utf-8")
     assert told(folder) == []
+
+
+def zipped(*, cut: int = 0) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as made:
+        made.writestr("archive/data.pkl", b"x" * 100_000)
+    return archive.getvalue()[: -cut or None]
+
+
+@pytest.mark.parametrize(
+    ("data", "broken"),
+    [
+        (b"", True),
+        (b"\0" * 5000, True),
+        (zipped(cut=30_000), True),
+        (zipped(cut=22), True),  # the end record alone
+        (zipped(), False),
+        (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", False),  # torch before 1.6
+    ],
+)
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model-00001-of-00001.bin"])
+def test_binary_weights(folder: Path, name: str, data: bytes, broken: bool) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / name).write_bytes(data)
+    assert told(folder) == ([("bin-broken", None, None)] if broken else [])
 
 
 def test_other_towers_dont_count() -> None:
