@@ -21,6 +21,11 @@ from backend.models.weights import check_binary, find_weights, read_headers
 # The text model's layers; vision towers and layers for speculation are counted apart, and not here.
 LAYER = re.compile(r"(?:^|.*\.)model\.layers\.(\d+)\.")
 OTHER_TOWERS = re.compile(r"vision|visual|audio|encoder|mtp", re.IGNORECASE)
+NUMBERED = re.compile(r"(?:^|\.)\d+\.")  # a part of a layer, whatever the layers are called
+PEFT = "base_model.model."
+WRAPPERS = ("_orig_mod.", "module.", PEFT)  # torch.compile, data parallel training, LoRA
+EMPTY_SHARE = 0.25  # ZeRO-3 keeps the small tensors whole
+TABLE = "model.embed_tokens.weight"
 EMBEDDINGS = ("embed_tokens.weight", "tok_embeddings.weight", "wte.weight", "word_embeddings.weight")
 NORMS = ("model.norm.weight", "transformer.ln_f.weight")
 PLAIN_DTYPES = frozenset({"BF16", "F16", "F32"})
@@ -49,16 +54,38 @@ def weights_against_config(
     name: str, architecture: str, text: Mapping[str, Any], tensors: Iterable[TensorInfo]
 ) -> Message | None:
     """The first thing in which the text model's config and its plain tensors differ; None for nothing."""
+    tensors = tuple(tensors)
     own = [tensor for tensor in tensors if not OTHER_TOWERS.search(tensor.name)]
+    if (message := _as_trained(name, own)) is not None:
+        return message
     layers = {int(match[1]) for tensor in own if (match := LAYER.match(tensor.name))}
     said = text.get("num_hidden_layers")
-    if layers and isinstance(said, int) and max(layers) + 1 < said:
-        params: dict[str, Value] = {"model": name, "said": said, "found": max(layers) + 1}
+    known = bool(layers) or (bool(own) and not any(NUMBERED.search(tensor.name) for tensor in tensors))
+    if known and isinstance(said, int) and max(layers, default=-1) + 1 < said:
+        params: dict[str, Value] = {"model": name, "said": said, "found": max(layers, default=-1) + 1}
         return Message("models.layers-missing", params, "model")
+    if architecture in UNIFORM and text.get("tie_word_embeddings") is False:
+        names = {tensor.name for tensor in own}
+        if TABLE in names and not any(head.startswith("lm_head.") for head in names):
+            return Message("models.head-missing", {"model": name}, "model")
     for key, size, tensor, real in _sizes(architecture, text, own):
         about: dict[str, Value] = {"model": name, "key": key, "said": size, "tensor": tensor, "found": real}
         # With another hidden size a server dies; with the others TurboMind answers, by whatever it makes of them.
         return Message("models.shape-differs", about, "model", "error" if key == "hidden_size" else "warning")
+    return None
+
+
+def _as_trained(name: str, own: Iterable[TensorInfo]) -> Message | None:
+    """Tensors as they are while a model is trained, under a wrapper's names or on other machines, saved so."""
+    own = tuple(own)
+    empty = [tensor.name for tensor in own if 0 in tensor.shape]
+    if empty and len(empty) >= len(own) * EMPTY_SHARE:
+        params: dict[str, Value] = {"model": name, "count": len(empty), "tensor": empty[0]}
+        return Message("models.weights-empty", params, "model")
+    prefix = next((prefix for prefix in WRAPPERS if own and all(t.name.startswith(prefix) for t in own)), "")
+    if prefix:
+        about: dict[str, Value] = {"model": name, "prefix": prefix, "tensor": own[0].name}
+        return Message("models.weights-unmerged" if prefix == PEFT else "models.weights-wrapped", about, "model")
     return None
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,45 @@ def test_other_towers_dont_count() -> None:
     short = weights_against_config("m", "Qwen2ForCausalLM", {**text, "num_hidden_layers": 8}, [*tensors, vision, draft])
     assert short is not None
     assert short.key == "models.layers-missing"
+
+
+def plain() -> list[TensorInfo]:
+    return [TensorInfo(name, dtype, shape, 0) for name, dtype, shape in llama_tensors(SHAPE)]
+
+
+def renamed(prefix: str) -> list[TensorInfo]:
+    return [replace(tensor, name=prefix + tensor.name) for tensor in plain()]
+
+
+def without(part: str) -> list[TensorInfo]:
+    return [tensor for tensor in plain() if part not in tensor.name]
+
+
+@pytest.mark.parametrize(
+    ("tensors", "key"),
+    [
+        (plain(), ""),
+        ([replace(tensor, shape=(0,)) for tensor in plain()], "weights-empty"),
+        ([replace(t, shape=(0,)) if len(t.shape) == 2 else t for t in plain()], "weights-empty"),
+        ([*plain(), TensorInfo("model.rotary.none", "BF16", (0,), 0)], ""),
+        (renamed("_orig_mod."), "weights-wrapped"),
+        (renamed("module."), "weights-wrapped"),
+        (renamed("base_model.model."), "weights-unmerged"),
+        (without("layers"), "layers-missing"),
+        (without("lm_head"), "head-missing"),
+        (renamed("language_model."), ""),
+    ],
+)
+def test_weights_that_are_another_models(tensors: list[TensorInfo], key: str) -> None:
+    text = {"num_hidden_layers": 2, "hidden_size": 512, "tie_word_embeddings": False}
+    found = weights_against_config("m", "LlamaForCausalLM", text, tensors)
+    assert (found.key.removeprefix("models.") if found else "") == key
+
+
+def test_a_head_that_is_packed_or_tied() -> None:
+    text = {"num_hidden_layers": 2, "hidden_size": 512, "tie_word_embeddings": False}
+    packed = [*without("lm_head"), TensorInfo("lm_head.qweight", "I32", (512, 256), 0)]
+    assert weights_against_config("m", "LlamaForCausalLM", text, packed) is None
+    for tied in (True, None):
+        said = {**text, "tie_word_embeddings": tied}
+        assert weights_against_config("m", "LlamaForCausalLM", said, without("lm_head")) is None
