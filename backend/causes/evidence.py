@@ -22,6 +22,8 @@ _PREFIX = re.compile(
     r"^(?:\x1b\[\d+m)?(?:\([\w:.]+(?: [\w-]+)? ?pid=\d+(?:, ip=[\d.]+)?\)|\[rank\d+\]:)(?:\x1b\[\d+m)? ?"
 )
 _TRACEBACK = "Traceback (most recent call last)"
+_GROUP = re.compile(r"^ +\+ Exception Group Traceback")
+_MARGIN = re.compile(r"^ +(?:\| ?|\+ |\+(?:-\+)?-+(?: (?:\d+|\.\.\.) -+)?$)")
 _CHAINED = re.compile(r"^(?:During handling of the above exception|The above exception was the direct cause)")
 EXCEPTION = re.compile(
     r"^(?:[A-Za-z_][\w.]*\.)?(?:[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Killed|Timeout|Failed)(?:\(\w+\))?"
@@ -46,7 +48,7 @@ _LAST_WORDS = re.compile(
     r"|\*\*\* SIG\w+|CUDA out of memory|The checkpoint you are trying to load"
     r"|.{0,80}error while loading shared libraries|.{0,200}GLIBC(?:XX)?_[\d.]+' not found"
     r"|LLVM ERROR|Unable to load any of \{|Invalid handle\. Cannot|Could not load library"
-    r"|\S*python[\d.]*: No module named "
+    r"|\S*python[\d.]*: No module named |=>> PBS: job killed|TERM_RUNLIMIT"
     r"|F\d{4} [\d:.]+ )"
 )
 # A new record, behind which no exception's text goes on.
@@ -86,7 +88,7 @@ def clean(text: str) -> list[str]:
 
 def evidence(lines: Sequence[str]) -> tuple[Said, ...]:
     """All that may say why it died, in the log's order."""
-    return tuple(_read([bare(line) for line in lines]))
+    return tuple(_read(_without_margins([bare(line) for line in lines])))
 
 
 def last_era(said: Sequence[Said], lines: Sequence[str], signalled: bool) -> tuple[Said, ...]:
@@ -103,6 +105,16 @@ def last_era(said: Sequence[Said], lines: Sequence[str], signalled: bool) -> tup
 def bare(line: str) -> str:
     line = _PREFIX.sub("", line[:LONGEST_LINE])
     return BEFORE.sub("", line).rstrip() if "|" in line and "/" in line else line
+
+
+def _without_margins(lines: Sequence[str]) -> list[str]:
+    """Exception groups, as tasks of asyncio raise them, without what Python draws beside their tracebacks."""
+    inside = False
+    shown = []
+    for line in lines:
+        inside = _GROUP.match(line) is not None or (inside and _MARGIN.match(line) is not None)
+        shown.append(_MARGIN.sub("", line) if inside else line)
+    return shown
 
 
 def _read(lines: Sequence[str]) -> Iterator[Said]:

@@ -172,6 +172,8 @@ SIGNATURES: tuple[Signature, ...] = (
           r"|Unrecognized configuration class <class '(?P<cause2>[^']+)'>"),
     _sign("architecture", r"KeyError: '(?P<cause>[\w.-]+)'", r"auto/configuration_auto\.py.*, in __getitem__"),
     # The model's own code.
+    _sign("code-missing", r"No module named '(?P<cause>(?:configuration|modeling|tokenization|processing"
+          r"|image_processing|conversation)_\w+)'"),
     _sign("code-folder", r"No module named 'transformers_modules\.(?P<cause>[^']+)'"),
     _sign("code-version", r"(?P<cause>AttributeError: '(?:\w+(?:Attention|DecoderLayer|ForCausalLM"
           r"|ForConditionalGeneration"
@@ -186,6 +188,8 @@ SIGNATURES: tuple[Signature, ...] = (
           r"|the configuration file)"
           r"|--trust-remote-code"),
     # The machine.
+    _sign("scheduler", r"\*\*\* (?:JOB|STEP) .{0,80}(?P<cause>CANCELLED AT .{1,80}?) \*\*\*"
+          r"|(?P<cause2>PBS: job killed: .{1,80})|(?P<cause3>TERM_RUNLIMIT: .{1,80})"),
     _sign("memory-host", r"ray\.exceptions\.OutOfMemoryError|node running low on memory"),
     _sign("memory", r"CUDA (?:runtime )?error: (?:CUDA_ERROR_)?(?:out of memory|OUT_OF_MEMORY)|OutOfMemoryError"
           r"|CUDA out of memory"
@@ -305,6 +309,8 @@ SIGNATURES: tuple[Signature, ...] = (
           r"|No video backend found\. Install either (?P<cause14>[\w-]+)"
           r"|Failed to import (?P<cause10>peft)|Cannot find a working (?P<cause17>triton) installation"
           r"|[Uu]sing .{0,120}requires .*pip install ['\"`]*(?P<cause11>[\w-]+)"),
+    # The package is there, and lacks a part that another version has. Of "google" many packages have a part.
+    _sign("package-version", r"ModuleNotFoundError: No module named '(?P<cause>(?!google\.|PIL\.)[^'.]+)\.[^']+'"),
     _sign("module", r"ModuleNotFoundError: No module named '(?P<cause>[^'.]+)"
           r"|^\S*python[\d.]*: No module named (?P<cause2>\w+)"),
     _sign("package-version",

@@ -31,6 +31,9 @@ MARKS = (
 START = "engines.stage.start"
 READY = "engines.stage.ready"
 MOST_LINES = 3
+# Signals that a process gets from a person or a program, and never by a fault of its own.
+FROM_OUTSIDE = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU, signal.SIGUSR1,
+                          signal.SIGUSR2})  # fmt: skip
 LONGEST_LINE = 400
 
 
@@ -68,7 +71,9 @@ def diagnose(text: str, exit_code: int | None) -> Diagnosis:
     if number == signal.SIGBUS:
         return Diagnosis(Message("engines.died.shm", {"cause": ""}), _shown(lines[-MOST_LINES:]))
     if number and number != signal.SIGABRT:
-        key = "engines.died.killed" if number == signal.SIGKILL else "engines.died.signal"
+        key = "engines.died.ended" if number in FROM_OUTSIDE else "engines.died.signal"
+        if number == signal.SIGKILL:
+            key = "engines.died.killed"
         params: dict[str, Value] = {"signal": _signal_name(number), "code": exit_code or 0}
         return Diagnosis(Message(key, params), _shown(lines[-MOST_LINES:]))
     if found.said:

@@ -52,6 +52,11 @@ def named(text: str, code: int | None = 1) -> str:
         ("memory-runtime", pytorch("RuntimeError: No enough gpu memory for runtime.")),
         ("memory-runtime", pytorch("AssertionError: No enough gpu memory for state cache. Please reduce "
                                    "max_batch_size.")),
+        # Whoever runs the job.
+        ("scheduler", WARNINGS + "slurmstepd: error: *** JOB 123 ON node1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME "
+                                 "LIMIT ***\n"),
+        ("scheduler", READY + "slurmstepd: error: *** STEP 123.0 ON node1 CANCELLED AT 2026-01-01T00:00:00 ***\n"),
+        ("scheduler", READY + "=>> PBS: job killed: walltime 3626 exceeded limit 3600\n"),
         # The machine's memory.
         ("memory-host", turbomind("RuntimeError: [enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: "
                                   "can't allocate memory: you tried to allocate 14483456 bytes. Error code 12")),
@@ -358,7 +363,43 @@ def test_real_logs(name: str, file: str) -> None:
 )
 @pytest.mark.parametrize("code", [0, 1, -15, None])
 def test_a_log_without_a_fault_has_no_cause(log: Path, code: int | None) -> None:
-    assert named(log.read_text(encoding="utf-8"), code) in ("exit", "signal", "unknown")
+    assert named(log.read_text(encoding="utf-8"), code) in ("exit", "ended", "unknown")
+
+
+GROUP = """\
+ERROR:    Exception in ASGI application
+  + Exception Group Traceback (most recent call last):
+  |   File "/site-packages/starlette/_utils.py", line 79, in collapse_excgroups
+  |     yield
+  | ExceptionGroup: unhandled errors in a TaskGroup (2 sub-exceptions)
+  +-+---------------- 1 ----------------
+    | Exception Group Traceback (most recent call last):
+    |   File "/site-packages/lmdeploy/serve/a.py", line 2, in f
+    |     a
+    |     | b
+    | ExceptionGroup: of the engine (1 sub-exception)
+    +-+---------------- 1 ----------------
+      | Traceback (most recent call last):
+      |   File "/site-packages/lmdeploy/serve/b.py", line 3, in g
+      |     h()
+      | torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.
+      +------------------------------------
+    +---------------- 2 ----------------
+    | asyncio.exceptions.CancelledError
+    +------------------------------------
+"""
+
+
+@pytest.mark.parametrize("text", [GROUP, WARNINGS + GROUP + PARENT, GROUP + "INFO:     x\n"])
+def test_the_exceptions_of_a_group(text: str) -> None:
+    diagnosis = diagnose(text, 1)
+    assert diagnosis.reason.key == "engines.died.memory"
+    assert diagnosis.lines == ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",)
+
+
+def test_a_line_of_code_that_begins_with_a_bar_is_no_margin() -> None:
+    code = traceback("RuntimeError: No enough gpu memory for kv cache.", "a.py:b:x = (a", "c.py:d:| e)")
+    assert named(code) == "memory-kv"
 
 
 NOT_FOUND = traceback("ModuleNotFoundError: No module named 'flash_attn'", "lmdeploy/pytorch/backends/cuda/fa3.py:x")

@@ -91,3 +91,20 @@ def test_the_word_before_the_shells_last_one_is_shown() -> None:
 )
 def test_a_missing_module_is_named_as_its_package(module: str, package: str) -> None:
     assert diagnose(turbomind(f"ModuleNotFoundError: No module named '{module}'"), 1).reason.params["cause"] == package
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "cause"),
+    [
+        ("transformers.models.glm5", "package-version", "transformers"),
+        ("torch._inductor.kernel.flex", "package-version", "torch"),
+        ("lmdeploy.pytorch.nothing", "package-version", "lmdeploy"),
+        ("configuration_foo", "code-missing", "configuration_foo"),
+        ("modeling_foo", "code-missing", "modeling_foo"),
+        ("einops", "module", "einops"),
+    ],
+)
+def test_what_no_installation_brings(module: str, name: str, cause: str) -> None:
+    """A part of a package that is there comes with another version, a model's own code with the model."""
+    reason = diagnose(turbomind(f"ModuleNotFoundError: No module named '{module}'"), 1).reason
+    assert (reason.key, reason.params["cause"]) == (f"engines.died.{name}", cause)
