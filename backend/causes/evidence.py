@@ -49,6 +49,8 @@ _LAST_WORDS = re.compile(
     r"|.{0,80}error while loading shared libraries|.{0,200}GLIBC(?:XX)?_[\d.]+' not found"
     r"|LLVM ERROR|Unable to load any of \{|Invalid handle\. Cannot|Could not load library"
     r"|\S*python[\d.]*: No module named |=>> PBS: job killed|TERM_RUNLIMIT"
+    r"|malloc\(\): |free\(\): |double free or corruption|corrupted (?:size|double-linked)|munmap_chunk\(\)"
+    r"|\[TM\]\[ERROR\] Assertion fail"
     r"|F\d{4} [\d:.]+ )"
 )
 # A new record, behind which no exception's text goes on.

@@ -265,6 +265,8 @@ SIGNATURES: tuple[Signature, ...] = (
     _sign("turbomind-missing", r"No module named '(?:lmdeploy\.lib\.)?_turbomind'|cannot import name '_turbomind'"
           r"|TurboMind was requested but its native module is unavailable"),
     _sign("cpu-old", r"^Illegal instruction"),
+    _sign("heap", r"^(?P<cause>(?:malloc\(\)|free\(\)|munmap_chunk\(\)): .{1,80}|double free or corruption.{0,20}"
+          r"|corrupted (?:size|double-linked).{1,40})"),
     _sign("locale", r"UnicodeEncodeError: '(?:ascii|latin-1|charmap)' codec"),
     # The hubs.
     _sign("hub-proxy", r"ProxyError|[Cc]annot connect to proxy|407 Proxy|the 'socksio' package is not installed"
@@ -322,6 +324,7 @@ SIGNATURES: tuple[Signature, ...] = (
           r"|(?P<cause7>transformers) version .{0,40}(?:required|at least)|Your currently installed version"
           r"|requires (?P<cause8>transformers version [<>=]+ ?[\d.]+)|require users to upgrade (?P<cause9>torch)"
           r"|(?P<cause10>numpy)\.\w+ size changed|_ARRAY_API not found|(?P<cause11>Numpy) is not available"
+          r"|(?P<cause13>numpy)\.core\.\w+ failed to import"
           r"|compiled against (?:ABI|API) version|Descriptors cannot (?:not )?be created directly"
           r"|(?P<cause12>pydantic)\.errors\.\w+|Invalid pattern: '\*\*' can only be"),
     _sign("arguments", r"(?:unrecognized arguments|No such (?:option|command)|invalid choice"

@@ -24,6 +24,9 @@ _HINTS: dict[str, tuple[tuple[str, re.Pattern[str]], ...]] = {
         ("driver", re.compile(r"NVIDIA driver on your system is too old|CUDA driver version is insufficient")),
         ("gpu-hardware", re.compile(r"GPU is lost|fallen off the bus")),
     ),
+    "cuda-crash": (
+        ("gpu-hardware", re.compile(r"GPU is lost|fallen off the bus")),
+    ),
     "compiler": (
         ("python-headers", re.compile(r"fatal error: Python\.h")),
         ("disk", re.compile(r"No space left on device")),

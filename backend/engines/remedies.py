@@ -324,6 +324,7 @@ _AFTER_DEATH: Mapping[str, Restart] = {
         "code-version": _OTHER_ENVIRONMENT,
         "package-version": _OTHER_ENVIRONMENT,
         "library-mismatch": _OTHER_ENVIRONMENT,
+        "heap": _OTHER_ENVIRONMENT,
         "gpu-old": lambda params, config: (*_engine("turbomind")(params, config), *_FLOAT16(params, config)),
         "gpu-virtual": _engine("pytorch"),
         "compiler": _engine("turbomind"),

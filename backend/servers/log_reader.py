@@ -23,6 +23,7 @@ BARS = (
     ("Warming up", "engines.stage.warm-up"),
     ("Loading", "engines.stage.weights"),
     ("Materializing", "engines.stage.weights"),
+    ("Convert to turbomind format", "engines.stage.weights"),
 )
 MARKS = (
     ("Uvicorn running on", "engines.stage.ready"),

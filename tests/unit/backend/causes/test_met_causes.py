@@ -51,6 +51,13 @@ SERVERS = [
     ("module", "/opt/venv/bin/python: No module named lmdeploy\n"),
     ("cpu-old", WARNINGS + "Illegal instruction (core dumped)\n"),
     ("triton", WARNINGS + "LLVM ERROR: Failed to compute parent layout for slice layout.\nAborted\n" + PARENT),
+    ("heap", WARNINGS + "malloc(): corrupted top size\nAborted (core dumped)\n"),
+    ("heap", WARNINGS + "double free or corruption (!prev)\nAborted (core dumped)\n"),
+    ("heap", WARNINGS + "free(): invalid pointer\nAborted (core dumped)\n"),
+    ("error", WARNINGS + "[TM][ERROR] Assertion fail: /lmdeploy/src/turbomind/models/llama/BlockManager.cc:25\n"),
+    ("package-version", turbomind("ImportError: numpy.core.multiarray failed to import")),
+    ("gpu-hardware", "[  12.3] NVRM: Xid (PCI:0000:01:00): 79, pid=123, GPU has fallen off the bus.\n"
+                     + turbomind("torch.AcceleratorError: CUDA error: unspecified launch failure")),
     ("silent", turbomind("RuntimeError: PyTorch ZMQ engine process exited before publishing RPC server port.")),
     ("error", terminated("an error of its own")),
 ]  # fmt: skip

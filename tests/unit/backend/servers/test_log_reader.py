@@ -50,6 +50,8 @@ def test_progress_where_there_is_none() -> None:
     assert load_progress("turbomind", "") == ("", None)
     assert load_progress("external", "Loading:  50%|#| 1/2") == ("", None)
     assert load_progress("turbomind", "\rLoading:  50%|#| 0/0 [") == ("engines.stage.weights", 0.5)
+    line = "Convert to turbomind format:  31%|███▏      | 10/32 [00:05<00:11]"
+    assert load_progress("turbomind", line) == ("engines.stage.weights", 10 / 32)
     line = "Fetching 12 files:  25%|██▌       | 3/12 [00:05<00:15,  1.7s/it]"
     assert load_progress("turbomind", line) == ("engines.stage.download", 0.25)
     assert load_progress("turbomind", "a: 1000%|" * 50_000) == ("engines.stage.start", None)
