@@ -15,6 +15,7 @@ from backend.errors import InvalidInput, Message, Value
 from backend.models import spellings
 from backend.models.checkpoint import ModelInfo, TensorInfo
 from backend.models.listing import list_folder
+from backend.models.missing_files import missing_files
 from backend.models.small_files import broken_files
 from backend.models.weights import check_binary, find_weights, read_headers
 
@@ -47,7 +48,7 @@ def disagreements(model: ModelInfo) -> tuple[Message, ...]:
     message = weights_against_config(model.name, model.text_architecture, model.text, tensors)
     if message is not None:
         found.append(message)
-    return (*found, *broken_files(model))
+    return (*found, *broken_files(model), *missing_files(model))
 
 
 def weights_against_config(
