@@ -22,6 +22,7 @@ from backend.models.weights import (
     TensorInfo,
     WeightFiles,
     find_weights,
+    foreign_file,
     read_headers,
     unreadable,
     unusable,
@@ -219,7 +220,7 @@ def _read_config(listing: Listing) -> tuple[dict[str, Any], str]:
     if not architecture(document.value):
         if listing.has("adapter_config.json") or listing.has("model_index.json"):
             raise InvalidInput(kinds.without_weights(listing) or Message("models.no-architecture", {"file": str(file)}))
-        raise InvalidInput(Message("models.no-architecture", {"file": str(file)}))
+        raise InvalidInput(foreign_file(file) or Message("models.no-architecture", {"file": str(file)}))
     return document.value, document.encoding
 
 

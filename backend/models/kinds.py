@@ -180,7 +180,7 @@ def stands_for_another(listing: Listing) -> Message | None:
             entry.size < 2_000_000 and entry.name.endswith((".safetensors", ".bin"))
         )
         if (small or saved) and (found := foreign_file(listing.path / entry.name)):
-            return Message(found, {"file": str(listing.path / entry.name)})
+            return found
     return None
 
 
@@ -200,7 +200,7 @@ def tokenizer_elsewhere(listing: Listing) -> Message | None:
     for name in sorted(TOKENIZERS | {"generation_config.json", "chat_template.jinja"}):
         small = listing.is_file(name) and listing.entries[name].size < SMALL_BYTES
         if small and (found := foreign_file(listing.path / name)):
-            return Message(found, {"file": str(listing.path / name)})
+            return found
     return None
 
 

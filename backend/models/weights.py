@@ -16,13 +16,14 @@ from typing import Any
 
 from backend.errors import InvalidInput, Message, Value
 from backend.models.listing import Listing
-from backend.outside_text import Unusable, cause_of, clean, open_regular, read_json
+from backend.outside_text import Unusable, cause_of, clean, decode, open_regular, read_json
 
 HEADER_LIMIT_BYTES = 100_000_000  # safetensors' own limit, of one file
 HEADERS_LIMIT_BYTES = 100_000_000  # of all files of a folder
 INDEX_LIMIT_BYTES = 64_000_000
 MOST_TENSORS = 400_000  # the largest models have half as many: 384 experts, 60 layers, packed
 MOST_DIMENSIONS = 16
+HEAD_BYTES = 200
 ZIP_END_BYTES = (1 << 16) + 22  # the end record, with the longest comment
 
 INDEX = "model.safetensors.index.json"
@@ -54,6 +55,12 @@ VISION_NAMES = tuple(
 MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 _ZIP, _ZIP_END, _PICKLE = b"PK\3\4", b"PK\5\6", b"\x80"
 _POINTER = b"version https://git-lfs"
+# Hugging Face's and ModelScope's, where a page isn't asked for. In a vocabulary such a word has a small number.
+_REFUSAL = re.compile(
+    rb"\s*\{\s*\"(?:errors?\"\s*:\s*[\"\[{]|Code\"\s*:\s*\d{8})|(?:Entry|Repository) not found"
+    rb"|Access to \w+ \S+ is restricted|Invalid (?:username or password|credentials)",
+    re.IGNORECASE,
+)
 _PAGE = re.compile(rb"\s*<(!doctype|html|\?xml)", re.IGNORECASE)
 
 
@@ -170,16 +177,23 @@ def check_binary(file: Path) -> None:
         raise InvalidInput(Message("models.bin-broken", {"file": str(file), "size": size}, "model"))
 
 
-def foreign_file(file: Path) -> str:
-    """The key of what stands in a file's place: a Git LFS pointer, a web page saved under its name; "" for neither."""
+def foreign_file(file: Path) -> Message | None:
+    """What stands in a file's place: a Git LFS pointer; a web page or a hub's refusal saved under its name; a GGUF file
+    that was renamed."""
     try:
         with open_regular(file) as stream:
-            head = stream.read(200)
+            head = stream.read(HEAD_BYTES)
     except OSError:
-        return ""
+        return None
     if head.startswith(_POINTER):
-        return "models.lfs-pointer"
-    return "models.lfs-page" if _PAGE.match(head) else ""
+        return Message("models.lfs-pointer", {"file": str(file)})
+    if _PAGE.match(head):
+        return Message("models.lfs-page", {"file": str(file)})
+    if _REFUSAL.match(head):
+        return Message("models.refusal", {"file": str(file), "said": clean(decode(head).strip(" \r\n{}"))})
+    if head.startswith(b"GGUF") and file.suffix != ".gguf":
+        return Message("models.gguf", {"path": str(file.parent), "file": file.name})
+    return None
 
 
 def _check_entry(entry: dict[str, Any]) -> None:
@@ -207,8 +221,10 @@ def _indexed(listing: Listing, index: str, files: dict[str, int]) -> WeightFiles
     weight_map = value.get("weight_map") if isinstance(value, dict) else None
     names = sorted({str(name) for name in weight_map.values()}) if isinstance(weight_map, dict) else []
     missing = [name for name in names if os.path.basename(name) != name or not listing.is_file(name)]
-    if missing or not names:
-        if SINGLE in files and 0 < len(missing) == len(names) and not any("/" in name for name in names):
+    if not names:
+        raise InvalidInput(Message("models.index-empty", {"file": str(file)}))
+    if missing:
+        if SINGLE in files and len(missing) == len(names) and not any("/" in name for name in names):
             raise InvalidInput(Message("models.stale-index", {"file": str(file), "weights": SINGLE}))
         raise _missing(listing, missing, len(names))
     return _chosen(listing, names, files, headers=index == INDEX)
@@ -253,8 +269,9 @@ def _read_header(file: Path, sizes: dict[str, int]) -> tuple[dict[str, dict[str,
             length = int.from_bytes(first, "little")
             if size < 8 + length:
                 if found := foreign_file(file):
-                    raise InvalidInput(Message(found, {"file": str(file)}))
-                raise _truncated(file, size, 8 + length if length <= HEADER_LIMIT_BYTES else 8)
+                    raise InvalidInput(found)
+                if size <= 8 or length <= HEADER_LIMIT_BYTES:  # else it is another kind of file
+                    raise _truncated(file, size, 8 + (length if size >= 8 else 0))
             if not 2 <= length <= HEADER_LIMIT_BYTES:
                 raise InvalidInput(Message("models.bad-header", {"file": str(file), "cause": f"{length} B"}))
             raw = stream.read(length)
@@ -291,7 +308,7 @@ def unusable(file: Path, error: Unusable) -> InvalidInput:
     if error.key == "unreadable":
         return InvalidInput(Message("models.unreadable", {"path": str(file), "cause": str(error)}))
     if error.key == "not-json" and (found := foreign_file(file)):
-        return InvalidInput(Message(found, {"file": str(file)}))
+        return InvalidInput(found)
     return InvalidInput(Message(keys.get(error.key, "models.bad-json"), {"file": str(file), "cause": str(error)}))
 
 

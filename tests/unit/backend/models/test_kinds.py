@@ -166,6 +166,18 @@ KINDS: dict[str, tuple[Maker, str]] = {
     "tokenizer-config-link": (linked("tokenizer_config.json", "tokenizer.json"), "models.dangling-links"),
     "page-weights": (swapped("model.safetensors", PAGE), "models.lfs-page"),
     "page-config": (swapped("config.json", PAGE), "models.lfs-page"),
+    "refused-weights": (swapped("model.safetensors", b'{"error":"Invalid username or password."}'), "models.refusal"),
+    "refused-config": (swapped("config.json", b'{"error":"Repository not found"}'), "models.refusal"),
+    "refused-config-as-text": (swapped("config.json", b"Entry not found"), "models.refusal"),
+    "refused-vocabulary": (
+        swapped("tokenizer.model", b"Access to model meta-llama/Llama-2-7b is restricted."),
+        "models.refusal",
+    ),
+    "refused-settings": (swapped("special_tokens_map.json", b"Entry not found"), "models.refusal"),
+    "refused-by-modelscope": (swapped("tokenizer.json", b'{"Code":10010205001,"Message":"x"}'), "models.refusal"),
+    "gguf-renamed": (swapped("model.safetensors", b"GGUF\3\0\0\0" + b"\0" * 500), "models.gguf"),
+    "zip-renamed": (swapped("model.safetensors", b"PK\3\4" + b"x" * 500), "models.bad-header"),
+    "empty-index": (swapped("model.safetensors.index.json", b'{"weight_map": {}}'), "models.index-empty"),
     "links-to-nothing": (links("/nowhere/"), "models.dangling-links"),
     "snapshot-alone": (links("../../blobs/"), "models.snapshot-without-blobs"),
     "one-link-to-nothing": (one_link, "models.dangling"),
@@ -228,6 +240,12 @@ def test_it_is_named_with_what_to_do(tmp_path: Path, kind: str) -> None:
     with pytest.raises(InvalidInput) as caught:  # a person may give that folder by its path
         Catalog([]).find(str(tmp_path / kind))
     assert caught.value.messages[0].key == key
+
+
+@pytest.mark.parametrize("text", ['{"error": 0, "code": 1}', '{"code": 0, "error": 1}'])
+def test_a_vocabulary_with_a_refusals_words_is_none(tmp_path: Path, text: str) -> None:
+    empty(fake_model(tmp_path / "m"), vocab__json=text)
+    assert read_model(tmp_path / "m").problem is None
 
 
 @pytest.mark.parametrize("name", ["README.md", "merges.txt", "tokenizer.model", "vocab.json"])
