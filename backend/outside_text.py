@@ -32,6 +32,7 @@ MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 UTF8 = "utf-8"
+LINES = "lines"  # none of these for the whole: each line by itself
 
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 # Controls, line separators, what turns the writing direction, marks without width, half characters, non-characters.
@@ -91,7 +92,7 @@ def decode(data: bytes) -> str:
     as ``\\xNN``. The text isn't cleaned yet.
     """
     encoding = encoding_of(data)
-    if encoding == "lines":
+    if encoding == LINES:
         return "".join(_decode_line(line) for line in _LINE.findall(data))
     return data.decode(encoding, "surrogatepass" if encoding == UTF8 else "backslashreplace")
 
@@ -107,7 +108,7 @@ def encoding_of(data: bytes) -> str:
     try:
         data.decode(UTF8, "surrogatepass")
     except UnicodeDecodeError:
-        return "lines"
+        return LINES
     return UTF8
 
 
@@ -271,27 +272,32 @@ def _by_zeros(data: bytes) -> str:
     return ""
 
 
+def encodings_of_lines(data: bytes) -> frozenset[str]:
+    """In what the lines beyond ASCII are written, each judged by itself; UTF8 stands for damaged UTF-8 too."""
+    return frozenset(_line_encoding(line) for line in _LINE.findall(data) if not line.isascii())
+
+
 def _decode_line(line: bytes) -> str:
-    """UTF-8, also with a few bad bytes or cut at an end; GB18030, which holds GBK and GB2312; the Windows Latin page,
-    where letters with accents stand alone between others."""
     try:
         return line.decode(UTF8, "surrogatepass")
     except UnicodeDecodeError:
-        pass
+        return line.decode(_line_encoding(line), "backslashreplace")
+
+
+def _line_encoding(line: bytes) -> str:
+    """UTF-8, also with a few bad bytes or cut at an end; GB18030, which holds GBK and GB2312; the Windows Latin page,
+    where letters with accents stand alone between others."""
     good = sum(not char.isascii() for char in line.decode(UTF8, "ignore"))
     bad = line.decode(UTF8, "replace").count("\ufffd") - line.count("\ufffd".encode())
     if good > bad:
-        return line.decode(UTF8, "backslashreplace")
+        return UTF8
     runs = _HIGH_RUN.findall(line)
-    if sum(len(run) == 1 for run in runs) * 2 > len(runs):
-        try:
-            return line.decode("cp1252")
-        except UnicodeDecodeError:
-            return line.decode(UTF8, "backslashreplace")
+    encoding = "cp1252" if sum(len(run) == 1 for run in runs) * 2 > len(runs) else "gb18030"
     try:
-        return line.decode("gb18030")
+        line.decode(encoding)
     except UnicodeDecodeError:
-        return line.decode(UTF8, "backslashreplace")
+        return UTF8
+    return encoding
 
 
 def _parse_int(digits: str) -> int | None:

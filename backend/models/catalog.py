@@ -22,7 +22,7 @@ from backend.models.hubs import (
     modelscope_name,
     repository_name,
 )
-from backend.models.kinds import HUB_PREFIX, file_alone, is_model_folder, is_odd_folder, is_stray
+from backend.models.kinds import HUB_PREFIX, file_alone, is_model_folder, is_odd_folder, is_whole
 from backend.models.listing import MOST_ENTRIES, Signature, list_folder, names_in
 from backend.models.typed import meant
 from backend.outside_text import cause_of, clean, encodable
@@ -136,8 +136,7 @@ class Catalog:
             params = {"path": shown, "cause": cause_of(error)}
             raise InvalidInput(Message("models.unreadable", params, "model")) from error
         if path.name.startswith(HUB_PREFIX):  # a cached repository: people copy the folder that has the name
-            snapshot = hub_snapshot(path, is_model_folder)
-            return self._read((snapshot or path, repository_name(path.name), None), self._capabilities())
+            return self._read((_snapshot(path) or path, repository_name(path.name), None), self._capabilities())
         scope = frozenset(modelscope_caches())
         listed = (item for root in self.roots for item in _folders(root, root in scope))
         name = next((name for folder, name, _ in listed if folder == path), path.name)
@@ -196,7 +195,7 @@ def _folders(root: Path, scope: bool, depth: int = 3) -> Iterator[Found]:
     names = names_in(root)
     if is_model_folder(names):
         yield root, root.name, None
-        if not is_stray(names):
+        if is_whole(names):
             return
     for entry in _subfolders(root):
         path = root / entry
@@ -208,13 +207,12 @@ def _folders(root: Path, scope: bool, depth: int = 3) -> Iterator[Found]:
             yield path, name_of(entry), problem
             continue
         if scope and "snapshots" in inside and "--" in entry:  # ModelScope's since 1.38, as Hugging Face has it
-            snapshot = hub_snapshot(path, is_model_folder)
-            if snapshot is not None:
+            if (snapshot := _snapshot(path)) is not None:
                 yield snapshot, entry.replace("--", "/", 1), None
             continue
         if is_model_folder(inside):
             yield path, name_of(entry), None
-            if not is_stray(inside):
+            if is_whole(inside):
                 continue
         yield from ((found, name_of(name), None) for found, name in _inner(root, entry, inside))
         if depth and (entry in HUB_FOLDERS or not HUB_FOLDERS.isdisjoint(inside)):
@@ -241,11 +239,18 @@ def _inner(root: Path, entry: str, inside: list[str]) -> Iterator[tuple[Path, st
 
 def _repository(path: Path, entry: str) -> Iterator[Found]:
     """A repository of a Hugging Face cache."""
-    snapshot = hub_snapshot(path, is_model_folder) or hub_snapshot(path, is_odd_folder)
+    snapshot = _snapshot(path) or hub_snapshot(path, is_odd_folder)
+    if snapshot is None and is_model_folder(names_in(path)):  # what it holds was copied into it, without the layout
+        snapshot = path
     if snapshot is not None:
         yield snapshot, repository_name(entry), None
     elif is_downloading(path):
         yield path, repository_name(entry), None
+
+
+def _snapshot(repository: Path) -> Path | None:
+    """The newest whole one, main's before others; where none is whole, the same of the broken ones."""
+    return hub_snapshot(repository, is_whole) or hub_snapshot(repository, is_model_folder)
 
 
 def _subfolders(folder: Path) -> list[str]:

@@ -27,7 +27,17 @@ from backend.models.weights import (
     unreadable,
     unusable,
 )
-from backend.outside_text import UTF8, Unusable, clean, encodable, mark_of, read_json
+from backend.outside_text import (
+    LINES,
+    UTF8,
+    Unusable,
+    clean,
+    encodable,
+    encodings_of_lines,
+    mark_of,
+    read_bytes,
+    read_json,
+)
 
 __all__ = ["ModelInfo", "TensorInfo", "broken_model", "count_parameters", "read_model", "read_tensors", "text_config"]
 
@@ -240,7 +250,15 @@ def _check_texts(listing: Listing, config_encoding: str) -> None:
 
 
 def _encoded(file: Path, encoding: str) -> InvalidInput:
-    source = "GB18030" if encoding == "lines" else encoding.upper()
+    if encoding == LINES:
+        try:
+            found = encodings_of_lines(read_bytes(file))
+        except Unusable as error:
+            return unusable(file, error)
+        if UTF8 in found or len(found) != 1:
+            return InvalidInput(Message("models.encoding-mixed", {"file": str(file)}))
+        (encoding,) = found
+    source = encoding.upper()
     command = f"iconv -f {source} -t UTF-8 {file.name} > new.json"
     if encoding == "utf-8-sig":
         source, command = "UTF-8, BOM", f"sed -i '1s/^\\xEF\\xBB\\xBF//' {file.name}"

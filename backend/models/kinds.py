@@ -68,9 +68,9 @@ def is_model_folder(names: list[str]) -> bool:
     )
 
 
-def is_stray(names: list[str]) -> bool:
-    """Whether a model folder has a config.json alone, or weights alone: perhaps one lost file among other models."""
-    return not ("config.json" in names and any(name.endswith((*WEIGHT_ENDS, ".bin")) for name in names))
+def is_whole(names: list[str]) -> bool:
+    """Whether a model folder has a config.json and weights: where only one is, it may be a lost file among others."""
+    return "config.json" in names and any(name.endswith((*WEIGHT_ENDS, ".bin")) for name in names)
 
 
 def is_odd_folder(names: list[str]) -> bool:

@@ -202,3 +202,24 @@ def test_course_folders_are_looked_into(tmp_path: Path, monkeypatch: pytest.Monk
     own = [model for model in Catalog(roots[:-1]).models() if str(model.path).startswith(str(tmp_path))]
     assert [model.path for model in own] == [other, link]
     assert tmp_path / "models" in catalog.own_roots(make_settings(tmp_path / "state", models=(tmp_path / "models",)))
+
+
+def test_a_repository_folder_that_holds_the_files_themselves(tmp_path: Path) -> None:
+    folder = fake_model(tmp_path / "models--org--name")
+    assert [(model.name, model.path) for model in Catalog([tmp_path]).models()] == [("org/name", folder)]
+    assert Catalog([]).find(str(folder)).path == folder
+
+
+def test_a_snapshot_without_weights_hides_no_whole_one(tmp_path: Path) -> None:
+    """A look at the hub brings a new config.json, and main names it."""
+    repository = tmp_path / "models--org--name"
+    whole = fake_model(repository / "snapshots" / "abc")
+    half = fake_model(repository / "snapshots" / "new")
+    (half / "model.safetensors").unlink()
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("new")
+    for found in (Catalog([tmp_path]).find("org/name"), Catalog([]).find(str(repository))):
+        assert found.path == whole
+    (whole / "model.safetensors").unlink()
+    (model,) = Catalog([tmp_path]).models()
+    assert model.path == half

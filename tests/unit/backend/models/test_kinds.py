@@ -131,6 +131,9 @@ def in_utf(encoding: str, name: str = "config.json") -> Maker:
     return make
 
 
+LATIN = json.dumps(QWEN2 | {"note": "modèle entraîné à Orléans"}, ensure_ascii=False).encode("latin-1")
+MIXED = LATIN[:-1] + ',\n"说明": "模型"}'.encode("gbk")
+
 KINDS: dict[str, tuple[Maker, str]] = {
     "lora": (adapter, "models.adapter"),
     "lora-with-config": (adapter_with_config, "models.adapter"),
@@ -220,6 +223,8 @@ KINDS: dict[str, tuple[Maker, str]] = {
     "bom": (in_utf("utf-8-sig"), "models.encoding"),
     "utf-16": (in_utf("utf-16"), "models.encoding"),
     "gbk": (in_utf("gbk"), "models.encoding"),
+    "latin-1": (swapped("config.json", LATIN), "models.encoding"),
+    "two-encodings": (swapped("config.json", MIXED), "models.encoding-mixed"),
     "bom-tokenizer": (in_utf("utf-8-sig", "tokenizer_config.json"), "models.encoding"),
     "bom-generation": (in_utf("utf-8-sig", "generation_config.json"), "models.encoding"),
 }
@@ -340,3 +345,15 @@ def test_a_mended_link_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "elsewhere" / "model.safetensors").unlink()
     (again,) = catalog.models()
     assert again.problem is not None
+
+
+def test_the_command_that_mends_an_encoding_keeps_the_text(tmp_path: Path) -> None:
+    for name, encoding, text in (("config-latin", "CP1252", LATIN), ("config-gbk", "GB18030", None)):
+        folder = fake_model(tmp_path / name)
+        data = text or json.dumps(QWEN2 | {"note": "模型"}, ensure_ascii=False).encode("gbk")
+        (folder / "config.json").write_bytes(data)
+        problem = read_model(folder).problem
+        assert problem is not None
+        assert problem.params["encoding"] == encoding
+        assert f"-f {encoding} " in str(problem.params["command"])
+        assert json.loads(data.decode(encoding))["note"] in ("modèle entraîné à Orléans", "模型")
