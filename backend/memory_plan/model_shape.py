@@ -105,8 +105,6 @@ def read_shape(model: ModelInfo, tensors: Sequence[TensorInfo]) -> ModelShape:
     if _number(text, "kv_lora_rank"):  # multi-head latent attention keeps one latent and its rotary part, for all heads
         kv_width = _number(text, "kv_lora_rank") + _number(text, "qk_rope_head_dim")
         kv_heads = 1
-    kinds = text.get("layer_types")
-    kv_layers = sum(str(kind) not in _LINEAR for kind in kinds) if isinstance(kinds, list) and kinds else layers
     parts = _parts(tensors)
     if not tensors:  # weights in another format than safetensors: all of them, split by the config's shapes
         stored = model.weight_bytes or model.size_bytes
@@ -127,7 +125,7 @@ def read_shape(model: ModelInfo, tensors: Sequence[TensorInfo]) -> ModelShape:
         stored_bytes=parts["stored"],
         tied=parts["head"] == 0,
         layers=layers,
-        kv_layers=kv_layers,
+        kv_layers=_kv_layers(text, layers),
         hidden=hidden,
         heads=heads,
         kv_heads=kv_heads,
@@ -138,6 +136,14 @@ def read_shape(model: ModelInfo, tensors: Sequence[TensorInfo]) -> ModelShape:
         context_length=model.context_length,
         vision=_vision(model.config) if model.takes_images else None,
     )
+
+
+def _kv_layers(text: Mapping[str, Any], layers: int) -> int:
+    """The layers that aren't linear attention: named one by one, or every so many (Qwen3-Next's own form)."""
+    kinds = text.get("layer_types")
+    if isinstance(kinds, list) and kinds:
+        return sum(str(kind) not in _LINEAR for kind in kinds)
+    return layers // (_number(text, "full_attention_interval") or 1)
 
 
 def _parts(tensors: Iterable[TensorInfo]) -> dict[str, int]:

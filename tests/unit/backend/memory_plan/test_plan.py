@@ -333,6 +333,9 @@ def test_layers_without_a_cache_hold_none(tmp_path: Path) -> None:
     hybrid = shape_of(llama(tmp_path / "hybrid", INTERNLM2_5_1_8B, layer_types=kinds))
     dense = shape_of(llama(tmp_path / "dense", INTERNLM2_5_1_8B))
     assert block_bytes(hybrid, 0) == block_bytes(dense, 0) // 2
+    interval = shape_of(llama(tmp_path / "interval", INTERNLM2_5_1_8B, full_attention_interval=4))
+    assert (interval.kv_layers, dense.kv_layers) == (6, 24)
+    assert block_bytes(interval, 0) == block_bytes(dense, 0) // 4
 
 
 def test_transformers_takes_what_is_stored_and_grows(plain: ModelShape) -> None:
