@@ -1,6 +1,7 @@
 """Files that a checkpoint's config.json speaks of and that aren't there: the model's own code, and what prepares
 pictures. A server is started without the hub, so nothing brings them."""
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -21,7 +22,7 @@ def missing_files(model: ModelInfo) -> Iterator[Message]:
     """What is to be said of each. An error ends a server as it loads; with a warning it depends on the engine."""
     if model.needs_remote_code:
         yield from _code(model)
-    processed = any((model.path / name).exists() for name in PROCESSORS)
+    processed = any(os.path.exists(model.path / name) for name in PROCESSORS)
     if model.takes_images and model.architecture.endswith(SEES) and not processed:
         yield Message("models.no-processor", {"model": model.name, "file": PROCESSORS[0]}, "model")
 
@@ -41,11 +42,11 @@ def _code(model: ModelInfo) -> Iterator[Message]:
         about = {"model": model.name, "file": file}
         if repository and HUB_ID.fullmatch(repository) and not _in_a_cache(repository, file):
             yield Message("models.code-elsewhere", {**about, "repository": repository}, "model", level)
-        elif not repository and not (model.path / file).exists():
+        elif not repository and not os.path.exists(model.path / file):
             yield Message("models.code-missing", about, "model", level)
 
 
 def _in_a_cache(repository: str, file: str) -> bool:
     folder = HUB_PREFIX + repository.replace("/", "--")
     snapshots = [cache / folder / "snapshots" for cache in hugging_face_caches()]
-    return any((place / name / file).exists() for place in snapshots for name in names_in(place))
+    return any(os.path.exists(place / name / file) for place in snapshots for name in names_in(place))

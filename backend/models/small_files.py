@@ -4,6 +4,7 @@ A download that failed often leaves an empty file, or the hub's refusal in its p
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from backend.errors import Level, Message
 from backend.models.checkpoint import ModelInfo
-from backend.outside_text import Unusable, clean, decode, open_regular, read_json
+from backend.outside_text import Unusable, clean, decode, open_regular, read_bytes, read_json
 
 TOKENIZER = "tokenizer.json"
 VOCABULARY = "tokenizer.model"
@@ -42,7 +43,7 @@ def broken_files(model: ModelInfo) -> Iterator[Message]:
 
 def _tokenizer(folder: Path) -> Iterator[Message]:
     """The file that is read: tokenizer.json, without it SentencePiece's."""
-    file = folder / TOKENIZER if (folder / TOKENIZER).exists() else folder / VOCABULARY
+    file = folder / TOKENIZER if os.path.exists(folder / TOKENIZER) else folder / VOCABULARY
     try:
         about = file.stat()
     except OSError:
@@ -67,8 +68,8 @@ def _object(file: Path) -> tuple[tuple[Message, ...], frozenset[str]]:
 def _no_tokenizer(file: Path, _changed_ns: int, _size: int) -> str:
     """Why the file is no tokenizer; "" where it looks like one. Some 100 ms for 100,000 words, once."""
     try:
-        value = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        value = json.loads(read_bytes(file, MOST_TOKENIZER_BYTES))
+    except (ValueError, RecursionError) as error:
         return clean(str(error), 200)
     return "" if isinstance(value, dict) and isinstance(value.get("model"), dict) else 'no "model"'
 

@@ -1,6 +1,7 @@
 """A small file that isn't what its name says is named before a server dies of it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,9 @@ def test_what_stands_there_is_shown(folder: Path) -> None:
     (folder / "tokenizer.model").write_text(STRANGE, encoding="utf-8")
     causes: list[Any] = [message.params["cause"] for message in disagreements(read_model(folder))]
     assert causes == [STRANGE]
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer.model"])
+def test_what_is_no_file_is_never_waited_for(folder: Path, name: str) -> None:
+    os.mkfifo(folder / name)
+    assert told(folder) == [("tokenizer-broken", name, "error")]
