@@ -2,19 +2,33 @@
 
 import logging
 import threading
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import chain, count
 from typing import Any, Generic, TypeVar
 
 from backend.store import Store
 
 T = TypeVar("T")
+# What reading a document raises where it isn't what was written.
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 log = logging.getLogger(__name__)
 
 
 def unique_name(name: str, taken: Container[str]) -> str:
     """The name, or the first of "name (2)", "name (3)" … that isn't taken."""
     return next(n for n in chain([name], (f"{name} ({number})" for number in count(2))) if n not in taken)
+
+
+def readable(documents: Iterable[Any], from_json: Callable[[Any], Any]) -> dict[str, Any]:
+    """Those that can be read, by their id. What is wrong with others is logged."""
+    found = {}
+    for document in documents:
+        try:
+            from_json(document)
+            found[document["id"]] = document
+        except UNREADABLE as error:
+            log.error("what a run keeps can't be read: %r", error)
+    return found
 
 
 class Records(Generic[T]):
@@ -51,7 +65,7 @@ class Records(Generic[T]):
                     if document is not None:
                         self._records[record_id] = from_json(document)
                         break
-                except (KeyError, TypeError, ValueError) as error:
+                except UNREADABLE as error:
                     log.error("what is stored of %s %s can't be read: %r", self._area, record_id, error)
 
     def get(self, record_id: str) -> T | None:

@@ -18,67 +18,42 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from backend import disk
 from backend.errors import Message, Unavailable
+from backend.outside_text import clean
 from backend.private_folders import make_private
 from backend.store_forms import FORM, bring_up
+from backend.store_rows import COLUMNS, ProcessRow, checked, from_sql, to_sql
 
 FILE_NAME = "console.sqlite3"
 # How long another program may hold the file: a page waits so long at most, and only one that writes a setting.
 BUSY_S = 0.5
 OPEN_BUSY_S = 5.0
 RETRY_S = 1.0
-# Of a damaged file SQLite may say something, a name in it, say, that is no text.
-SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+_PROGRESS_STEPS = 1000  # of SQLite's machine, between two looks at the clock
+_MOST_NAMED = 3
+# Of a damaged file SQLite may say something, a name in it, say, that is no text. What it can't hold: half of a
+# surrogate pair, a giant number.
+SQLITE_ERRORS = (sqlite3.Error, UnicodeError, OverflowError)
 # Folders beside the database that are filled only where there was one before.
 _WITNESSES = ("runs", "jobs", "pictures")
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class ProcessRow:
-    """One started command as the supervisor remembers it.
-
-    ``pid``/``start`` and ``runner_pid``/``runner_start`` name a process within one boot (``boot_id``): start times are
-    clock ticks since boot; 0 = not known yet. Times are seconds since the epoch, but ``kill_at``, which counts seconds
-    since boot (a stop's deadline, which a changed clock must not move). ``stop_signal`` is the hardest that a stop had
-    to send; its column is called "rung". ``about`` is what the starter keeps with it.
-    """
-
-    id: str
-    kind: str
-    name: str
-    started_at: float
-    boot_id: str
-    runner_pid: int = 0
-    runner_start: int = 0
-    pid: int = 0
-    start: int = 0
-    ended_at: float | None = None
-    exit_code: int | None = None
-    stop_signal: str = ""
-    stop_requested: bool = False
-    kill_at: float = 0.0
-    interrupted: bool = False
-    problem: Message | None = None
-    about: Mapping[str, Any] = field(default_factory=dict)
-
-
-_FIELDS = tuple(f.name for f in fields(ProcessRow))
-_COLUMNS = tuple("rung" if name == "stop_signal" else name for name in _FIELDS)
 _SCHEMA = f"""
-    CREATE TABLE IF NOT EXISTS process ({", ".join(_COLUMNS)}, PRIMARY KEY (id));
+    CREATE TABLE IF NOT EXISTS process ({", ".join(COLUMNS)}, PRIMARY KEY (id));
     CREATE TABLE IF NOT EXISTS document (area TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (area, key));
 """
 _PUT = "INSERT INTO document VALUES (?, ?, ?) ON CONFLICT (area, key) DO UPDATE SET value = excluded.value"
-_SAVE = f"INSERT OR REPLACE INTO process VALUES ({', '.join('?' * len(_COLUMNS))})"
+_SAVE = f"INSERT OR REPLACE INTO process VALUES ({', '.join('?' * len(COLUMNS))})"
 
 # What is written: "document", its area and key; "process", its id and ""; "conversation", its id and "".
 Target = tuple[str, str, str]
@@ -117,12 +92,12 @@ class Store:
                 self.problem = self._move_aside()
                 self._writer = self._open()
             self._reader = self._connect()
-            self._searcher = self._connect()
+            self._tables = self._connect()
         except (OSError, *SQLITE_ERRORS) as error:
             raise Unavailable(_unusable(self.path, error)) from error
         # Each connection serves one thread at a time. Who reads never waits for who writes.
         self._read_lock = threading.Lock()
-        self._search_lock = threading.Lock()
+        self._tables_lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._pending_lock = threading.Lock()
         self._pending: dict[Target, _Write] = {}
@@ -148,7 +123,7 @@ class Store:
             return None if waiting.value is None else json.loads(waiting.value)
         with self._reading() as db:
             row = db.execute("SELECT value FROM document WHERE area = ? AND key = ?", (area, key)).fetchone()
-            return None if row is None else _checked(row[0])
+            return None if row is None else checked(row[0])
 
     def all(self, area: str) -> dict[str, Any]:
         """Every document of the area by key, oldest first. Raises Unavailable."""
@@ -157,7 +132,7 @@ class Store:
             waiting = {target[2]: write for target, write in self._pending.items() if target[:2] == ("document", area)}
         with self._reading() as db:
             rows = db.execute("SELECT key, value FROM document WHERE area = ? ORDER BY rowid", (area,))
-            documents = {key: _checked(value) for key, value in rows}
+            documents = {key: checked(value) for key, value in rows}
         for key, write in waiting.items():
             if write.value is None:
                 documents.pop(key, None)
@@ -185,11 +160,11 @@ class Store:
 
     def save_process(self, row: ProcessRow) -> None:
         """Insert the process, or replace what is known of it, now. Raises Unavailable."""
-        self._write_now(("process", row.id, ""), _Write(((_SAVE, _to_sql(row)),), row))
+        self._write_now(("process", row.id, ""), _Write(((_SAVE, to_sql(row)),), row))
 
     def keep_process(self, row: ProcessRow) -> None:
         """Insert the process, or replace what is known of it, as soon as that can be done."""
-        self._write_soon(("process", row.id, ""), _Write(((_SAVE, _to_sql(row)),), row))
+        self._write_soon(("process", row.id, ""), _Write(((_SAVE, to_sql(row)),), row))
 
     def drop_process(self, process_id: str) -> None:
         """Forget the process, as soon as that can be done."""
@@ -200,20 +175,33 @@ class Store:
         with self._pending_lock:
             waiting = {target[1]: write.value for target, write in self._pending.items() if target[0] == "process"}
         with self._reading() as db:
-            stored = db.execute(f"SELECT {', '.join(_COLUMNS)} FROM process ORDER BY started_at")
-            rows = {row.id: row for row in map(_from_sql, stored)}
+            stored = db.execute(f"SELECT {', '.join(COLUMNS)} FROM process ORDER BY started_at")
+            rows = {row.id: row for row in map(from_sql, stored)}
         rows |= waiting
         return tuple(sorted(filter(None, rows.values()), key=lambda row: row.started_at))
 
     # Tables of others
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """What a query finds; a long one keeps no other reader waiting. Raises Unavailable."""
-        with self._search_lock:
+        """What a short query finds. Raises Unavailable."""
+        with self._tables_lock:
             try:
-                return self._searcher.execute(sql, parameters).fetchall()
+                return self._tables.execute(sql, parameters).fetchall()
             except SQLITE_ERRORS as error:
                 raise Unavailable(_unusable(self.path, error)) from error
+
+    def search(self, sql: str, parameters: Sequence[Any], seconds: float) -> list[tuple[Any, ...]]:
+        """What a query finds that may take long; no other reader waits for it. Raises TimeoutError where it isn't done
+        in ``seconds``, Unavailable."""
+        until = time.monotonic() + seconds
+        try:
+            with closing(self._connect()) as db:
+                db.set_progress_handler(lambda: time.monotonic() > until, _PROGRESS_STEPS)
+                return db.execute(sql, parameters).fetchall()
+        except SQLITE_ERRORS as error:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+                raise TimeoutError(f"a search of {seconds} s") from error
+            raise Unavailable(_unusable(self.path, error)) from error
 
     def write(self, target: Target, steps: Steps) -> None:
         """Do the steps now, all of them or none. What waits for that target is given up. Raises Unavailable."""
@@ -258,8 +246,8 @@ class Store:
         self._thread.join(timeout=10)
         if not self._write_pending():
             log.error("closed with changes that could not be stored: %s", self._unsaved)
-        with self._write_lock, self._read_lock, self._search_lock:
-            for connection in (self._writer, self._reader, self._searcher):
+        with self._write_lock, self._read_lock, self._tables_lock:
+            for connection in (self._writer, self._reader, self._tables):
                 connection.close()
 
     def _write_now(self, target: Target, write: _Write) -> None:
@@ -282,28 +270,39 @@ class Store:
         self._wake.set()
 
     def _write_pending(self) -> bool:
-        """Write everything that waits in one transaction; whether that was done."""
+        """Write everything that waits in one transaction; whether that was done.
+
+        What the database doesn't take is left waiting, and keeps nothing else from being written.
+        """
         with self._write_lock:
             with self._pending_lock:
                 batch = dict(self._pending)
-            if not batch:
-                self._unsaved = None
-                return True
-            try:
-                with self._writer as db:
-                    for write in batch.values():
-                        write.run(db)
-            except SQLITE_ERRORS as error:
-                if self._unsaved is None:
-                    log.warning("%s can't be written for now: %s", self.path, error)
-                self._unsaved = _not_yet(self.path, error)
-                return False
+            error = self._tried(batch.values())
+            left: dict[Target, Exception] = {}
+            if isinstance(error, sqlite3.OperationalError):  # the file's trouble, not one row's
+                left = dict.fromkeys(batch, error)
+            elif error is not None:
+                tried = {target: self._tried((write,)) for target, write in batch.items()}
+                left = {target: why for target, why in tried.items() if why is not None}
             with self._pending_lock:
                 for target, write in batch.items():
-                    if self._pending.get(target) is write:
+                    if target not in left and self._pending.get(target) is write:
                         del self._pending[target]
-            self._unsaved = None
-            return True
+            unsaved = _not_yet(self.path, left) if left else None
+            if unsaved is not None and (self._unsaved is None or self._unsaved.key != unsaved.key):
+                log.warning("%s can't be written for now: %s", self.path, dict(unsaved.params))
+            self._unsaved = unsaved
+            return not left
+
+    def _tried(self, writes: Iterable[_Write]) -> Exception | None:
+        """Why they can't be written, all of them or none; None where they are now."""
+        try:
+            with self._writer as db:
+                for write in writes:
+                    write.run(db)
+        except SQLITE_ERRORS as error:
+            return error
+        return None
 
     def _keep_writing(self) -> None:
         """The thread's life: write what comes, and try again what could not be written."""
@@ -354,9 +353,9 @@ class Store:
             if bring_up(db):
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was moved stands in one place
             for (value,) in db.execute("SELECT value FROM document"):
-                _checked(value)
-            for row in db.execute(f"SELECT {', '.join(_COLUMNS)} FROM process"):
-                _from_sql(row)
+                checked(value)
+            for row in db.execute(f"SELECT {', '.join(COLUMNS)} FROM process"):
+                from_sql(row)
             db.execute(f"PRAGMA busy_timeout = {round(BUSY_S * 1000)}")
         except BaseException:
             db.close()
@@ -396,14 +395,22 @@ def _unusable(path: Path, error: Exception) -> Message:
     return Message(f"servers.store.{_why(path, error)}", {"file": str(path), "error": str(error)})
 
 
-def _not_yet(path: Path, error: Exception) -> Message:
-    return Message(
-        f"servers.store.unsaved-{_why(path, error)}", {"file": str(path), "error": str(error)}, level="warning"
-    )
+def _not_yet(path: Path, left: Mapping[Target, Exception]) -> Message:
+    """Why what waits can't be written: the file's trouble, else the rows that the database doesn't take."""
+    error = next((error for error in left.values() if isinstance(error, sqlite3.OperationalError)), None)
+    if error is not None:
+        params = {"file": str(path), "error": str(error)}
+        return Message(f"servers.store.unsaved-{_why(path, error)}", params, level="warning")
+    names = [clean(" ".join(target).strip()) for target in islice(left, _MOST_NAMED)]
+    more = ["…"] if len(left) > len(names) else []
+    params = {"file": str(path), "names": ", ".join(names + more), "error": clean(str(next(iter(left.values()))))}
+    return Message("servers.store.unsaved-rows", params, level="warning")
 
 
 def _why(path: Path, error: Exception) -> str:
-    """ "full", "busy" (another program holds the file) or "unusable"."""
+    """ "full", "busy" (another program holds the file), "refused" (what is written can't be held) or "unusable"."""
+    if isinstance(error, UnicodeEncodeError | OverflowError | sqlite3.DataError):
+        return "refused"
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -413,41 +420,3 @@ def _why(path: Path, error: Exception) -> str:
     else:
         full = isinstance(error, OSError) and disk.is_full(error)
     return "full" if full else "unusable"
-
-
-def _to_sql(row: ProcessRow) -> tuple[Any, ...]:
-    problem = None if row.problem is None else json.dumps(message_to_json(row.problem))
-    values = (getattr(row, name) for name in _FIELDS[:-2])
-    return (*(_storable(value) for value in values), problem, json.dumps(dict(row.about)))
-
-
-def _storable(value: Any) -> Any:
-    """A name may hold bytes that are no text (half of a surrogate pair), which SQLite doesn't take."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
-def _from_sql(row: tuple[Any, ...]) -> ProcessRow:
-    """Raises sqlite3.DatabaseError where a value isn't what was written."""
-    values = dict(zip(_FIELDS, row, strict=True))
-    for name in ("stop_requested", "interrupted"):
-        values[name] = bool(values[name])
-    values["about"] = _checked(values["about"])
-    values["problem"] = None if values["problem"] is None else message_from_json(_checked(values["problem"]))
-    return ProcessRow(**values)
-
-
-def _checked(text: Any) -> Any:
-    try:
-        return json.loads(text)
-    except (TypeError, ValueError) as error:
-        raise sqlite3.DatabaseError(f"not a document: {str(text)[:80]!r}") from error
-
-
-def message_to_json(message: Message) -> dict[str, Any]:
-    """A Message as a document."""
-    return {"key": message.key, "params": dict(message.params), "field": message.field, "level": message.level}
-
-
-def message_from_json(value: Mapping[str, Any]) -> Message:
-    """The Message that ``message_to_json`` wrote."""
-    return Message(value["key"], value["params"], value["field"], value["level"])

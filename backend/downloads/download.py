@@ -7,7 +7,7 @@ from typing import Any
 
 from backend.downloads.sources import Source
 from backend.errors import Message
-from backend.store import message_from_json, message_to_json
+from backend.message_document import message_from_json, message_to_json
 
 
 class DownloadState(StrEnum):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from backend import disk
 from backend.downloads import places
@@ -30,7 +29,7 @@ from backend.errors import Conflict, InvalidInput, Message, NotFound
 from backend.models.catalog import DEMO_MODEL, Catalog, own_roots
 from backend.private_folders import make_private
 from backend.processes.supervisor import Run, Supervisor
-from backend.records import Records
+from backend.records import Records, readable
 from backend.settings import Settings
 from backend.store import Store
 from backend.units import GIB
@@ -271,12 +270,12 @@ class DownloadManager:
     def _load(self) -> None:
         """Downloads from the store; what the store lost, from what the runs keep about them."""
         abouts = (run.about["download"] for run in self._supervisor.all(KIND) if "download" in run.about)
-        running: dict[str, Any] = {document["id"]: document for document in abouts}
+        running = readable(abouts, download_from_json)
         self._records.load(download_from_json, running)
         for download in self._records.all():
             known = running.get(download.id)
             # The console was killed as it started it.
-            if download.state is DownloadState.QUEUED and known and known["run_id"] != download.run_id:
+            if download.state is DownloadState.QUEUED and known and known.get("run_id") != download.run_id:
                 self._records.put(download.id, download_from_json(known))
 
     def _same_target(self, target: str) -> Download | None:

@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from backend.engines.base import ServeConfig
 from backend.machine.machine import Machine
+from backend.message_document import message_to_json
 from backend.quantization.base import QuantConfig
 from backend.quantization.job import Job
 from backend.servers.server import ServerView
-from backend.store import message_to_json
 
 T = TypeVar("T")
 SERVER, QUANTIZATION = "server", "quantization"

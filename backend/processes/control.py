@@ -11,7 +11,7 @@ from pathlib import Path
 
 from backend.console.environment import child_environment, child_umask
 from backend.processes import runner
-from backend.store import ProcessRow
+from backend.store_rows import ProcessRow
 
 
 def start_runner(folder: Path) -> int:

@@ -32,14 +32,31 @@ LOG = "log.txt"
 RUN_MARK = "LMDEPLOY_CONSOLE_RUN"
 RUNS_MARK = "LMDEPLOY_CONSOLE_RUNS"
 
-# What each of them must say.
-NEEDED = {
-    SPEC: ("id", "kind", "name", "started_at", "boot_id", "about", "argv", "env", "cwd", "leftovers_grace_s"),
-    PROCESS: ("boot_id", "runner_pid", "runner_start", "pid", "start"),
-    # And, unless it couldn't start or an older runner wrote it, "seconds" it ran and "free_bytes" of the log's disk.
-    STATUS: ("exit_code", "ended_at"),
-    STOP: ("kill_at",),
+# What each of them says, and of which type. All of it is needed, but for what MAYBE_ABSENT names.
+_SECONDS = (int, float)
+_NONE = type(None)
+SHAPES: Mapping[str, Any] = {
+    SPEC: {
+        **dict.fromkeys(("id", "kind", "name", "boot_id"), str),
+        **dict.fromkeys(("started_at", "leftovers_grace_s"), _SECONDS),
+        **dict.fromkeys(("about", "env"), dict),
+        "argv": list,
+        "cwd": (str, _NONE),
+    },
+    PROCESS: {"boot_id": str, **dict.fromkeys(("runner_pid", "runner_start", "pid", "start"), int)},
+    STATUS: {
+        "exit_code": int,
+        "ended_at": _SECONDS,
+        "seconds": _SECONDS,  # that it ran
+        "free_bytes": (int, _NONE),  # of the log's disk
+        "error": {"errno": (int, _NONE), "folder": bool, "path": str, "text": str},
+    },
+    STOP: {"kill_at": _SECONDS},
 }
+# A command that couldn't be started has an error alone of these; an older runner wrote none of the others.
+MAYBE_ABSENT = ("seconds", "free_bytes", "error")
+_LATEST_S = 1 << 37  # what a calendar holds
+_LARGEST = 1 << 53
 
 # As a shell says it: the command was found but can't be executed; it wasn't found.
 NOT_EXECUTABLE = 126
@@ -115,9 +132,20 @@ def read_result(folder: Path, name: str) -> dict[str, Any] | None:
     """What stands in that file of the run folder, or None where there is none (yet) or it isn't what was written."""
     try:
         value = json.loads((folder / name).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) and all(key in value for key in NEEDED[name]) else None
+    return value if _fits(value, SHAPES[name]) else None
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    """Whether it has that type; a number is finite, and of a size that can be stored and shown."""
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and all(
+            _fits(value[key], kind) if key in value else key in MAYBE_ABSENT for key, kind in shape.items()
+        )
+    if isinstance(value, int | float) and not abs(value) <= (_LATEST_S if shape is _SECONDS else _LARGEST):
+        return False
+    return isinstance(value, shape)
 
 
 def main(folder: Path) -> None:

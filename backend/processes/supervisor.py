@@ -11,7 +11,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +23,8 @@ from backend.private_folders import make_private
 from backend.processes import control, orphans, runner
 from backend.processes.command import CommandSpec
 from backend.settings import Settings
-from backend.store import ProcessRow, Store
+from backend.store import Store
+from backend.store_rows import ProcessRow
 
 DEFAULT_GRACE_S = 15.0
 LEFTOVERS_GRACE_S = 5.0
@@ -86,14 +87,15 @@ class Supervisor:
         self._starting: set[str] = set()
         try:
             make_private(self._runs_dir)
+            folders = list(self._runs_dir.iterdir())
         except OSError as error:
             raise disk.cannot_write(self._runs_dir, error) from error
         self._rows = {row.id: row for row in store.processes()}
-        self._find_unknown_runs()
+        self._find_unknown_runs(folders)
         for row in list(self._rows.values()):
             if row.ended_at is None:
                 self._rows[row.id] = self._with_stored_stop(row)
-                self._look_at(row.id)
+        self._look_at_all()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._thread.start()
 
@@ -205,15 +207,20 @@ class Supervisor:
 
     def _watch(self) -> None:
         while not self._closed:
-            with self._lock:
-                live = [row.id for row in self._rows.values() if row.ended_at is None]
-            for run_id in live:
-                try:
-                    self._look_at(run_id)
-                except Exception:  # one run's trouble must not end the watch over the others
-                    log.exception("run %s", run_id)
-            self._wake.wait(self._poll_s if live else None)
+            any_live = self._look_at_all()
+            self._wake.wait(self._poll_s if any_live else None)
             self._wake.clear()
+
+    def _look_at_all(self) -> bool:
+        """Look at each run that hasn't ended; whether there was any."""
+        with self._lock:
+            live = [row.id for row in self._rows.values() if row.ended_at is None]
+        for run_id in live:
+            try:
+                self._look_at(run_id)
+            except Exception:  # one run's trouble must not end the watch over the others
+                log.exception("run %s", run_id)
+        return bool(live)
 
     def _look_at(self, run_id: str) -> None:
         """Compare what is remembered with what is there, and take the next step of a stop."""
@@ -243,10 +250,10 @@ class Supervisor:
         if row.pid == 0 and (written := runner.read_result(self._folder(row.id), runner.PROCESS)) is not None:
             return replace(
                 row,
-                runner_pid=int(written["runner_pid"]),
-                runner_start=int(written["runner_start"]),
-                pid=int(written["pid"]),
-                start=int(written["start"]),
+                runner_pid=written["runner_pid"],
+                runner_start=written["runner_start"],
+                pid=written["pid"],
+                start=written["start"],
             )
         if row.pid and not command_alive:
             self._say_command_ended(row)
@@ -271,7 +278,7 @@ class Supervisor:
             return replace(
                 row,
                 ended_at=float(status["ended_at"]),
-                exit_code=int(status["exit_code"]),
+                exit_code=status["exit_code"],
                 problem=_not_started(status["error"]) if "error" in status else None,
                 interrupted=False,  # where the machine was restarted, it had ended before
             )
@@ -368,15 +375,19 @@ class Supervisor:
         for name in (runner.PROCESS, runner.STATUS, runner.STOP):
             runner.reserve(folder, name)
 
-    def _find_unknown_runs(self) -> None:
+    def _find_unknown_runs(self, folders: Iterable[Path]) -> None:
         """Take up runs that the database lost: it was corrupted, or the console was killed in the middle of a start."""
         names = ("id", "kind", "name", "started_at", "boot_id", "about")
-        for folder in self._runs_dir.iterdir():
+        for folder in folders:
+            if folder.name in self._rows:
+                continue
             spec = runner.read_result(folder, runner.SPEC)
-            if spec is not None and spec["id"] == folder.name and folder.name not in self._rows:
+            if spec is not None and spec["id"] == folder.name:
                 row = ProcessRow(**{name: spec[name] for name in names})
                 self._rows[row.id] = row
                 self._store.keep_process(row)
+            elif (folder / runner.SPEC).exists():
+                log.warning("%s is damaged: the run can't be taken up; its folder stays", folder / runner.SPEC)
 
 
 def _not_started(error: Mapping[str, Any]) -> Message:

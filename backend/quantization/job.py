@@ -7,9 +7,9 @@ from typing import Any
 
 from backend.diagnosis import Diagnosis, Remedy
 from backend.errors import Message
+from backend.message_document import message_from_json, message_to_json
 from backend.quantization.base import QuantConfig
 from backend.quantization.log_reader import Expected, Progress
-from backend.store import message_from_json, message_to_json
 
 
 class JobState(StrEnum):

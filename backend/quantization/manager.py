@@ -22,7 +22,7 @@ from backend.quantization.preview import JobPreview, Subject, write_plan
 from backend.quantization.texts import KeptTexts
 from backend.quantization.token_count import TokenCounter
 from backend.quantization.watcher import CANCEL_GRACE_S, COMPARE_KIND, KIND, PERPLEXITY_KIND, JobWatcher
-from backend.records import Records, unique_name
+from backend.records import Records, readable, unique_name
 from backend.settings import Settings
 from backend.store import Store
 
@@ -269,7 +269,7 @@ class JobManager:
     def _load(self) -> None:
         """Jobs from the store; what the store lost, from what the runs keep about their jobs."""
         abouts = (run.about["job"] for run in self._supervisor.all(KIND) if "job" in run.about)
-        running = {document["id"]: document for document in abouts}
+        running = readable(abouts, job_from_json)
         self._records.load(job_from_json, running)
         for job in self._records.all():
             if job.state is JobState.QUEUED and job.id in running:  # the console was killed as it started it

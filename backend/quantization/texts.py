@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backend.errors import Message, NotFound, Unavailable
+from backend.message_document import message_from_json, message_to_json
 from backend.private_folders import make_private
 from backend.quantization import text_files
 from backend.quantization.text_files import Reading
-from backend.store import message_from_json, message_to_json
 
 FIELD = "text"
 DATASET_FOLDER = "wikitext"

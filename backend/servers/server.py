@@ -9,8 +9,8 @@ from typing import Any
 from backend.clock import Moment
 from backend.engines.base import ServeConfig
 from backend.errors import Message
+from backend.message_document import message_from_json, message_to_json
 from backend.outside_text import clean_value, is_json, whole
-from backend.store import message_from_json, message_to_json
 
 
 class ServerState(StrEnum):

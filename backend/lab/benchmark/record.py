@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from backend.errors import Message
+from backend.message_document import message_from_json, message_to_json
 from backend.quantization.job import UNFINISHED, JobState
-from backend.store import message_from_json, message_to_json
 
 __all__ = ("UNFINISHED", "Benchmark", "BenchmarkConfig", "JobState", "Target", "from_json")
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from backend.errors import Message, Unavailable
-from backend.store import FILE_NAME, ProcessRow, Store
+from backend.store import FILE_NAME, Store
+from backend.store_rows import ProcessRow
 from tests.support.waiting import wait_for
 
 HOLDER = Path(__file__).parents[2] / "children" / "hold_database.py"
@@ -91,6 +92,35 @@ def test_a_damaged_file_is_kept_aside_and_said(tmp_path: Path, damage: str) -> N
     store.close()
     store = Store(tmp_path)
     assert (store.problem, store.get_json("area", "a")) == (None, 1)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("started_at", None),
+        ("started_at", "x"),
+        ("started_at", float("inf")),
+        ("kill_at", "x"),
+        ("pid", "x"),
+        ("exit_code", 1.5),
+        ("ended_at", "x"),
+        ("about", "[1]"),
+        ("about", "[" * 200_000),
+        ("problem", "{}"),
+    ],
+)
+def test_a_row_whose_values_are_of_another_type_is_damage(tmp_path: Path, column: str, value: object) -> None:
+    store = Store(tmp_path)
+    store.save_process(ROW)
+    store.save_process(replace(ROW, id="b"))
+    store.close()
+    with sqlite3.connect(store.path) as db:
+        db.execute(f"UPDATE process SET {column} = ? WHERE id = 'a'", (value,))
+    db.close()
+    store = Store(tmp_path)
+    assert store.problem is not None
+    assert store.problem.key == "servers.store.corrupted"
     store.close()
 
 
@@ -241,4 +271,46 @@ def test_a_name_that_is_no_text_can_be_stored(tmp_path: Path) -> None:
     store.close()
     store = Store(tmp_path)
     assert (store.processes()[0].name, store.get_json("area", "a")) == ("m?", "m\udce9")
+    store.close()
+
+
+def test_what_the_database_does_not_take_keeps_nothing_else_from_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.keep_json("measured", "/models/\udcff", 1)
+    store.keep_process(replace(ROW, pid=1 << 70))
+    store.keep_json("setting", "later", 2)
+    assert not store.settle()
+    assert store.unsaved is not None
+    assert (store.unsaved.key, store.unsaved.level) == ("servers.store.unsaved-rows", "warning")
+    assert store.unsaved.params["names"] == "document measured /models/\\xff, process a"
+    # Readers see it, for as long as the console runs.
+    assert store.get_json("measured", "/models/\udcff") == 1
+    store.keep_process(ROW)
+    store.drop_json("measured", "/models/\udcff")
+    with pytest.raises(Unavailable) as caught:
+        store.put_json("measured", "/models/\udcff", 1)
+    assert caught.value.messages[0].key == "servers.store.refused"
+    store.close()
+    store = Store(tmp_path)
+    assert (store.problem, store.get_json("setting", "later"), store.processes()) == (None, 2, (ROW,))
+    store.close()
+
+
+def test_a_long_search_is_cut_and_keeps_no_reader_waiting(tmp_path: Path) -> None:
+    endless = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+    store = Store(tmp_path)
+    cut = threading.Event()
+
+    def search() -> None:
+        with pytest.raises(TimeoutError):
+            store.search(endless, (), 3)
+        cut.set()
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    for _ in range(100):
+        assert store.rows("SELECT 1") == store.search("SELECT ?", (1,), 3) == [(1,)]
+    assert not cut.is_set()
+    thread.join(60)
+    assert cut.is_set()
     store.close()

@@ -13,8 +13,8 @@ from backend.lab import export
 from backend.lab.history import DAY
 from backend.lab.row import RunRow
 from backend.lab.runs import MOST_BESIDE, MOST_ROWS, NUMBERS, Query
+from backend.message_document import message_from_json
 from backend.services import Services
-from backend.store import message_from_json
 from ui.i18n import Language, say
 from ui.web.routes import json_route
 from ui.web.visitor import language_of, require_operator

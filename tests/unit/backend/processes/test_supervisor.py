@@ -1,0 +1,107 @@
+"""A restarted supervisor among files that aren't what was written: one run's damage is that run's alone."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.processes import runner
+from backend.processes.supervisor import Run, Supervisor
+from backend.settings import Settings
+from backend.store import Store
+
+SPEC = {
+    "id": "damaged",
+    "kind": "server",
+    "name": "n",
+    "started_at": 1.0,
+    "boot_id": runner.boot_id(),
+    "about": {},
+    "argv": ["x"],
+    "env": {},
+    "cwd": None,
+    "leftovers_grace_s": 5,
+}
+ENDED = {"exit_code": 3, "ended_at": 2.0}
+DEEP = "[" * 200_000
+Found = Callable[..., dict[str, Run]]
+
+
+def write(folder: Path, **contents: Any) -> None:
+    """The files of a run; a text is written as it is."""
+    folder.mkdir(parents=True)
+    for name, content in contents.items():
+        (folder / f"{name}.json").write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+@pytest.fixture
+def found(settings: Settings) -> Iterator[Found]:
+    """The runs that a console finds at its start, where one has those files and the other is sound."""
+    store = Store(settings.state_dir)
+    opened: list[Supervisor] = []
+
+    def find(**contents: Any) -> dict[str, Run]:
+        write(settings.runs_dir / "sound", spec={**SPEC, "id": "sound"}, status=ENDED)
+        write(settings.runs_dir / "damaged", **contents)
+        opened.append(Supervisor(settings, store))
+        return {run.id: run for run in opened[0].all()}
+
+    yield find
+    for supervisor in opened:
+        supervisor.close()
+    assert store.settle()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(("status", ENDED | change) for change in ({"ended_at": None}, {"exit_code": "x"}, {"error": "x"})),
+        ("status", ENDED | {"error": {"errno": 2}}),
+        ("status", '{"exit_code": 0, "ended_at": 1e999}'),
+        ("status", '{"exit_code": 0, "ended_at": NaN}'),
+        ("status", f'{{"exit_code": {10**30}, "ended_at": 1}}'),
+        ("status", DEEP),
+        ("process", {"boot_id": "", "runner_pid": "x", "runner_start": 1, "pid": 1, "start": 1}),
+        ("process", {"boot_id": "", "runner_pid": 1, "runner_start": 1, "pid": 10**30, "start": 1}),
+        ("stop", {"kill_at": None}),
+    ],
+)
+def test_a_file_that_is_not_what_was_written_is_none(found: Found, name: str, content: Any) -> None:
+    runs = found(spec=SPEC, **{name: content})
+    assert runs["sound"].exit_code == 3
+    damaged = runs["damaged"]
+    assert damaged.ended
+    assert damaged.exit_code is None
+    assert damaged.problem is not None
+    assert damaged.problem.key == "servers.process.exit-unknown"
+
+
+@pytest.mark.parametrize(
+    "spec", [DEEP, *(SPEC | change for change in ({"about": [1]}, {"started_at": "x"}, {"name": ["x"]}, {"env": 1}))]
+)
+def test_a_run_whose_spec_is_damaged_is_said_and_its_folder_stays(
+    found: Found, settings: Settings, caplog: pytest.LogCaptureFixture, spec: Any
+) -> None:
+    assert set(found(spec=spec, status=ENDED)) == {"sound"}
+    damaged = settings.runs_dir / "damaged" / runner.SPEC
+    assert damaged.exists()
+    assert str(damaged) in caplog.text
+
+
+def test_what_fails_on_one_run_leaves_the_others_watched(
+    found: Found, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = Supervisor._ended
+
+    def failing(supervisor: Supervisor, row: Any) -> Any:
+        if row.id == "damaged":
+            raise RuntimeError("of this run")
+        return ended(supervisor, row)
+
+    monkeypatch.setattr(Supervisor, "_ended", failing)
+    runs = found(spec=SPEC)
+    assert (runs["sound"].exit_code, runs["damaged"].ended) == (3, False)
+    assert "run damaged" in caplog.text
