@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from backend.chat.archive import Archive
+from backend.chat.archive import KIND, Archive
 from backend.chat.session import Room
 from backend.classroom.people import People
 from backend.errors import ConsoleError, Message
@@ -50,7 +50,7 @@ class Caretaker:
         """It is said for as long as it is so."""
         while room.problem is not None:
             await asyncio.sleep(KEPT_LOOK_S)
-            if self._store.unsaved is None:
+            if room.id not in self._store.waiting(KIND):
                 room.problem = None
                 room.bump()
 

@@ -6,7 +6,9 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from weakref import WeakValueDictionary
 
 from backend.chat.archive import PAGE, Archive, Entry
 from backend.chat.conversation import Conversation, Picture, to_json
@@ -48,6 +50,8 @@ class Library:
         # Told, in a thread, whose conversations were deleted: other places may hold what was sent in them.
         self.on_deleted: Callable[[frozenset[str]], None] = lambda visitors: None
         self._revisions: dict[str, int] = {}
+        self._searchers = ThreadPoolExecutor(2, "search")
+        self._searches = WeakValueDictionary[str, asyncio.Lock]()  # by the visitor who searches
         self._began = time.time_ns()
 
     # -- the list --------------------------------------------------------------------------------------------------
@@ -64,8 +68,17 @@ class Library:
     async def listed(
         self, visitor: str, query: str = "", skip: int = 0, limit: int = PAGE
     ) -> tuple[tuple[Entry, ...], int]:
-        """A part of the visitor's list or of what is found in it, and how many there are."""
-        return await asyncio.to_thread(self._archive.listed, self._people.circle(visitor), query, skip, limit)
+        """A part of the visitor's list or of what is found in it, and how many there are.
+
+        A visitor's searches take turns, in threads of their own: nobody's list waits for them.
+        """
+        circle = self._people.circle(visitor)
+        if not query.strip():
+            return await asyncio.to_thread(self._archive.listed, circle, "", skip, limit)
+        turn = self._searches.setdefault(visitor, asyncio.Lock())
+        async with turn:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._searchers, self._archive.listed, circle, query, skip, limit)
 
     def under_way(self, conversation: str) -> bool:
         """Whether an answer is being written in it."""

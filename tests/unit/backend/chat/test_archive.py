@@ -115,6 +115,23 @@ def test_a_search_shows_where_it_stands_and_takes_names(archive: Archive) -> Non
     assert words_of(' a  "b c" a “d e” ') == ("a", "b c", "d e")
 
 
+def test_long_texts_of_one_letter_are_searched_in_time(archive: Archive) -> None:
+    for number in range(8):
+        archive.save(f"c{number}", ME, said("q", answer="x" * 3_800_000))
+    assert ids(archive, "x" * 198 + "z") == []
+    assert len(ids(archive, "x" * 200)) == 8
+
+
+def test_a_search_that_takes_too_long_is_cut_and_said(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(500):
+        archive.save(f"c{number}", ME, said("q"))
+    monkeypatch.setattr("backend.chat.archive.SEARCH_S", -1)
+    with pytest.raises(InvalidInput) as caught:
+        ids(archive, "nowhere")
+    assert caught.value.messages[0].key == "chat.error.search_cut"
+    assert len(ids(archive)) == 100
+
+
 def test_only_ended_answers_of_long_conversations_are_searched_anew(archive: Archive) -> None:
     archive.save("x", ME, said("Question", answer="half"))
     archive.save("x", ME, said("Question", answer="half of it"), whole=False)
