@@ -21,6 +21,7 @@ from backend.quantization.text_files import Reading
 FIELD = "text"
 DATASET_FOLDER = "wikitext"
 TEXT_FILE = "train.txt"
+CARD_FILE = "README.md"
 ABOUT = "about.json"
 MOST_KEPT = 50
 CARD = """---
@@ -84,18 +85,17 @@ class KeptTexts:
         """Write the text where a job can use it, once. Raises Unavailable where there is no space."""
         text_id = hashlib.sha256(text.encode()).hexdigest()[:16]
         folder = self._folder / text_id
-        if not folder.is_dir():
+        if not _is_whole(folder):
             draft = self._folder / f".{text_id}.{secrets.token_hex(4)}.part"
             try:
-                shutil.rmtree(draft, ignore_errors=True)
                 _lay_out(draft, text)
                 _write_about(draft, name, reading)
+                if not _is_whole(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
                 draft.rename(folder)
-            except FileExistsError:
-                shutil.rmtree(draft, ignore_errors=True)
             except OSError as error:
                 shutil.rmtree(draft, ignore_errors=True)
-                if not folder.is_dir():
+                if not _is_whole(folder):  # nor has another call kept it meanwhile
                     params = {"path": str(folder), "error": error.strerror or str(error)}
                     raise Unavailable(Message("quantize.text.not-kept", params, FIELD)) from error
         elif reading is not None:  # the same text, perhaps from another file this time
@@ -106,7 +106,7 @@ class KeptTexts:
     def get(self, text_id: str) -> KeptText:
         """A kept text. Raises NotFound."""
         folder = self._folder / text_id
-        if not text_id.isalnum() or not folder.is_dir():
+        if not text_id.isalnum() or not _is_whole(folder):
             raise NotFound(Message("quantize.text.gone", field=FIELD))
         size = (folder / DATASET_FOLDER / TEXT_FILE).stat().st_size
         return replace(_about(folder), id=text_id, folder=folder, characters=size)
@@ -127,10 +127,15 @@ def demo_text() -> KeptText:
     return KeptText("demo", DEMO_FOLDER, file.stat().st_size, TEXT_FILE)
 
 
+def _is_whole(folder: Path) -> bool:
+    """Whether auto_awq finds a text there. A removal that was cut off leaves a part."""
+    return all((folder / DATASET_FOLDER / name).is_file() for name in (CARD_FILE, TEXT_FILE))
+
+
 def _lay_out(folder: Path, text: str) -> None:
     dataset = folder / DATASET_FOLDER
     make_private(dataset, must_be_new=True)
-    (dataset / "README.md").write_text(CARD, encoding="utf-8")
+    (dataset / CARD_FILE).write_text(CARD, encoding="utf-8")
     (dataset / TEXT_FILE).write_text(text, encoding="utf-8")
 
 

@@ -1,5 +1,6 @@
 """Calibration texts: what is taken, what is refused, and how it is kept."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,19 @@ def test_a_kept_text_is_laid_out_as_auto_awq_looks_for_it(tmp_path: Path) -> Non
     assert kept.name == "mine.txt"
     assert KeptTexts(tmp_path / "kept").keep("a\nb").id == kept.id
     assert KeptTexts(tmp_path / "kept").get(kept.id) == kept
+
+
+@pytest.mark.parametrize("lost", ["wikitext/train.txt", "wikitext/README.md", "wikitext"])
+def test_a_text_whose_removal_was_cut_off_is_gone_until_it_is_given_again(tmp_path: Path, lost: str) -> None:
+    store = KeptTexts(tmp_path / "kept")
+    kept = store.keep("a\nb", "mine.txt")
+    place = kept.folder / lost
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    with pytest.raises(NotFound):
+        store.get(kept.id)
+    assert store.keep("a\nb", "mine.txt") == kept == store.get(kept.id)
+    assert kept.file.read_text() == "a\nb"
+    assert [folder.name for folder in (tmp_path / "kept").iterdir()] == [kept.id]
 
 
 @pytest.mark.parametrize("name", ["gone", "../../etc", ""])
