@@ -5,7 +5,8 @@ from pathlib import Path
 
 from backend.downloads.sources import Source
 from backend.errors import InvalidInput, Message
-from backend.servers.keys import no_key_file, write_key
+from backend.servers.keys import no_key_file
+from backend.whole_file import write_whole
 
 MOST_CHARACTERS = 500
 
@@ -32,8 +33,9 @@ class Tokens:
             raise InvalidInput(Message("downloads.bad-token", {"source": source.name}, "token"))
         file = self.file(source)
         try:
-            file.unlink(missing_ok=True)
+            if text:
+                write_whole(file, text)
+            else:
+                file.unlink(missing_ok=True)
         except OSError as error:
             raise no_key_file(file, error) from error
-        if text:
-            write_key(file, text)

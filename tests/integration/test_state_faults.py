@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from backend.chat.service import Chat
+from backend.downloads.sources import Source
+from backend.downloads.tokens import Tokens
 from backend.errors import Unavailable
 from backend.machine.machine import Environment
 from backend.processes import runner
@@ -254,6 +256,20 @@ def test_what_happened_on_a_full_disk_is_stored_later(
     finally:
         wait_for("every run's end", lambda: all(run.ended for run in jobs.supervisor.all()))
         jobs.close()
+
+
+def test_a_token_that_cannot_be_replaced_stays(tiny_disk: Path) -> None:
+    source, tokens = Source("huggingface", "https://huggingface.co"), Tokens(tiny_disk)
+    tokens.keep(source, "hf_old")
+    others = fill(tiny_disk)
+    with pytest.raises(Unavailable) as caught:
+        tokens.keep(source, "hf_new")
+    assert [message.key for message in caught.value.messages] == ["servers.process.disk-full"]
+    assert tokens.file(source).read_text() == "hf_old"
+    others.unlink()
+    tokens.keep(source, "hf_new")
+    assert tokens.file(source).read_text() == "hf_new"
+    assert {file.name for file in tiny_disk.iterdir()} == {tokens.file(source).name}
 
 
 # The clock
