@@ -33,6 +33,7 @@ from pathlib import Path
 from backend.errors import Message, NotFound, Unavailable, Value
 from backend.processes import runner
 from backend.processes.supervisor import Run
+from backend.quantization.children.worker import is_own
 from backend.quantization.job import UNFINISHED, Job
 from backend.store import FILE_NAME
 
@@ -60,7 +61,8 @@ _LOOK = "look-"  # how the folder of a model that is only looked at begins (down
 class InUse:
     """What must stay. ``runs``: ids of those that run. ``jobs``: ids by whether they are over. ``texts``: ids that
     unfinished jobs calibrate with. ``pictures``: (visitor's folder, file). ``partial_outputs``: the folders that ended
-    jobs wrote to. ``downloads``, ``benchmarks``: the ids on the lists. None: not known, all stay."""
+    jobs wrote to, each with its job's id. ``downloads``, ``benchmarks``: the ids on the lists. None: not known, all
+    stay."""
 
     runs: frozenset[str] = frozenset()
     jobs: Mapping[str, bool] | None = None
@@ -68,7 +70,7 @@ class InUse:
     benchmarks: frozenset[str] | None = None
     texts: frozenset[str] = frozenset()
     pictures: frozenset[tuple[str, str]] = frozenset()
-    partial_outputs: tuple[Path, ...] = ()
+    partial_outputs: tuple[tuple[Path, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def in_use_of(
         benchmarks=frozenset(benchmarks),
         texts=frozenset(job.config.text for job in unfinished),
         pictures=shown_pictures(pictures),
-        partial_outputs=tuple(Path(job.partial) for job in jobs if job.partial not in writing),
+        partial_outputs=tuple((Path(job.partial), job.id) for job in jobs if job.partial not in writing),
     )
 
 
@@ -134,8 +136,9 @@ def look(state_dir: Path, in_use: InUse, now: float) -> Mapping[str, tuple[Entry
         place = path.relative_to(state_dir).parts
         kind, clearable = _kind(place, in_use, fresh=now - changed_at < FRESH_S)
         found[kind].append(Entry(path, size_bytes, clearable))
-    for folder in dict.fromkeys(in_use.partial_outputs):
-        if folder.is_dir() and not folder.is_symlink():
+    for folder, job in in_use.partial_outputs:
+        # By its mark: another console's job may write there by now.
+        if folder.is_dir() and not folder.is_symlink() and is_own(folder, job):
             found["partial"].append(Entry(folder, sum(size for _, size, _ in _files(folder)), clearable=True))
     return {kind: tuple(entries) for kind, entries in found.items()}
 

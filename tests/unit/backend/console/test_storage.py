@@ -9,6 +9,7 @@ import pytest
 
 from backend.console.storage import KINDS, InUse, clear, look, shown_pictures, table
 from backend.errors import NotFound
+from backend.quantization.children.worker import MARK
 
 VISITOR = "v" * 32
 HOME = hashlib.sha256(VISITOR.encode()).hexdigest()[:32]
@@ -105,17 +106,23 @@ def test_what_has_just_come_stays(state: Path) -> None:
 
 
 def test_half_written_results_beside_the_models(state: Path, tmp_path: Path) -> None:
-    partial = tmp_path / "models" / ".out.partial-awq"
-    partial.mkdir(parents=True)
-    (partial / "model.safetensors").write_bytes(bytes(5000))
+    partial, theirs = (tmp_path / "models" / f".{name}.partial-awq" for name in ("out", "theirs"))
+    for folder, job in ((partial, "over"), (theirs, "another console's")):
+        folder.mkdir(parents=True)
+        (folder / MARK).write_text(job)
+        (folder / "model.safetensors").write_bytes(bytes(5000))
     target = tmp_path / "precious"
     target.mkdir()
     link = tmp_path / "models" / ".link.partial-awq"
     link.symlink_to(target)
-    entries = look(state, in_use(partial_outputs=(partial, link, tmp_path / "gone")), time.time())
-    assert sum(entry.size_bytes for entry in entries["partial"] if entry.path == partial) == 5000
+    (target / MARK).write_text("over")
+    outputs = tuple((folder, "over") for folder in (partial, theirs, link, tmp_path / "gone"))
+    entries = look(state, in_use(partial_outputs=outputs), time.time())
+    assert sum(entry.size_bytes for entry in entries["partial"] if entry.path == partial) == 5000 + len("over")
+    assert theirs not in [entry.path for entry in entries["partial"]]
     clear(entries, "partial")
     assert not partial.exists()
+    assert (theirs / "model.safetensors").exists()
     assert target.is_dir()
     assert link.is_symlink()
 
