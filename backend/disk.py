@@ -28,6 +28,12 @@ def nothing_free(path: Path) -> bool:
         return False
 
 
+def cannot_use(path: Path, error: OSError) -> Unavailable:
+    """What to raise where a file of the console's own can't be read or written."""
+    key = "servers.process.disk-full" if is_full(error) else "servers.own-file-unusable"
+    return Unavailable(Message(key, {"path": str(path), "error": error.strerror or str(error)}))
+
+
 def cannot_write(path: Path, error: OSError) -> Unavailable:
     """What to raise where nothing can be started since its folder can't be written."""
     key = "servers.process.disk-full" if is_full(error) else "servers.process.no-run-folder"

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from backend import disk
+
 LOG_BYTES = 4 << 20
 
 
@@ -45,9 +47,15 @@ def outlive_terminal() -> None:
 
 
 def log_to(path: Path) -> None:
-    """Warnings and errors of every part go to that file (at most 4 MiB, one older kept), mode 0600."""
-    path.touch(mode=0o600)
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+    """Warnings and errors of every part go to that file (at most 4 MiB, one older kept), mode 0600.
+
+    Raises Unavailable where it can't be written.
+    """
+    try:
+        path.touch(mode=0o600)
+        handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+    except OSError as error:
+        raise disk.cannot_use(path, error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)

@@ -179,6 +179,15 @@ def test_a_state_folder_that_cant_be_made(tmp_path: Path) -> None:
     assert "Traceback" not in second.output()
 
 
+@pytest.mark.parametrize("name", ["token", "console.log", "path-secret"])
+def test_an_own_file_that_cant_be_used_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "state" / name).mkdir(parents=True)
+    console = Console(tmp_path / "state")
+    assert console.process.wait(60) == 1
+    assert str(tmp_path / "state" / name) in console.output()
+    assert "Traceback" not in console.output()
+
+
 def test_a_life_with_accidents(tmp_path: Path) -> None:
     """A busy default port, a terminal that goes, a kill, a restart, two Ctrl-C: the token stays, nothing hangs."""
     with socket.socket() as busy:
