@@ -212,7 +212,10 @@ def announce(
 
 
 def say_running(running: RunningInstance, language: Language) -> int:
-    """For a second start: the address of the console that runs."""
+    """For a second start: the address of the console that runs. Raises Unavailable where another machine runs it."""
+    if running.machine:
+        where = {"machine": running.machine, "address": running.address}
+        raise Unavailable(Sentence("cli.already_elsewhere", where))
     if running.address:
         print(t("cli.already", language, {"address": running.address}), flush=True)
     else:

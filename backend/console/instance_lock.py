@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.errors import Message, Unavailable
+from backend.outside_text import clean
 from backend.private_folders import make_private
 from backend.whole_file import write_whole
 
@@ -17,10 +18,12 @@ ADDRESS_FILE = "console.json"
 
 @dataclass(frozen=True)
 class RunningInstance:
-    """The console that holds the state directory. ``address`` is "" while it is still starting."""
+    """The console that holds the state directory. ``address`` is "" while it is still starting; ``machine`` is "" where
+    it runs on this one."""
 
     address: str
     pid: int
+    machine: str = ""
 
 
 class InstanceLock:
@@ -55,7 +58,8 @@ class InstanceLock:
     def write_address(self, address: str) -> None:
         """Tell a second start where this console is reached. The file is for this user only (mode 0600)."""
         try:
-            write_whole(self._address_path, json.dumps({"address": address, "pid": os.getpid()}))
+            about = {"address": address, "pid": os.getpid(), "machine": os.uname().nodename}
+            write_whole(self._address_path, json.dumps(about))
         except OSError as error:
             raise self._unusable(error) from error
 
@@ -70,8 +74,10 @@ class InstanceLock:
     def _running(self) -> RunningInstance:
         try:
             value = json.loads(self._address_path.read_text(encoding="utf-8"))
-            return RunningInstance(str(value["address"]), int(value["pid"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            machine = clean(str(value.get("machine", "")))
+            elsewhere = "" if machine == os.uname().nodename else machine
+            return RunningInstance(str(value["address"]), int(value["pid"]), elsewhere)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return RunningInstance("", 0)
 
     def _unusable(self, error: OSError) -> Unavailable:

@@ -13,6 +13,8 @@ from backend.console.environment import child_environment, child_umask
 from backend.processes import runner
 from backend.store_rows import ProcessRow
 
+LIVES_S = 4 * runner.BEAT_S  # another machine's clock may be off, and a shared disk tell of a change late
+
 
 def start_runner(folder: Path) -> int:
     """The pid of a new runner, in a session of its own, its output in the run's log."""
@@ -47,6 +49,21 @@ def is_alive(pid: int, start: int, *, reap: bool = False) -> bool:
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
     return False
+
+
+def seen_elsewhere(folder: Path) -> str:
+    """The other machine on which the run of that folder has just been alive; "" where none is known."""
+    written = runner.read_result(folder, runner.PROCESS) or {}
+    there, here = written.get("machine"), runner.machine()
+    if there is None or runner.read_result(folder, runner.STATUS) is not None:
+        return ""
+    if there["name"] == here["name"] and (there["id"] == here["id"] or not (there["id"] and here["id"])):
+        return ""
+    try:
+        silent_s = abs(time.time() - (folder / runner.PROCESS).stat().st_mtime)
+    except OSError:
+        return ""
+    return str(there["name"]) if silent_s < LIVES_S else ""
 
 
 def next_signal(row: ProcessRow) -> ProcessRow:

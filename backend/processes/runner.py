@@ -43,7 +43,11 @@ SHAPES: Mapping[str, Any] = {
         "argv": list,
         "cwd": (str, _NONE),
     },
-    PROCESS: {"boot_id": str, **dict.fromkeys(("runner_pid", "runner_start", "pid", "start"), int)},
+    PROCESS: {
+        "boot_id": str,
+        **dict.fromkeys(("runner_pid", "runner_start", "pid", "start"), int),
+        "machine": {"name": str, "id": str},
+    },
     STATUS: {
         "exit_code": int,
         "ended_at": _SECONDS,
@@ -54,9 +58,11 @@ SHAPES: Mapping[str, Any] = {
     STOP: {"kill_at": _SECONDS},
 }
 # A command that couldn't be started has an error alone of these; an older runner wrote none of the others.
-MAYBE_ABSENT = ("seconds", "free_bytes", "error")
+MAYBE_ABSENT = ("machine", "seconds", "free_bytes", "error")
 _LATEST_S = 1 << 37  # what a calendar holds
 _LARGEST = 1 << 53
+
+BEAT_S = 30.0  # how often a runner says that it lives
 
 # As a shell says it: the command was found but can't be executed; it wasn't found.
 NOT_EXECUTABLE = 126
@@ -91,6 +97,14 @@ def bears(environment: Mapping[str, str], run: Mapping[str, str]) -> bool:
 def boot_id() -> str:
     """This boot's random id: a pid means nothing in another one."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def machine() -> dict[str, str]:
+    """This machine's name, and its id where it has one: several may share the disk."""
+    known = ""
+    with contextlib.suppress(OSError, ValueError):
+        known = Path("/etc/machine-id").read_text().strip()
+    return {"name": os.uname().nodename, "id": known}
 
 
 def stat_fields(pid: int) -> list[str] | None:
@@ -166,11 +180,23 @@ def main(folder: Path) -> None:
         return
     try:
         write_result(folder, PROCESS, _identity(command.pid))
+        _keep_beating(folder)
         exit_code = _wait_for(command)
         status = {"exit_code": exit_code, "ended_at": time.time(), "seconds": time.monotonic() - began}
         write_result(folder, STATUS, {**status, "free_bytes": _free_bytes(folder)})
     finally:
         _end_leftovers(spec["leftovers_grace_s"])
+
+
+def _keep_beating(folder: Path) -> None:
+    """From now on the time of process.json says that this runner lives, on another machine too."""
+
+    def beat(_number: int, _frame: object) -> None:
+        with contextlib.suppress(OSError):
+            os.utime(folder / PROCESS)
+
+    signal.signal(signal.SIGALRM, beat)
+    signal.setitimer(signal.ITIMER_REAL, BEAT_S, BEAT_S)
 
 
 def _free_bytes(folder: Path) -> int | None:
@@ -189,6 +215,7 @@ def _identity(pid: int) -> dict[str, Any]:
         raise ProcessLookupError(pid)
     return {
         "boot_id": boot_id(),
+        "machine": machine(),
         "runner_pid": os.getpid(),
         "runner_start": int(runner[START]),
         "pid": pid,

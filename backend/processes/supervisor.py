@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from backend import disk
-from backend.errors import Conflict, Message, NotFound
+from backend.errors import Conflict, Message, NotFound, Unavailable
+from backend.outside_text import clean
 from backend.private_folders import make_private
 from backend.processes import control, orphans, runner
 from backend.processes.command import CommandSpec
@@ -69,7 +70,8 @@ class Run:
 class Supervisor:
     """The one owner of all processes of a state directory. Every method is safe to call from any thread.
 
-    Only one may exist for a state directory at a time: take the InstanceLock first.
+    Only one may exist for a state directory at a time: take the InstanceLock first. Raises Unavailable where its folder
+    can't be written, or its runs live on another machine.
     """
 
     def __init__(self, settings: Settings, store: Store, *, poll_s: float = 0.1) -> None:
@@ -92,6 +94,7 @@ class Supervisor:
             raise disk.cannot_write(self._runs_dir, error) from error
         self._rows = {row.id: row for row in store.processes()}
         self._find_unknown_runs(folders)
+        self._refuse_another_machine()
         for row in list(self._rows.values()):
             if row.ended_at is None:
                 self._rows[row.id] = self._with_stored_stop(row)
@@ -374,6 +377,17 @@ class Supervisor:
         runner.write_result(folder, runner.SPEC, content)
         for name in (runner.PROCESS, runner.STATUS, runner.STOP):
             runner.reserve(folder, name)
+
+    def _refuse_another_machine(self) -> None:
+        """Raises Unavailable where runs live on another machine that shares the folder: they would be taken for
+        interrupted here, and what they write for left over."""
+        for row in self._rows.values():
+            if row.ended_at is not None or row.boot_id == self._boot:
+                continue
+            if there := control.seen_elsewhere(self._folder(row.id)):
+                params = {"name": row.name, "machine": clean(there), "path": str(self._runs_dir.parent)}
+                minutes = round(control.LIVES_S / 60)
+                raise Unavailable(Message("servers.process.elsewhere", {**params, "minutes": minutes}))
 
     def _find_unknown_runs(self, folders: Iterable[Path]) -> None:
         """Take up runs that the database lost: it was corrupted, or the console was killed in the middle of a start."""

@@ -395,6 +395,31 @@ def test_a_zombie_counts_as_ended(world: World) -> None:
     child.wait(30)
 
 
+def test_a_runner_tells_another_machine_that_it_lives(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice a minute, by a timer: to another machine that shares the disk, nothing else of it is there."""
+    world.start("wait")
+    run = world.until_says("waiting")
+    world.close()
+    beat = run.folder / runner.PROCESS
+    os.utime(beat, (1.0, 1.0))
+    os.kill(runner_pid(run), signal.SIGALRM)  # as its timer does
+    wait_for("it says so", lambda: beat.stat().st_mtime > 1.0)
+    here = runner.machine()
+    with monkeypatch.context() as another:
+        another.setattr(runner, "boot_id", lambda: "another boot")
+        another.setattr(runner, "machine", lambda: {"name": "another machine", "id": ""})
+        store = Store(world.settings.state_dir)
+        with pytest.raises(Unavailable) as caught:
+            Supervisor(world.settings, store)
+        store.close()
+    assert caught.value.messages[0].params["machine"] == here["name"]
+    world.open()
+    assert world.supervisor.get("run").pid == run.pid
+    assert not world.supervisor.get("run").ended
+    world.supervisor.stop("run")
+    assert world.until_ended().exit_code == -signal.SIGTERM
+
+
 def test_a_corrupted_database_is_put_aside_and_the_processes_found_again(world: World) -> None:
     world.start("wait", run_id="lives")
     world.start("leave", 6, run_id="ended")

@@ -1,5 +1,7 @@
 """The lock of a state directory."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -25,11 +27,22 @@ def test_one_holder_at_a_time_and_the_second_learns_the_address(tmp_path: Path) 
     second.release()
 
 
+def test_a_holder_on_another_machine_is_named(tmp_path: Path) -> None:
+    first, second = InstanceLock(tmp_path), InstanceLock(tmp_path)
+    first.acquire()
+    first.write_address("http://127.0.0.1:1/")
+    file = tmp_path / ADDRESS_FILE
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"machine": "node7"}))
+    assert second.acquire() == RunningInstance("http://127.0.0.1:1/", os.getpid(), "node7")
+    first.release()
+
+
 def test_an_address_file_that_cannot_be_read(tmp_path: Path) -> None:
     first, second = InstanceLock(tmp_path), InstanceLock(tmp_path)
     first.acquire()
-    (tmp_path / ADDRESS_FILE).write_text("{")
-    assert second.acquire() == RunningInstance("", 0)
+    for content in ("{", "[]", '{"address": 1}'):
+        (tmp_path / ADDRESS_FILE).write_text(content)
+        assert second.acquire() == RunningInstance("", 0)
     first.release()
 
 

@@ -1,13 +1,17 @@
 """A restarted supervisor among files that aren't what was written: one run's damage is that run's alone."""
 
 import json
+import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from backend.errors import Unavailable
 from backend.processes import runner
+from backend.processes.control import LIVES_S
 from backend.processes.supervisor import Run, Supervisor
 from backend.settings import Settings
 from backend.store import Store
@@ -105,3 +109,46 @@ def test_what_fails_on_one_run_leaves_the_others_watched(
     runs = found(spec=SPEC)
     assert (runs["sound"].exit_code, runs["damaged"].ended) == (3, False)
     assert "run damaged" in caplog.text
+
+
+HERE = runner.machine()
+THERE = {"name": "node7", "id": "7" * 32}
+
+
+@pytest.mark.parametrize(
+    ("machine", "silent_s", "status"),
+    [
+        (None, 0.0, None),  # of an older runner
+        (HERE, 0.0, None),
+        (HERE | {"id": ""}, 0.0, None),
+        (THERE, LIVES_S + 5, None),
+        (THERE, 0.0, ENDED),
+    ],
+)
+def test_a_run_of_another_boot_is_over_where_nothing_says_that_it_lives(
+    found: Found, settings: Settings, machine: Any, silent_s: float, status: Any
+) -> None:
+    assert at_start(found, settings, machine, silent_s, status)["elsewhere"].ended
+
+
+def test_a_run_that_lives_on_another_machine_is_left_to_it(found: Found, settings: Settings) -> None:
+    with pytest.raises(Unavailable) as caught:
+        at_start(found, settings, THERE, LIVES_S / 2, None)
+    [message] = caught.value.messages
+    assert (message.key, message.params["machine"]) == ("servers.process.elsewhere", "node7")
+    assert message.params["path"] == str(settings.state_dir)
+
+
+def at_start(found: Found, settings: Settings, machine: Any, silent_s: float, status: Any) -> dict[str, Run]:
+    """The runs, one of them of another boot, whose runner was last heard of so long ago."""
+    process = {"boot_id": "another", "runner_pid": 1, "runner_start": 1, "pid": 1, "start": 1}
+    contents = {
+        "spec": SPEC | {"id": "elsewhere", "boot_id": "another"},
+        "process": process if machine is None else process | {"machine": machine},
+        "status": status,
+    }
+    folder = settings.runs_dir / "elsewhere"
+    write(folder, **{name: content for name, content in contents.items() if content is not None})
+    at = time.time() - silent_s
+    os.utime(folder / runner.PROCESS, (at, at))
+    return found(spec=SPEC)
