@@ -6,6 +6,7 @@ The grammar is strict: no general parser is used, because two of them may differ
 import ipaddress
 import re
 import socket
+import threading
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -63,7 +64,9 @@ class HostRules:
         if outer is not None:
             self._names.add(outer.name)
         if self._any_address:
-            self._names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
+            self._names.add(socket.gethostname().lower())
+            # A machine without a name server would wait for it at its start.
+            threading.Thread(target=self._learn_full_name, name="full-name", daemon=True).start()
 
     def known(self, headers: Headers) -> bool:
         """Whether a request's one Host header names this console."""
@@ -72,6 +75,9 @@ class HostRules:
         if authority is None:
             return False
         return authority.name in self._names or (self._any_address and _is_address(authority.name))
+
+    def _learn_full_name(self) -> None:
+        self._names = self._names | {socket.getfqdn().lower()}
 
     def same_origin(self, headers: Headers, method: str) -> bool:
         """Whether a request may come from a page of this console, or from no page at all."""
