@@ -153,7 +153,8 @@ class Offers:
             make_private(self._folder)
             file.write_text(json.dumps(request), encoding="utf-8")
         except OSError as error:
-            file.unlink(missing_ok=True)
+            with suppress(OSError):  # a disk that can't be written
+                file.unlink(missing_ok=True)
             raise disk.cannot_write(file, error) from error
         try:
             text = ask(

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from backend import disk
@@ -27,7 +28,8 @@ def write_key(path: Path, key: str) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that can't be written
+            path.unlink(missing_ok=True)
         raise no_key_file(path, error) from error
 
 
