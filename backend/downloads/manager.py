@@ -331,7 +331,9 @@ def _check_room(download: Download) -> None:
     """Raises InvalidInput where the disk hasn't the room for what must still come."""
     stage = Path(download.stage)
     free = places.free_bytes(stage.parent)
-    needed = download.total_bytes - places.staged_bytes(stage) + SPARE_BYTES
+    # Where its child was killed after its last step, all of it is in the target.
+    there = stage if stage.exists() or download.layout == places.HUB else Path(download.target)
+    needed = download.total_bytes - places.staged_bytes(there) + SPARE_BYTES
     if free is not None and needed > free:
         params = {
             "path": str(stage.parent),

@@ -17,6 +17,7 @@ from backend.downloads import online
 from backend.downloads.download import Download, DownloadState
 from backend.downloads.manager import DownloadManager
 from backend.downloads.offers import Offer
+from backend.downloads.watcher import PLAN, RESULT
 from backend.errors import Conflict, ConsoleError, InvalidInput, NotFound
 from backend.models.catalog import Catalog, default_roots
 from backend.models.hubs import hub_cache
@@ -376,6 +377,36 @@ def test_what_hubs_do_not_have_or_say(world: World) -> None:
     assert all(problem is not None for _, _, problem in answer.found)
     with pytest.raises(ConsoleError):
         downloads.manager.start("gone", 0, "hub")
+
+
+@pytest.mark.parametrize("layout", ["folder", "hub"])
+def test_one_killed_after_its_last_step_loads_nothing_anew(
+    layout: str, world: World, model: Path, tmp_path: Path
+) -> None:
+    hub, downloads = world()
+    place = "hub" if layout == "hub" else str(tmp_path / "models")
+    done = downloads.wait(downloads.start(HUGGING_FACE, place), DownloadState.SUCCEEDED)
+    plan = downloads.settings.state_dir / "downloads" / done.id / PLAN
+    result = plan.with_name(RESULT)
+
+    def gone_on() -> Any:
+        result.unlink()
+        run = downloads.supervisor.start(online.fetch_command(plan), kind="test", name="again")
+        wait_for("its end", lambda: downloads.supervisor.get(run.id).ended, DEADLINE_S)
+        downloads.supervisor.forget(run.id)
+        return json.loads(result.read_text())["key"]
+
+    hub.sent.clear()
+    if layout == "hub":
+        Path(done.path, "config.json").unlink()  # killed between two links
+    assert gone_on() == ""
+    assert hub.sent == {}
+    same_files(Path(done.path), model)
+    if layout == "folder":
+        assert hidden(tmp_path / "models") == []
+        Path(done.path, "config.json").write_text("{}")
+        assert gone_on() == "in-the-way"  # it isn't what was loaded
+        assert Path(done.path, "config.json").read_text() == "{}"
 
 
 def test_another_revision_takes_what_is_the_same(world: World, model: Path) -> None:

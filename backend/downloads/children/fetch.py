@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from backend.downloads.children.hubs import PART, Trouble
+from backend.downloads.children.hubs import PART, Trouble, is_at
 from backend.downloads.children.look import hub_of, told
 from backend.downloads.values import RemoteFile
 
@@ -81,9 +81,12 @@ def main(plan: dict[str, Any]) -> int:
 
 def fetch(plan: dict[str, Any]) -> None:
     """Every file into the stage, then the stage to its place."""
-    source, stage = plan["source"], Path(plan["stage"])
-    hub = hub_of(source)
+    source, stage, target = plan["source"], Path(plan["stage"]), Path(plan["target"])
     files = [RemoteFile(**file) for file in plan["files"]]
+    in_cache = plan["layout"] == "hub"
+    if not in_cache and not stage.exists() and all(is_at(place_in(target, file.path), file) for file in files):
+        return  # this child was killed after its last step
+    hub = hub_of(source)
     stage.mkdir(parents=True, exist_ok=True)
     count = Count(sum(file.size for file in files))
     threading.Thread(target=count.keep_telling, daemon=True).start()
@@ -92,7 +95,9 @@ def fetch(plan: dict[str, Any]) -> None:
     def one(file: RemoteFile) -> None:
         place = place_in(stage, file.path)
         place.parent.mkdir(parents=True, exist_ok=True)
-        if place.is_file() and place.stat().st_size == file.size:  # its hash was right, or it had no name yet
+        there = (place, blob_of(target, file)) if in_cache else (place,)
+        # Its hash was right, or it had no name yet. (In the cache it is where this child was killed in its last step.)
+        if any(one.is_file() and one.stat().st_size == file.size for one in there):
             count.add(file.size)
         elif file.sha256 in known and _take(known[file.sha256], place, file.size):
             print(f"{file.path}: it is on this machine already", flush=True)
@@ -109,10 +114,10 @@ def fetch(plan: dict[str, Any]) -> None:
         pool.shutdown(wait=False, cancel_futures=True)
         raise failed
     count.tell()
-    if plan["layout"] == "hub":
-        into_cache(stage, Path(plan["target"]), plan["revision"], plan["ref"], files)
+    if in_cache:
+        into_cache(stage, target, plan["revision"], plan["ref"], files)
     else:
-        into_folder(stage, Path(plan["target"]), files)
+        into_folder(stage, target, files)
 
 
 def place_in(folder: Path, path: str) -> Path:
@@ -137,11 +142,10 @@ def into_folder(stage: Path, target: Path, files: "list[RemoteFile]") -> None:
 def into_cache(stage: Path, repository: Path, commit: str, ref: str, files: "list[RemoteFile]") -> None:
     """The stage's files become blobs of Hugging Face's cache, with a snapshot of links, as its library makes them;
     the branch ``ref`` leads to it."""
-    blobs, snapshot = repository / "blobs", repository / "snapshots" / commit
-    blobs.mkdir(parents=True, exist_ok=True)
+    snapshot = repository / "snapshots" / commit
     for file in files:
-        name = file.sha256 or file.sha1
-        blob, link = blobs / name, place_in(snapshot, file.path)
+        blob, link = blob_of(repository, file), place_in(snapshot, file.path)
+        blob.parent.mkdir(parents=True, exist_ok=True)
         if not blob.exists():
             # Two files of the same content are one blob.
             os.replace(place_in(stage, file.path), blob)
@@ -152,6 +156,11 @@ def into_cache(stage: Path, repository: Path, commit: str, ref: str, files: "lis
     branch.parent.mkdir(parents=True, exist_ok=True)
     branch.write_text(commit, encoding="utf-8")
     shutil.rmtree(stage, ignore_errors=True)
+
+
+def blob_of(repository: Path, file: RemoteFile) -> Path:
+    """Where its content stands in Hugging Face's cache."""
+    return repository / "blobs" / (file.sha256 or file.sha1)
 
 
 def _take(source: Path, place: Path, size: int) -> bool:

@@ -75,7 +75,7 @@ class Checked:
         self._arrived = arrived
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self._stream = os.fdopen(descriptor, "r+b", buffering=0)
-        self._digest = self._new()
+        self._digest = new_digest(self._file)
         self._size = 0
         if os.fstat(descriptor).st_size > file.size:
             self._stream.truncate(0)
@@ -104,7 +104,7 @@ class Checked:
     def truncate(self) -> int:
         """Nothing is there any more."""
         self._arrived(-self._size)
-        self._size, self._digest = 0, self._new()
+        self._size, self._digest = 0, new_digest(self._file)
         return self._stream.truncate(0)
 
     def close(self) -> None:
@@ -113,18 +113,39 @@ class Checked:
 
     def is_right(self) -> bool:
         """Whether it is the file that the hub has named."""
-        wanted = self._file.sha256 or self._file.sha1
-        return self._size == self._file.size and (not wanted or self._digest.hexdigest() == wanted.lower())
-
-    def _new(self) -> Any:
-        if self._file.sha256 or not self._file.sha1:
-            return hashlib.sha256()
-        return hashlib.sha1(b"blob %d\0" % self._file.size)  # git's name for a file
+        return self._size == self._file.size and is_named(self._file, self._digest)
 
     def _count(self, piece: bytes) -> None:
         self._digest.update(piece)
         self._size += len(piece)
         self._arrived(len(piece))
+
+
+def new_digest(file: RemoteFile) -> Any:
+    """What makes the hash by which the hub names it."""
+    if file.sha256 or not file.sha1:
+        return hashlib.sha256()
+    return hashlib.sha1(b"blob %d\0" % file.size)  # git's name for a file
+
+
+def is_named(file: RemoteFile, digest: Any) -> bool:
+    """Whether that is the hash by which the hub names it; True where it names none."""
+    wanted = file.sha256 or file.sha1
+    return not wanted or bool(digest.hexdigest() == wanted.lower())
+
+
+def is_at(place: Path, file: RemoteFile) -> bool:
+    """Whether the hub's file stands there, by its size and hash."""
+    try:
+        if not place.is_file() or place.stat().st_size != file.size:
+            return False
+        digest = new_digest(file)
+        with place.open("rb") as stream:
+            while piece := stream.read(1 << 20):
+                digest.update(piece)
+    except OSError:
+        return False
+    return is_named(file, digest)
 
 
 def fetch_with_patience(
