@@ -66,5 +66,5 @@ def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
     )
     below = BelowBase(app, services.settings.root_path)
     page_or_poll = poll.before(AssetCache(HtmlHead(below, shown, first)))
-    guarded = Guard(page_or_poll, tokens, services.settings)
+    guarded = Guard(page_or_poll, tokens, services.settings, services.chat.roles, services.chat.people.role_of)
     return GatewayRoutes(guarded, services.gateway, services.settings, services.metrics)

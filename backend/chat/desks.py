@@ -45,6 +45,10 @@ class Desks:
         """That visitor's; a new one has an empty conversation open."""
         return self._desks.setdefault(visitor, Desk())
 
+    def visitors(self) -> tuple[str, ...]:
+        """All that have one."""
+        return tuple(self._desks)
+
     def keep(self, visitor: str) -> None:
         """It has changed."""
         desk = self.of(visitor)

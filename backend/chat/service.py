@@ -128,6 +128,10 @@ class Chat:
         self._servers.wake(server_id)
         return self._servers.endpoint(server_id)
 
+    def roles(self) -> Mapping[str, str]:
+        """The stored role of every visitor that has been here, "" where it isn't known."""
+        return dict.fromkeys(self._desks.visitors(), "") | self.people.roles()
+
     async def view(self, visitor: str, conversation: str = "") -> View:
         """The conversation as it is now."""
         return (await self._rooms.find(visitor, conversation)).view()

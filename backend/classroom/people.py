@@ -39,6 +39,16 @@ class People:
         self._store.keep_json(AREA, visitor, role)
         return True
 
+    def role_of(self, visitor: str) -> str:
+        """Their role; "" where nobody knows yet."""
+        with self._lock:
+            return self._roles.get(visitor, "")
+
+    def roles(self) -> dict[str, str]:
+        """Every visitor's role."""
+        with self._lock:
+            return dict(self._roles)
+
     def circle(self, visitor: str) -> tuple[str, ...]:
         """The visitors whose conversations are theirs, too: the operator's browsers, or a guest alone."""
         with self._lock:

@@ -1,8 +1,9 @@
 """Keys of the console's API address. A key opens nothing else.
 
 Named keys are made by the operator, shown once, and kept as hashes: they are random (192 bits), so that a plain SHA-256
-can't be reversed. Page keys are what the page writes into the code it shows: derived from a role's token and the
-visitor, so that they are the same after a restart, are kept nowhere, and end with the token.
+can't be reversed. Page keys are what the page writes into the code it shows: derived from the visitor, a role's token
+and a secret of the store, so that they are the same after a restart, are kept nowhere, and end with the token; the
+token alone, which a whole class has, makes none for somebody else.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from backend.errors import InvalidInput, Message, NotFound
 from backend.store import Store
 
 AREA = "gateway_key"
+SECRET_AREA, SECRET_KEY = "gateway_secret", "page"
 PREFIX = "lm-"
 PAGE_PREFIX = "lm-page-"
 MOST_KEYS = 500
@@ -64,7 +66,8 @@ class KeyRing:
     def __init__(self, store: Store, tokens: Mapping[str, str]) -> None:
         self._store = store
         self._operator = tokens["operator"]
-        self._secrets = {role: hmac.digest(token.encode(), b"gateway", "sha256") for role, token in tokens.items()}
+        secret = _kept_secret(store)
+        self._secrets = {role: hmac.digest(token.encode(), secret, "sha256") for role, token in tokens.items()}
         self._lock = threading.Lock()
         self._keys = {key: _from_json(value) for key, value in store.all(AREA).items()}
 
@@ -136,6 +139,15 @@ class KeyRing:
 
     def _mark(self, role: str, visitor: str) -> str:
         return hmac.new(self._secrets[role], f"{role}:{visitor}".encode(), "sha256").hexdigest()[:40]
+
+
+def _kept_secret(store: Store) -> bytes:
+    """The store's own, made where there is none."""
+    known = store.get_json(SECRET_AREA, SECRET_KEY)
+    if not isinstance(known, str):
+        known = secrets.token_hex(32)
+        store.keep_json(SECRET_AREA, SECRET_KEY, known)
+    return known.encode()
 
 
 def _digest(secret: str) -> str:

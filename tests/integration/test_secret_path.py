@@ -1,5 +1,7 @@
 """The secret path against another port of the same host, through forwards and proxies, with real cookies."""
 
+import hashlib
+import hmac
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -66,6 +68,26 @@ def test_another_port_learns_nothing(console: Console, other: OtherServer, role:
     assert len(other.requests) == 6
     assert "cookie:" not in seen.lower()
     assert not [secret for secret in secrets if secret and len(secret) > 2 and secret in seen]
+
+
+def test_a_class_takes_no_visitor_over(console: Console) -> None:
+    """Its token makes the cookie that the class had before the secret path; the operator's id stands in shown code."""
+    with browser() as operator, browser() as guest:
+        page = operator.get(console.address).url
+        told = [{"role": "user", "content": "the operator's own"}, {"role": "assistant", "content": "yes"}]
+        assert operator.post(page.join("console/chat/import?name=a.json"), json=told).status_code == 200
+        mine = next(cookie for cookie in operator.cookies.jar if "visitor" in cookie.name)
+        victim = str(mine.value).partition(".")[0]
+        guests_page = guest.get(console.class_address).url
+        name = mine.name.replace("-visitor", "")
+        proof = hmac.new(console.class_token.encode(), b"cookie", hashlib.sha256).hexdigest()
+        held = next(str(cookie.value) for cookie in guest.cookies.jar if cookie.name == name)
+        with browser() as thief:
+            planted = {"cookie": f"{name}={held}; {name}={proof}; {mine.name}={victim}"}
+            answer = thief.get(guests_page.join("console/chat/export?format=markdown"), headers=planted)
+            assert "the operator's own" not in answer.text
+            assert victim not in str(answer.headers)
+        assert "the operator's own" in operator.get(page.join("console/chat/export?format=markdown")).text
 
 
 @pytest.mark.parametrize("moment", ["before the first visit", "between two visits"])

@@ -19,7 +19,7 @@ import re
 import secrets
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl, quote, urlencode
@@ -78,11 +78,23 @@ class Verdict:
 
 
 class Guard:
-    """ASGI layer around the whole application. ``tokens`` by role."""
+    """ASGI layer around the whole application. ``tokens`` by role; ``roles``: the stored role of every visitor that the
+    store knows, "" = unknown; ``role_of``: the same of one of them now."""
 
-    def __init__(self, app: ASGIApp, tokens: Mapping[Role, str], settings: Settings) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        tokens: Mapping[Role, str],
+        settings: Settings,
+        roles: Callable[[], Mapping[str, str]] = dict,
+        role_of: Callable[[str], str] = lambda visitor_id: "",
+    ) -> None:
         self.app = app
         self._tokens = dict(tokens)
+        self._role_of = role_of
+        self._old_visitors = OldVisitors(settings.state_dir / OLD_VISITORS_FILE)
+        if not (settings.state_dir / SECRET_FILE).exists():
+            self._old_visitors.settle(roles())
         self._secret = keep_token(settings.state_dir / SECRET_FILE)
         self._cookies = {role: _digest(token, "cookie below the secret path") for role, token in tokens.items()}
         self._old_cookies = {role: _digest(token, "cookie") for role, token in tokens.items()}
@@ -93,7 +105,6 @@ class Guard:
         self._hosts = HostRules(settings)
         self._default_language: Language = parse_language(settings.language) or "en"
         self._wrong = WrongTokens()
-        self._old_visitors = OldVisitors(settings.state_dir / OLD_VISITORS_FILE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -109,7 +120,7 @@ class Guard:
             return
         assert verdict.place is not None
         visitor = verdict.visitor
-        if visitor is not None and verdict.old_id and await run_in_threadpool(self._old_visitors.take, verdict.old_id):
+        if visitor is not None and await self._takes_over(verdict.old_id, visitor.role):
             visitor = Visitor(visitor.role, visitor.language, verdict.old_id)
         cookies = self._set_cookies(verdict, visitor)
         state = {**scope.get("state", {}), BASE_KEY: self.places.base(verdict.place.role)}
@@ -187,12 +198,21 @@ class Guard:
         return Verdict(None, place, visitor, not visitor_id, tuple(strays), old_id)
 
     def _visitor_id(self, cookie: str, role: Role) -> str:
-        """The id in a visitor's cookie; "" where the console never gave it to that role."""
+        """The id in a visitor's cookie; "" where the console never gave it to that role, or knows it of another."""
         visitor_id, _, signature = cookie.partition(".")
         right = VISITOR_ID.fullmatch(visitor_id) and hmac.compare_digest(
             signature.encode(), self._signature(visitor_id, role).encode()
         )
-        return visitor_id if right else ""
+        return visitor_id if right and self._theirs(visitor_id, role) else ""
+
+    def _theirs(self, visitor_id: str, role: Role) -> bool:
+        """Whether nobody of another role is known by that id: what is theirs goes by the role that is stored."""
+        return self._role_of(visitor_id) in ("", role.value)
+
+    async def _takes_over(self, old_id: str, role: Role) -> bool:
+        """Whether the visitor of before the secret path is this browser's from now on."""
+        theirs = bool(old_id) and self._theirs(old_id, role)
+        return theirs and await run_in_threadpool(self._old_visitors.take, old_id, role.value)
 
     def _signature(self, visitor_id: str, role: Role) -> str:
         return _digest(self._secret, f"visitor {visitor_id} of {role}")[:32]

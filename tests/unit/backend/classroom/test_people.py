@@ -23,4 +23,6 @@ def test_the_operators_browsers_are_one_circle(tmp_path: Path) -> None:
         assert known.name(ONE) == known.name(TWO) == "operator"
         assert known.name(GUEST) == GUEST
         assert known.guests() == (GUEST,)
+        assert known.roles() == {ONE: "operator", TWO: "operator", GUEST: "class"}
+        assert [known.role_of(who) for who in (ONE, GUEST, STRANGER)] == ["operator", "class", ""]
     store.close()

@@ -63,6 +63,14 @@ def test_page_keys_last_and_end_with_the_token(store: Store) -> None:
     assert TOKENS["class"] not in first
 
 
+def test_the_token_alone_makes_no_page_key(tmp_path: Path, store: Store) -> None:
+    """A whole class has it: with another's id each could use what is theirs."""
+    other = Store(tmp_path / "other")
+    made = KeyRing(other, TOKENS).page_key("class", ME)
+    other.close()
+    assert KeyRing(store, TOKENS).match(made) is None
+
+
 def test_keys_that_are_wrong(store: Store) -> None:
     ring = KeyRing(store, TOKENS)
     secret, _ = ring.make("a", Limits())

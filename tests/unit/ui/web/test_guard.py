@@ -31,8 +31,10 @@ TOKENS = {Role.OPERATOR: "operator-token-of-32-characters-x", Role.CLASS: "class
 HTML = {"accept": "text/html,*/*"}
 
 
-def guarded(settings: Settings) -> Guard:
-    return Guard(tell_visitor, TOKENS, settings)
+def guarded(settings: Settings, known: Mapping[str, str] | None = None) -> Guard:
+    """``known``: the visitors of the store, by their role."""
+    roles = {} if known is None else known
+    return Guard(tell_visitor, TOKENS, settings, lambda: roles, lambda visitor_id: roles.get(visitor_id, ""))
 
 
 @pytest.fixture(scope="module")
@@ -194,8 +196,9 @@ async def sign_in(session: httpx.AsyncClient, role: Role = Role.OPERATOR) -> Non
 
 @pytest.mark.parametrize("before", list(Role))
 @pytest.mark.parametrize("now", list(Role))
-async def test_an_old_visitor_is_taken_over_once(settings: Settings, before: Role, now: Role) -> None:
-    guard = guarded(settings)
+@pytest.mark.parametrize("told", [True, False], ids=["role stored", "role unknown"])
+async def test_an_old_visitor_is_taken_over_once(settings: Settings, before: Role, now: Role, told: bool) -> None:
+    guard = guarded(settings, {"0123456789abcdef" * 2: now.value if told else ""})
     session = old_browser(guard, "0123456789abcdef" * 2, before)
     assert (await session.get("/")).status_code == 401  # the old cookie lets nobody in any more
     await sign_in(session, now)
@@ -212,15 +215,56 @@ async def test_an_old_visitor_is_taken_over_once(settings: Settings, before: Rol
     assert (settings.state_dir / "old-visitors").stat().st_mode & 0o777 == 0o600
 
 
+async def taken_over(guard: Guard, role: Role, visitor_id: str) -> bool:
+    """Whether somebody who has that role's token gets that visitor's id, with the old cookies that it lets him make."""
+    session = old_browser(guard, visitor_id, role)
+    await sign_in(session, role)
+    return bool((await session.get("/")).json()["visitor"] == visitor_id)
+
+
+async def test_only_who_was_there_before_the_secret_path_is_old(settings: Settings) -> None:
+    """Ids of today stand in the code that pages show, and the class's old cookie can be made of its token."""
+    known = {"a" * 32: "class"}
+    guard = guarded(settings, known)
+    known["b" * 32] = "class"
+    for later in (guard, guarded(settings, known)):
+        assert not await taken_over(later, Role.CLASS, "b" * 32)
+        assert not await taken_over(later, Role.CLASS, "c" * 32)
+    (settings.state_dir / "path-secret").unlink()  # a new path makes nobody old
+    assert not await taken_over(guarded(settings, known), Role.CLASS, "b" * 32)
+    assert await taken_over(guarded(settings, known), Role.CLASS, "a" * 32)
+
+
+async def test_an_old_visitor_stays_with_its_role(settings: Settings) -> None:
+    known = {"a" * 32: "operator", "b" * 32: "class", "c" * 32: ""}
+    guard = guarded(settings, known)
+    assert not await taken_over(guard, Role.CLASS, "a" * 32)
+    assert not await taken_over(guard, Role.OPERATOR, "b" * 32)
+    known["c" * 32] = "operator"  # seen meanwhile
+    assert not await taken_over(guard, Role.CLASS, "c" * 32)
+    known.clear()  # the store was lost: what was settled counts
+    assert not await taken_over(guard, Role.OPERATOR, "b" * 32)
+    assert await taken_over(guard, Role.OPERATOR, "a" * 32)
+
+
+async def test_a_cookie_doesnt_count_for_a_visitor_of_another_role(settings: Settings) -> None:
+    known: dict[str, str] = {}
+    session = await signed_in(guarded(settings, known), Role.CLASS)
+    visitor_id = (await session.get("/")).json()["visitor"]
+    assert (await session.get("/")).json()["visitor"] == visitor_id
+    known[visitor_id] = "operator"
+    assert (await session.get("/")).json()["visitor"] != visitor_id
+
+
 async def test_an_old_visitor_needs_its_old_proof(settings: Settings) -> None:
-    guard = guarded(settings)
+    guard = guarded(settings, {"0" * 32: "operator"})
     session = await signed_in(guard)
     session.cookies.set(guard.visitor_cookie, "0" * 32, domain="127.0.0.1", path="/")
     assert (await session.get("/")).json()["visitor"] != "0" * 32
 
 
 async def test_who_has_a_visitor_keeps_it(settings: Settings) -> None:
-    guard = guarded(settings)
+    guard = guarded(settings, {"0" * 32: "operator"})
     session = await signed_in(guard)
     known = (await session.get("/")).json()["visitor"]
     for cookie in old_browser(guard, "0" * 32).cookies.jar:
