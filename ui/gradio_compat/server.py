@@ -29,13 +29,15 @@ SESSIONS = 300  # three pages for each of a class of a hundred
 API = "/gradio_api"
 UPLOAD, UPLOAD_PROGRESS = f"{API}/upload", f"{API}/upload_progress"
 FILES = (f"{API}/file={{path_or_url:path}}", f"{API}/file/{{path:path}}")
+PWA_ICON = "/pwa_icon/{size}"
+PWA_ICON_SIZES = ("192", "512")  # those that its manifest names; it draws any other while everybody waits
 # What Gradio's page and its Python client ask for. Everything else that Gradio serves (other hosts' files, streams of
 # media, editing code, running a component's functions, recordings, shared runs, statistics) has no use here: it is no
 # part of the console.
 USED = frozenset(
     {
         "/", "/config", "/config/", "/theme.css", "/manifest.json", "/robots.txt", "/favicon.ico",
-        "/static/{path:path}", "/assets/{path:path}", "/svelte/{path:path}", "/pwa_icon", "/pwa_icon/{size}",
+        "/static/{path:path}", "/assets/{path:path}", "/svelte/{path:path}", "/pwa_icon", PWA_ICON,
         UPLOAD, UPLOAD_PROGRESS, FILES[0],
         *(
             f"{API}/{name}"
@@ -200,6 +202,11 @@ def route_of(scope: Scope) -> tuple[str, Mapping[str, Any]]:
         if match is Match.FULL:
             return str(getattr(route, "path", "")), child.get("path_params", {})
     return "", {}
+
+
+def is_used(route: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether what ``route_of`` found is a part of the console."""
+    return route in USED and (route != PWA_ICON or parameters.get("size") in PWA_ICON_SIZES)
 
 
 def _routes(router: Router) -> Iterator[BaseRoute]:

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as Event
 
 from backend.errors import Forbidden, InvalidInput, Message
-from ui.gradio_compat.server import FILES, UPLOAD, UPLOAD_PROGRESS, USED, route_of
+from ui.gradio_compat.server import FILES, UPLOAD, UPLOAD_PROGRESS, is_used, route_of
 from ui.i18n import say, t
 from ui.web.json_answer import JsonAnswer
 from ui.web.upload_shelf import Shelf, UnderWay
@@ -51,7 +51,7 @@ class OwnUploads:
         state = scope.setdefault("state", {})
         state[SHELF_KEY] = self._shelf
         who = state.get(STATE_KEY)
-        if route not in USED or (route in FILES and not self._may_read(who, parameters)):
+        if not is_used(route, parameters) or (route in FILES and not self._may_read(who, parameters)):
             await _not_found()(scope, receive, send)
         elif route == UPLOAD and isinstance(who, Visitor) and self._own_progress(who, scope):
             await self._upload(who, scope, receive, send)

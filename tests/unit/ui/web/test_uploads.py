@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from backend.errors import InvalidInput
 from ui.gradio_compat.server import UPLOAD, Page, mount
 from ui.i18n import Language
+from ui.web.asset_files import FILES
 from ui.web.upload_shelf import LEAST, Shelf
 from ui.web.uploads import OwnUploads, check_own_upload, note_spent
 from ui.web.visitor import STATE_KEY, Role, Visitor
@@ -42,7 +43,8 @@ async def client(shelf: Shelf) -> AsyncIterator[httpx.AsyncClient]:
     with page:
         gr.Textbox()
     app = FastAPI()
-    mount(app, page, lambda inner: OwnUploads(inner, shelf), max_file_size=3 * MIB)
+    icon = str(FILES["icons/favicon.png"])
+    mount(app, page, lambda inner: OwnUploads(inner, shelf), max_file_size=3 * MIB, favicon_path=icon)
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -216,3 +218,13 @@ def test_a_name_in_an_error_is_bounded_and_printable(shelf: Shelf) -> None:
         assert len(name) <= 80
         assert name.isprintable() or name == ""
         name.encode()
+
+
+async def test_the_pages_icon_comes_in_the_sizes_that_are_named(client: httpx.AsyncClient) -> None:
+    """Gradio draws any size that is asked for: one of 50,000 takes 5 GB, and nobody else is served meanwhile."""
+    icons = (await client.get("/manifest.json", headers={"who": "a"})).json()["icons"]
+    for icon in icons:
+        answer = await client.get(icon["src"], headers={"who": "a"})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    for size in ("0", "1000", "-1", "193", "0192", "9" * 20, "x"):
+        assert (await client.get(f"/pwa_icon/{size}", headers={"who": "a"})).status_code == 404, size
