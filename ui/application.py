@@ -16,6 +16,7 @@ from ui.page.storage_panel import storage_routes
 from ui.tabs import TABS
 from ui.web.asset_cache import AssetCache
 from ui.web.asset_files import FILES, all_urls, asset_route
+from ui.web.bodies import BoundedBodies
 from ui.web.classroom import class_routes
 from ui.web.gateway import GatewayRoutes
 from ui.web.going_on import GoesOn
@@ -58,7 +59,7 @@ def create_app(services: Services, tokens: dict[Role, str]) -> ASGIApp:
     mount(
         app,
         page,
-        lambda gradio: GoesOn(OwnUploads(gradio, shelf)),
+        lambda gradio: GoesOn(OwnUploads(BoundedBodies(gradio), shelf)),
         max_file_size=MAX_UPLOAD,
         favicon_path=str(FILES["icons/favicon.png"]),
         i18n=page_i18n(),

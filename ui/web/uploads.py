@@ -83,7 +83,7 @@ class OwnUploads:
                 reason = await self._passed_on(who, coming, scope, receive, send)
             if reason is not None:
                 if not coming.complete and reason.key != "uploads.slow":
-                    await _drain(receive)
+                    await drain(receive)
                 status = 507 if reason.key == "uploads.disk" else 408 if reason.key == "uploads.slow" else 413
                 await PlainTextResponse(say(reason, who.language, audience=who.role), status)(scope, receive, send)
 
@@ -175,8 +175,9 @@ def _paths(answer: bytes) -> list[str]:
     return [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
 
 
-async def _drain(receive: Receive) -> None:
-    """Reads what is still coming, within reason: a browser shows the answer only once it could send everything."""
+async def drain(receive: Receive) -> None:
+    """Reads what is still coming of a refused request, within reason: a browser shows the answer only once it could
+    send everything."""
     size = 0
     while size <= MOST_DRAINED:
         try:
