@@ -23,7 +23,8 @@ BASE_KEY = "console_base"
 SECRET_FILE = "path-secret"
 LONGEST_PATH = 8192
 SECRET_SEGMENT = re.compile(r"[0-9a-f]{32}")  # what a role's prefix looks like
-ODD_SEGMENTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)|//|[\\\x00-\x1f\x7f]|[\ud800-\udfff]")
+# The last: a number that Python reads none of, where a router does that by itself.
+ODD_SEGMENTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)|//|[\\\x00-\x1f\x7f]|[\ud800-\udfff]|(?:^|/)[0-9]{1000,}(?:/|$)")
 QUOTED_AS_IS = "/:@!$&'()*+,;=~"
 # Parts of Gradio that the console doesn't use: fetching other hosts' files, editing code, sharing runs.
 CLOSED_PREFIXES = tuple(

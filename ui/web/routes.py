@@ -32,6 +32,7 @@ STATUS: tuple[tuple[type[ConsoleError], int], ...] = (
 Body = Mapping[str, Any]
 Handler = Callable[[Request, Body], Any]
 MOST_MATCHES = 200
+MOST_DIGITS = 15
 log = logging.getLogger(__name__)
 
 
@@ -75,7 +76,7 @@ async def read_body(request: Request) -> Mapping[str, Any]:
             raise InvalidInput(Message("common.bad_request"))
     try:
         body = json.loads(bytes(chunks) or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidInput(Message("common.bad_request")) from None
     if not isinstance(body, dict):
         raise InvalidInput(Message("common.bad_request"))
@@ -122,7 +123,7 @@ class SharedRoutes:
         """
         path = self._log_path(request)
         before = request.query_params.get("before")
-        place = _number(request, "offset" if before is None else "before", 0) if before != "end" else None
+        place = whole_number(request, "offset" if before is None else "before") if before != "end" else None
         if request.query_params.get("own") == "0":
             chunk, starts = read_on(path, place or 0) if before is None else read_back(path, place)
         else:
@@ -141,7 +142,7 @@ class SharedRoutes:
 
     def search(self, request: Request, body: Body) -> Any:
         """Lines of a run's log that hold ``text``, the last first, from byte ``before`` backwards (8 MiB a call)."""
-        before = _number(request, "before", -1)
+        before = whole_number(request, "before", -1)
         found = search(self._log_path(request), request.query_params.get("text", ""), None if before < 0 else before)
         matches = [{"offset": match.offset, "line": match.line} for match in found.matches[:MOST_MATCHES]]
         return {"matches": matches, "more": len(found.matches) > len(matches), "before": found.next_before}
@@ -160,10 +161,11 @@ class SharedRoutes:
         return self._services.supervisor.get(request.path_params["run_id"]).log_path
 
 
-def _number(request: Request, name: str, otherwise: int) -> int:
+def whole_number(request: Request, name: str, otherwise: int = 0) -> int:
+    """The number that an address gives by that name. InvalidInput where it is none, or larger than anything is here."""
     value = request.query_params.get(name, "")
     if not value:
         return otherwise
-    if not value.isdecimal():
+    if not value.isdecimal() or len(value) > MOST_DIGITS:
         raise InvalidInput(Message("common.bad_request"))
     return int(value)

@@ -12,7 +12,7 @@ from backend.machine.network import is_loopback
 from backend.services import Services
 from ui.cli import shared_addresses, ssh_line
 from ui.ssh import load_login
-from ui.web.routes import json_route
+from ui.web.routes import json_route, whole_number
 from ui.web.visitor import Role, require_operator, visitor
 
 LONGEST = 1000  # characters of an address in a QR code
@@ -27,8 +27,8 @@ def share_routes(services: Services, tokens: Mapping[Role, str]) -> Sequence[Bas
         console listens on loopback: then a class comes by ``ssh``. ``local_port`` is the operator's own browser's."""
         require_operator(request)
         port = int((request.scope.get("server") or ("", settings.port))[1] or settings.port)
-        local = request.query_params.get("local_port", "")
-        local_port = int(local) if local.isdecimal() and 0 < int(local) < 65536 else None
+        local = whole_number(request, "local_port")
+        local_port = local if 0 < local < 65536 else None
         outside = settings.root_path.startswith("http") or not is_loopback(settings.host)
         return {
             "token": tokens[Role.CLASS],

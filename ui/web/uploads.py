@@ -6,6 +6,7 @@ which route a request will reach, so that no spelling of an address passes by.
 """
 
 import asyncio
+import errno
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -58,7 +59,12 @@ class OwnUploads:
         elif route in (UPLOAD, UPLOAD_PROGRESS) and not self._own_progress(who, scope):
             await _not_found()(scope, receive, send)
         else:
-            await self.app(scope, receive, send)
+            try:
+                await self.app(scope, receive, send)
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                await _not_found()(scope, receive, send)  # a path that no file can have
 
     def _may_read(self, who: Any, parameters: Any) -> bool:
         return isinstance(who, Visitor) and self._shelf.owns(who.id, str(parameters.get("path_or_url", "")))

@@ -18,7 +18,7 @@ from backend.errors import InvalidInput, Message
 from backend.servers.server import ServerState
 from backend.services import Services
 from ui.tabs.chat.selection import known_visitor
-from ui.web.routes import json_route
+from ui.web.routes import json_route, whole_number
 from ui.web.visitor import require_operator, visitor_of
 
 SHOWN = "console-conversation"  # a page's header: the conversation that it shows
@@ -37,10 +37,8 @@ def list_routes(services: Services) -> Sequence[BaseRoute]:
     async def listed(request: Request, body: Body) -> Body:
         who = known_visitor(services, request)
         revision = library.revision(who.id)
-        skip = request.query_params.get("skip", "0")
-        if not skip.isdecimal() or len(skip) > 9:
-            raise InvalidInput(Message("common.bad_request"))
-        entries, total = await library.listed(who.id, request.query_params.get("q", ""), int(skip))
+        skip = whole_number(request, "skip")
+        entries, total = await library.listed(who.id, request.query_params.get("q", ""), skip)
         return {
             "revision": revision,
             "total": total,

@@ -16,7 +16,7 @@ from backend.lab.runs import MOST_BESIDE, MOST_ROWS, NUMBERS, Query
 from backend.message_document import message_from_json
 from backend.services import Services
 from ui.i18n import Language, say
-from ui.web.routes import json_route
+from ui.web.routes import json_route, whole_number
 from ui.web.visitor import language_of, require_operator
 
 LONGEST_WINDOW = 90 * DAY
@@ -47,7 +47,7 @@ class RunRoutes:
         """A part of the list, from row ``skip`` on: ``rows``, how many there are (``total``), the ``states`` to filter
         by, the columns that hold ``numbers``."""
         require_operator(request)
-        rows, total = self._lab.runs.listed(query_of(request), _whole(request, "skip"), MOST_ROWS)
+        rows, total = self._lab.runs.listed(query_of(request), whole_number(request, "skip"), MOST_ROWS)
         return {
             "rows": [_flat(row) for row in rows],
             "total": total,
@@ -119,13 +119,6 @@ def query_of(request: Request) -> Query:
         sort=asked.get("sort") or "started_at",
         descending=asked.get("order") != "up",
     )
-
-
-def _whole(request: Request, name: str) -> int:
-    text = request.query_params.get(name, "0")
-    if not text.isdecimal() or len(text) > 9:
-        raise InvalidInput(Message("common.bad_request"))
-    return int(text)
 
 
 def _ids(body: Mapping[str, Any]) -> list[str]:

@@ -543,6 +543,15 @@ async def test_no_spelling_opens_them(tmp_path: Path, root_path: str, closed: st
         assert not plain.startswith("//")
 
 
+async def test_a_number_of_a_thousand_digits_is_no_path(settings: Settings) -> None:
+    """A router's own reading of it would fail."""
+    session = await signed_in(guarded(settings))
+    for path in ("chat/document/1/", "chat/document/", "x/"):
+        assert (await session.get(f"console/{path}{'9' * 5000}")).status_code == 404
+        assert (await session.get(f"console/{path}{'9' * 5000}/1")).status_code == 404
+        assert (await session.get(f"console/{path}{'9' * 20}")).status_code == 200
+
+
 PIECES = [*"/.%2eEfFx\\\x00\n;:?=a", "\ud800", "中", "monitoring", "gradio_api"]
 
 

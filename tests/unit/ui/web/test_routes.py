@@ -81,6 +81,9 @@ async def test_a_bug_is_told_without_its_inside() -> None:
         (b"[1]", "application/json"),
         (b"{", "application/json"),
         (b"\xff", "application/json"),
+        (b"[" * 100_000, "application/json"),
+        (b'{"a": ' + b'{"a": ' * 100_000, "application/json"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "application/json"),
         (b'{"a": "' + b"x" * MAX_BODY_BYTES + b'"}', "application/json"),
     ],
 )
@@ -121,7 +124,10 @@ async def test_log_by_offset(tmp_path: Path) -> None:
     assert (await get("?offset=10")).json()["text"] == "second\n"
     assert (await get("?offset=17")).json() == {"text": "", "offset": 17, "next": 17, "size": 17, "starts": [17]}
     assert (await get("?offset=-1")).status_code == 400
-    assert (await get("?offset=x")).status_code == 400
+    for number in ("x", "1e3", "9" * 5000):
+        assert (await get(f"?offset={number}")).status_code == 400
+        assert (await get(f"?before={number}")).status_code == 400
+    assert (await get(f"?offset={'9' * 15}")).json()["offset"] == 17
 
 
 async def test_log_backwards_covers_every_line_once(tmp_path: Path) -> None:

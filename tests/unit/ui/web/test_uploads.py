@@ -228,3 +228,12 @@ async def test_the_pages_icon_comes_in_the_sizes_that_are_named(client: httpx.As
         assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
     for size in ("0", "1000", "-1", "193", "0192", "9" * 20, "x"):
         assert (await client.get(f"/pwa_icon/{size}", headers={"who": "a"})).status_code == 404, size
+
+
+async def test_a_name_that_no_file_can_have_is_not_found(client: httpx.AsyncClient) -> None:
+    for path in ("a" * 300, "中" * 100, "/".join(["a"] * 3000)):
+        for root in ("/assets", "/static", "/svelte", "/gradio_api/file="):
+            assert (await client.get(f"{root}/{path}", headers={"who": "a"})).status_code in (403, 404), (
+                root,
+                path[:9],
+            )
