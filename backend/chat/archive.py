@@ -127,6 +127,20 @@ class Archive:
         rows = [row for conversation_id in ids for row in self._store.rows(sql, (conversation_id,))]
         return tuple((found, visitor, tuple(json.loads(names))) for found, visitor, names in rows)
 
+    def bytes_of(self, visitor: str) -> int:
+        """The bytes of the text of all of that visitor's."""
+        lengths = " + ".join(f"length(CAST({column} AS BLOB))" for column in ("v.value", "t.folded", "b.body"))
+        sql = (
+            f"SELECT coalesce(sum({lengths}), 0) FROM conversation c JOIN conversation_value v USING (number) "
+            "JOIN conversation_text t USING (number) JOIN conversation_body b USING (number) WHERE c.visitor = ?"
+        )
+        return int(self._store.rows(sql, (visitor,))[0][0])
+
+    def bytes_in_total(self) -> int:
+        """The bytes of all that stands in the store, whosever it is."""
+        sql = "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, "
+        return int(self._store.rows(f"{sql}pragma_page_size")[0][0])
+
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def save(self, conversation_id: str, visitor: str, stored: Mapping[str, Any], *, whole: bool = True) -> None:
@@ -146,9 +160,14 @@ class Archive:
             self._store.write_soon(target, steps, new)
             raise
 
-    def add(self, visitor: str, new: Sequence[tuple[str, Mapping[str, Any], str]]) -> None:
+    def add(
+        self,
+        visitor: str,
+        new: Sequence[tuple[str, Mapping[str, Any], str]],
+        fits: Callable[[int], None] = lambda size: None,
+    ) -> None:
         """Write new ones, each with its id and name ("" = its first question's): all of them or none. Raises
-        Unavailable."""
+        Unavailable, and what ``fits`` raises, which is told before how many bytes of text that will be."""
         steps: list[tuple[str, Sequence[Any]]] = []
         now = self._clock()
         for conversation_id, stored, name in new:
@@ -156,6 +175,7 @@ class Archive:
             steps += saved(conversation_id, visitor, now, json.dumps(stored), stored, body)
             if name := " ".join(storable(name).split()):
                 steps.append((_NAME, (name, folded(name), True, conversation_id)))
+        fits(sum(len(value.encode()) for _, values in steps for value in values if isinstance(value, str)))
         self._store.write((KIND, new[0][0], "new"), steps)
 
     def rename(self, entry: Entry, name: str) -> str:

@@ -16,6 +16,7 @@ from backend.chat.export import Exported, exported
 from backend.chat.imports import Found, read_file
 from backend.chat.keeping import Keeping
 from backend.chat.pictures import Pictures
+from backend.chat.quota import Quota
 from backend.chat.rooms import Rooms
 from backend.chat.session import Room
 from backend.classroom.people import People
@@ -47,6 +48,7 @@ class Library:
         self._pictures = pictures
         self._end = end
         self.keeping = keeping
+        self.quota = Quota(archive, pictures, people.is_operator)
         # Told, in a thread, whose conversations were deleted: other places may hold what was sent in them.
         self.on_deleted: Callable[[frozenset[str]], None] = lambda visitors: None
         self._revisions: dict[str, int] = {}
@@ -185,7 +187,7 @@ class Library:
 
     async def take(self, visitor: str, data: bytes, name: str) -> tuple[tuple[str, ...], tuple[Message, ...]]:
         """Take the conversations of a file in; their ids, and what of it couldn't be taken. Raises InvalidInput where
-        there is none in it, Unavailable where they can't be stored: then none of them is."""
+        there is none in it or it doesn't fit, Unavailable where they can't be stored: then none of them is."""
         found = await asyncio.to_thread(read_file, data, name)
         _, total = await self.listed(visitor, limit=0)
         if total + len(found.conversations) > MOST_KEPT:
@@ -210,7 +212,8 @@ class Library:
                     notes += [message for message in told if message not in notes]
                     conversation = conversation.with_picture(placeholder, kept)
                 new.append((secrets.token_hex(8), to_json(conversation), one.title))
-            self._archive.add(visitor, new)
+            with self.quota.room_for(visitor) as fits:
+                self._archive.add(visitor, new, fits)
         except OSError as error:
             self._take_back(visitor, pictures)
             raise cannot_keep(error) from error

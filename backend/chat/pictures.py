@@ -76,6 +76,17 @@ class Pictures:
         path = self.path(visitor, picture_id)
         return data_url(path.read_bytes(), MIME[path.suffix])
 
+    def bytes_of(self, visitor: str) -> int:
+        """The bytes of all of that visitor's."""
+        return _bytes_in(self._home(visitor))
+
+    def bytes_in_total(self) -> int:
+        """The bytes of all visitors'."""
+        try:
+            return sum(map(_bytes_in, self._folder.iterdir()))
+        except OSError:
+            return 0
+
     def remove(self, visitor: str, picture_id: str) -> None:
         """Delete one of the visitor's pictures."""
         home = self._home(visitor)
@@ -94,6 +105,15 @@ class Pictures:
         picture_id = hashlib.sha256(checked.data).hexdigest()[:32] + checked.suffix
         write_whole(home / picture_id, checked.data)
         return Picture(picture_id, name, checked.width, checked.height)
+
+
+def _bytes_in(home: Path) -> int:
+    total = 0
+    with suppress(OSError), os.scandir(home) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                total += entry.stat(follow_symlinks=False).st_size
+    return total
 
 
 def _is_large(upload: Path, name: str) -> bool:

@@ -1,6 +1,7 @@
 """Many conversations of many people: opened, branched, gone on with, deleted, imported, and each only its owner's."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from starlette.applications import Starlette
 
 from backend.chat.conversation import AnswerState, Sampling
+from backend.chat.quota import Quota
 from backend.chat.service import Chat
 from backend.errors import Conflict, InvalidInput, NotFound, Unavailable
 from backend.services import Services, build_services
@@ -252,6 +254,20 @@ async def test_an_import_that_cannot_be_stored_leaves_nothing_half_done(chat: Ch
     assert await titles(chat) == []
     ids, _ = await chat.library.take(ME, file, "f.json")
     assert len(ids) == len(await titles(chat)) == 3
+
+
+async def test_an_import_that_doesnt_fit_leaves_nothing(chat: Chat, services: Services, tmp_path: Path) -> None:
+    picture = base64.b64encode(picture_file(tmp_path).path.read_bytes()).decode()
+    parts = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}]
+    told = [{"role": "user", "content": [*parts, {"type": "text", "text": "x" * 10_000}]}]
+    chat.library.quota = Quota(chat.archive, chat.pictures, chat.people.is_operator, 20_000)
+    with pytest.raises(InvalidInput) as refusal:
+        await chat.library.take(OTHER, json.dumps(told).encode(), "f.json")
+    assert refusal.value.messages[0].key == "chat.import.visitor_full"
+    assert await titles(chat, OTHER) == []
+    assert chat.pictures.bytes_in_total() == 0
+    chat.people.note(OTHER, "operator")
+    assert len((await chat.library.take(OTHER, json.dumps(told).encode(), "f.json"))[0]) == 1
 
 
 def asking(services: Services, who: Visitor) -> httpx.AsyncClient:
