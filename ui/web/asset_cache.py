@@ -95,7 +95,8 @@ class AssetCache:
             return None
         headers = MutableHeaders(raw=list(answer.start["headers"]))
         body = answer.body
-        if answer.found:
+        kept = answer.found and headers.get("cache-control") != "no-store"
+        if kept:
             if "content-encoding" not in headers and is_text(headers.get("content-type", "")):
                 headers.add_vary_header("accept-encoding")
                 if key[2] and len(body) >= LEAST_BYTES:
@@ -106,7 +107,7 @@ class AssetCache:
             headers["cache-control"] = FOR_EVER if hashed else A_DAY
         headers["content-length"] = str(len(body))
         answer = Answer({**answer.start, "headers": headers.raw}, body)
-        if answer.found:
+        if kept:
             self._keep(key, answer)
         return answer
 

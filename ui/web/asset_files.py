@@ -152,18 +152,25 @@ def asset_route(gradio_styles: str = "", carried: Mapping[str, str] | None = Non
     async def serve(request: Request) -> Response:
         name = request.path_params["name"]
         if (path := FILES.get(name)) is not None:
+            headers = _keeping(request, _file_digest(path, path.stat().st_mtime_ns))
             if name == PLOTLY_NAME and accepted(request.headers.get("accept-encoding", "")) == "br":
-                headers = {"content-encoding": "br", "vary": "accept-encoding"}
+                headers |= {"content-encoding": "br", "vary": "accept-encoding"}
                 return FileResponse(PLOTLY_PACKED, media_type="text/javascript", headers=headers)
-            return FileResponse(path)
+            return FileResponse(path, headers=headers)
         text = more.get(name) or made().files.get(name)
         if text is None:
             raise HTTPException(404)
         if name == STYLES:
-            return Response(f"{text}\n{gradio_styles}", media_type="text/css")
-        return Response(text, media_type="text/javascript")
+            headers = _keeping(request, _digest(text + gradio_styles))
+            return Response(f"{text}\n{gradio_styles}", media_type="text/css", headers=headers)
+        return Response(text, media_type="text/javascript", headers=_keeping(request, _digest(text)))
 
     return Route("/assets/{name:path}", serve, methods=["GET"])
+
+
+def _keeping(request: Request, digest: str) -> dict[str, str]:
+    """What is asked for by another digest, of another version, is not what any browser may keep under it."""
+    return {} if request.query_params.get("v", digest) == digest else {"cache-control": "no-store"}
 
 
 def plain_url(name: str) -> str:

@@ -157,7 +157,9 @@ class Guard:
             return Verdict(place=place)
 
         if not place.path:  # a secret path without its last slash: the page's relative addresses would miss it
-            return Verdict(_redirect(f"./{self.places.base(place.role).rpartition('/')[2]}/"))
+            query = scope["query_string"].decode("latin-1")
+            inner = self.places.base(place.role).rpartition("/")[2]
+            return Verdict(_redirect(f"./{inner}/" + (f"?{query}" if query else "")))
 
         offered, rest = _token_in_query(scope) if method in ("GET", "HEAD") else (None, "")
         bearer = headers.get("authorization", "")

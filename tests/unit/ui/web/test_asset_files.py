@@ -12,10 +12,13 @@ from tests.support.asgi import client
 from ui.i18n import LANGUAGES
 from ui.tabs import TABS
 from ui.web import asset_files
+from ui.web.asset_cache import FOR_EVER, AssetCache
 from ui.web.asset_files import (
     FILES,
     STYLES,
+    all_urls,
     asset_route,
+    carried_url,
     first_scripts,
     import_map,
     made,
@@ -95,6 +98,22 @@ async def test_what_is_on_the_list_is_served() -> None:
     for language in LANGUAGES:
         for url in import_map(language, tabs_with_script()).values():
             assert (await session.get(f"/{url[2:]}")).status_code == 200
+
+
+async def test_under_another_digest_nothing_is_kept() -> None:
+    """An open page of the version before asks for its scripts by their old addresses."""
+    app = AssetCache(Starlette(routes=[Mount("/console", routes=[asset_route(GRADIO, {"class": "1;"})])]))
+    session = client(app)
+    urls = [*(url for url in all_urls() if STYLES not in url), styles_url(GRADIO), carried_url("class", "1;")]
+    for url in urls:
+        plain, _, digest = url.removeprefix(".").partition("?v=")
+        kept = await session.get(f"{plain}?v={digest}")
+        assert kept.headers["cache-control"] == FOR_EVER, url
+        for other in ("0" * 12, "", f"{digest}0"):
+            answer = await session.get(f"{plain}?v={other}")
+            assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store"), url
+            assert answer.content == kept.content
+    assert sum(b"v=0000" in query for _, query, _ in app._kept) == 0
 
 
 @pytest.mark.parametrize(

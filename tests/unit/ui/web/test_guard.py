@@ -109,6 +109,14 @@ async def test_the_path_stays_and_is_kept_beside_the_token(settings: Settings) -
     assert (settings.state_dir / "path-secret").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize("query", ["", "?tab=vram", f"?a=1&token={TOKENS[Role.CLASS]}"])
+async def test_a_path_without_its_last_slash_keeps_its_query(settings: Settings, query: str) -> None:
+    guard = guarded(settings)
+    base = guard.places.base(Role.CLASS)
+    answer = await client(guard).get(f"{base}{query}")
+    assert answer.headers["location"] == f".{base}/{query}"
+
+
 @pytest.mark.parametrize(
     "path", ["/", "", "/config", "/console/snapshot", "/gradio_api/queue/data", "/?view=api", "/static/x.png"]
 )
