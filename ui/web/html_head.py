@@ -7,7 +7,8 @@ layer rewrites the one HTML page on its way out, once for all who get the same o
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import partial
+from hashlib import sha256
 from html import escape
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,7 +19,6 @@ from ui.gradio_compat.scripts import slim, theme_address
 from ui.i18n import Language
 from ui.web.asset_files import (
     UI,
-    Made,
     carried_url,
     file_url,
     first_scripts,
@@ -29,10 +29,12 @@ from ui.web.asset_files import (
 )
 from ui.web.bundles import without_comments
 from ui.web.compression import accepted, packed
+from ui.web.made_once import MadeOnce
 from ui.web.visitor import STATE_KEY, Role, Visitor
 
 LOCALE: dict[Language, str] = {"en": "en", "zh": "zh-CN"}
 NONE = FirstFiles()
+MOST_PAGES = 64
 _BASE = re.compile(r"<base\s[^>]*>")
 
 # Before Gradio's first script: it reads language and theme once, and the page's description when that is there.
@@ -51,6 +53,7 @@ class HtmlHead:
         self.app = app
         self.tabs = {role: tuple(names) for role, names in tabs.items()}
         self.first = first or {}
+        self._pages = MadeOnce[bytes](MOST_PAGES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != "/" or scope["method"] not in ("GET", "HEAD"):
@@ -73,9 +76,7 @@ class HtmlHead:
             headers = MutableHeaders(raw=list(start["headers"]))
             content = bytes(body)
             if headers.get("content-type", "").startswith("text/html"):
-                first = self.first.get(visitor.role, NONE)
-                tabs = self.tabs[visitor.role]
-                content = _rewritten(content, visitor.language, visitor.role, tabs, first, made(), encoding)
+                content = await self._rewritten(content, visitor, encoding)
                 headers["cache-control"] = "no-store"
                 headers["content-language"] = LOCALE[visitor.language]
                 headers.add_vary_header("accept-encoding")
@@ -87,13 +88,16 @@ class HtmlHead:
 
         await self.app({**scope, "headers": plain}, receive, rewrite)
 
+    async def _rewritten(self, content: bytes, visitor: Visitor, encoding: str) -> bytes:
+        """Gradio's page as that role gets it. It holds its own address, of which a class with forwards has many: each
+        takes a tenth of a second, in which the others are served. With other files of the console's it is another."""
+        language, role = visitor.language, visitor.role
+        key = (sha256(content).digest(), language, role, encoding, made())
+        return await self._pages.get(key, partial(self._make, content, language, role, encoding))
 
-@lru_cache(maxsize=8)
-def _rewritten(
-    content: bytes, language: Language, role: Role, tabs: Sequence[str], files: FirstFiles, _: Made, encoding: str
-) -> bytes:
-    """Gradio's page as that role gets it. ``_``: with other files of the console's it is another page."""
-    return packed(inject(content.decode(), language, role, tabs, files).encode(), encoding)
+    def _make(self, content: bytes, language: Language, role: Role, encoding: str) -> bytes:
+        page = inject(content.decode(), language, role, self.tabs[role], self.first.get(role, NONE))
+        return packed(page.encode(), encoding)
 
 
 def inject(page: str, language: Language, role: Role, tabs: Sequence[str], files: FirstFiles = NONE) -> str:

@@ -1,7 +1,9 @@
 """What the console puts into Gradio's page, and the cache of static files."""
 
+import asyncio
 import json
 import re
+import threading
 from typing import Any
 
 import pytest
@@ -10,7 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from tests.support.asgi import client
 from ui.i18n import Language
+from ui.web import html_head
 from ui.web.asset_cache import A_DAY, FOR_EVER, AssetCache
+from ui.web.compression import packed
 from ui.web.html_head import HtmlHead, inject
 from ui.web.visitor import STATE_KEY, Role, Visitor
 
@@ -95,6 +99,30 @@ async def test_a_class_has_tabs_of_its_own() -> None:
     page = (await client(outer).get("/")).text
     assert '"role": "class", "tabs": ["chat"], ' in page
     assert "tabs/deploy" not in page
+
+
+async def test_each_address_is_made_once_and_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page holds its own address; of a class with forwards there are many."""
+    made_in: list[tuple[bool, str]] = []
+
+    def noted(content: bytes, encoding: str) -> bytes:
+        address = re.search(r'"root": ?"([^"]+)"', content.decode())
+        assert address
+        made_in.append((threading.current_thread() is threading.main_thread(), address[1]))
+        return packed(content, encoding)
+
+    async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
+        host = dict(scope["headers"])[b"host"].decode()
+        page = PAGE.replace("gradio_config = {}", f'gradio_config = {{"root": "http://{host}"}}')
+        await HTMLResponse(page)(scope, receive, send)
+
+    monkeypatch.setattr(html_head, "packed", noted)
+    head = seen(HtmlHead(gradio, {Role.OPERATOR: ("deploy",)}), "en")
+    hosts = [f"127.0.0.1:{9000 + number}" for number in range(20)]
+    for _ in range(2):
+        answers = await asyncio.gather(*(client(head, host).get("/") for host in hosts for _ in range(3)))
+        assert [host for host in hosts for _ in range(3) if host not in answers.pop(0).text] == []
+    assert sorted(made_in) == sorted((False, f"http://{host}") for host in hosts)
 
 
 async def test_other_answers_pass() -> None:
