@@ -13,20 +13,22 @@ class Visitors:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._seen: dict[tuple[str, str], float] = {}
+        self._seen: dict[tuple[str, str], float] = {}  # who was seen last comes last
 
     def note(self, role: str, visitor: str) -> None:
         """That visitor's page asks."""
         now = self._clock()
         with self._lock:
+            self._seen.pop((role, visitor), None)
             self._seen[role, visitor] = now
+            while self._seen[first := next(iter(self._seen))] < now - HERE_S:
+                del self._seen[first]
 
     def here(self, role: str) -> int:
         """How many visitors of that role are here."""
         since = self._clock() - HERE_S
         with self._lock:
-            self._seen = {who: seen for who, seen in self._seen.items() if seen >= since}
-            return sum(known == role for known, _ in self._seen)
+            return sum(known == role and seen >= since for (known, _), seen in self._seen.items())
 
     def who(self, role: str) -> frozenset[str]:
         """The visitors of that role who are here."""

@@ -80,9 +80,7 @@ class Meter:
         limits, now = grant.limits, time.monotonic()
         with self._lock:
             usage = self._today(grant.id)
-            recent = self._recent.setdefault(grant.id, deque())
-            while recent and now - recent[0] >= MINUTE_S:
-                recent.popleft()
+            recent = self._recent_of(grant, now)
             most = limits.requests_a_minute
             if most is not None and len(recent) >= most:
                 wait = MINUTE_S - (now - recent[0])
@@ -137,8 +135,18 @@ class Meter:
         """The key is gone."""
         with self._lock:
             self._usage.pop(grant_id, None)
+            self._recent.pop(grant_id, None)
             self._unsaved.discard(grant_id)
         self._store.drop_json(AREA, grant_id)
+
+    def _recent_of(self, grant: Grant, now: float) -> deque[float]:
+        """When it asked within the last minute; kept of those alone that this limits: pages' keys are many."""
+        if grant.limits.requests_a_minute is None:
+            return deque()
+        recent = self._recent.setdefault(grant.id, deque())
+        while recent and now - recent[0] >= MINUTE_S:
+            recent.popleft()
+        return recent
 
     def _today(self, grant_id: str) -> Usage:
         """What is counted for that key now; kept by ``_used`` alone."""

@@ -24,6 +24,7 @@ from ui.web.json_answer import plain
 SEEN_IN = "6.31.0"
 MAX_THREADS = 200  # Gradio's 40 would be used up by a class's open answers
 MOST_WAITING = 256
+MOST_UNREAD = 20_000  # messages, of some 10 kB; an open page reads its own at once
 QUEUE_LOOK_S = 0.01
 SESSIONS = 300  # three pages for each of a class of a hundred
 API = "/gradio_api"
@@ -108,10 +109,23 @@ class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's types are not followed
                 waiting += getattr(block, "children", ())
         return frozenset(found)
 
+    async def _forget_unread(self) -> None:
+        """Gradio keeps what happened in an event until its session has read it: of one that never reads, for ever."""
+        messages, events = self._queue.pending_messages_per_session, self._queue.pending_event_ids_session
+        if sum(waiting.qsize() for waiting in messages.values()) > MOST_UNREAD:
+            most = max(messages, key=lambda session: messages[session].qsize())
+            await self._queue.clean_events(session_hash=most)
+            messages.pop(most, None)
+            events.pop(most, None)
+        if len(events) > messages.max_size:  # Gradio bounds the one alone
+            for gone in [session for session in events if session not in messages]:
+                del events[gone]
+
     async def process_api(
         self, block_fn: Any, inputs: list[Any], state: Any = None, request: Any = None, *others: Any, **named: Any
     ) -> dict[str, Any]:
         """Every call of every handler comes through here, before Gradio looks at (copies, downloads) what it names."""
+        await self._forget_unread()
         asking = request if isinstance(request, gr.Request) else None
         paths = list(file_paths(inputs))
         for path in paths:

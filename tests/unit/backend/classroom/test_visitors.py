@@ -26,3 +26,15 @@ def test_who_is_here_by_role() -> None:
     assert visitors.who("class") == {"a", "b"}
     now[0] += 10
     assert visitors.who("class") == {"b"}
+
+
+def test_who_went_is_forgotten_whoever_asks() -> None:
+    """Visitors are cheap to make, and the operator may be away."""
+    now = [0.0]
+    visitors = Visitors(lambda: now[0])
+    for number in range(1000):
+        now[0] += 1
+        visitors.note("class", f"{number}")
+        visitors.note("class", "stays")
+    assert len(visitors._seen) <= HERE_S + 2
+    assert visitors.is_here("stays")

@@ -45,6 +45,17 @@ def test_requests_a_minute(store: Store, monkeypatch: pytest.MonkeyPatch) -> Non
     meter.begin(mine)
 
 
+def test_minutes_are_counted_where_they_are_limited(store: Store) -> None:
+    meter = Meter(store)
+    for number in range(100):
+        meter.begin(grant(f"class-{number}"))
+        meter.end(grant(f"class-{number}"), 1)
+    meter.begin(grant("limited", requests_a_minute=5))
+    assert list(meter._recent) == ["limited"]
+    meter.forget("limited")
+    assert not meter._recent
+
+
 def test_tokens_a_day_survive_a_restart_and_end_at_midnight(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     meter, mine = Meter(store), grant(tokens_a_day=10)
     meter.begin(mine)

@@ -15,6 +15,7 @@ import gradio as gr
 import httpx
 import pytest
 from fastapi import FastAPI
+from gradio.server_messages import HeartbeatMessage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
@@ -221,6 +222,34 @@ async def test_sessions_are_forgotten(app: FastAPI) -> None:
     async with living(app) as client:  # one that was forgotten goes on
         answer = await client.post(f"{API}/run/echo", json={"data": ["Hi", None], "session_hash": "session-0"})
         assert answer.json()["data"] == ["Hi"]
+
+
+async def test_what_nobody_reads_is_forgotten(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_UNREAD", 30)
+    page = page_of(app)
+    queue = page._queue
+    messages, events = queue.pending_messages_per_session, queue.pending_event_ids_session
+    messages.max_size = 5
+    number = next(number for number, fn in page.fns.items() if fn.api_name == "echo")
+
+    async def join(session: str) -> None:
+        body = {"data": ["Hi", None], "session_hash": session, "fn_index": number}
+        (await client.post(f"{API}/queue/join", json=body)).raise_for_status()
+
+    async with living(app) as client:
+        await join("who reads")
+        await join("who never reads")
+        for _ in range(30):
+            messages["who never reads"].put_nowait(HeartbeatMessage())
+        assert (await echoed(client, "Hi", None)).status_code == 200
+        assert "who never reads" not in messages.keys() | events.keys()
+        assert "who reads" in messages.keys() & events.keys()
+        events.update({f"gone {other}": set() for other in range(20)})  # Gradio forgot their messages by itself
+        assert (await echoed(client, "Hi", None)).status_code == 200
+        assert events.keys() == {"who reads"}
+        stream = await client.get(f"{API}/queue/data", params={"session_hash": "who reads"})
+        assert '"msg":"process_completed"' in stream.text
+        assert '"data":["Hi"]' in stream.text
 
 
 async def test_a_pages_first_event_writes_nothing_out(app: FastAPI) -> None:
