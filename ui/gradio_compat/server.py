@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 import orjson
 from fastapi import FastAPI
+from gradio.routes import file_upload_statuses
 from gradio.state_holder import SessionState, StateHolder
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -231,6 +232,12 @@ def _routes(router: Router) -> Iterator[BaseRoute]:
             yield route
         else:
             yield from _routes(included)
+
+
+def forget_upload(upload_id: str) -> None:
+    """Gradio keeps how far each upload is until somebody has read of its end."""
+    file_upload_statuses.stop_tracking(upload_id)
+    file_upload_statuses._signals.pop(upload_id, None)
 
 
 def file_paths(value: Any) -> Iterator[str]:

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as Event
 
 from backend.errors import Forbidden, InvalidInput, Message
-from ui.gradio_compat.server import FILES, UPLOAD, UPLOAD_PROGRESS, is_used, route_of
+from ui.gradio_compat.server import FILES, UPLOAD, UPLOAD_PROGRESS, forget_upload, is_used, route_of
 from ui.i18n import say, t
 from ui.web.json_answer import JsonAnswer
 from ui.web.upload_shelf import Shelf, UnderWay
@@ -77,7 +77,7 @@ class OwnUploads:
             if self._progress.setdefault(name, who.id) != who.id:
                 return False
         while len(self._progress) > PROGRESS_IDS:
-            self._progress.popitem(last=False)
+            forget_upload(self._progress.popitem(last=False)[0])
         return True
 
     async def _upload(self, who: Visitor, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import gradio as gr
 import httpx
 import pytest
 from fastapi import FastAPI
+from gradio.routes import file_upload_statuses
 from starlette.types import Receive, Scope, Send
 
 from backend.errors import InvalidInput
-from ui.gradio_compat.server import UPLOAD, Page, mount
+from ui.gradio_compat.server import UPLOAD, UPLOAD_PROGRESS, Page, mount
 from ui.i18n import Language
+from ui.web import uploads
 from ui.web.asset_files import FILES
 from ui.web.upload_shelf import LEAST, Shelf
 from ui.web.uploads import OwnUploads, check_own_upload, note_spent
@@ -237,3 +240,15 @@ async def test_a_name_that_no_file_can_have_is_not_found(client: httpx.AsyncClie
                 root,
                 path[:9],
             )
+
+
+async def test_progress_isnt_kept_for_ever(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "PROGRESS_IDS", 3)
+    mine = [f"{uuid.uuid4()}" for _ in range(6)]
+    for name in mine:
+        files = {"files": ("a.txt", b"a")}
+        assert (await client.post(f"{UPLOAD}?upload_id={name}", files=files, headers={"who": "a"})).status_code == 200
+    kept = [name for name in mine if name in file_upload_statuses._statuses or name in file_upload_statuses._signals]
+    assert kept == mine[-3:]
+    done = await client.get(f"{UPLOAD_PROGRESS}?upload_id={mine[-1]}", headers={"who": "a"})
+    assert '"done"' in done.text
