@@ -51,6 +51,15 @@ def test_both_languages_say_the_same(path: Path) -> None:
     assert not problems, "\n".join(problems)
 
 
+def test_a_text_with_values_doubles_the_braces_of_its_own() -> None:
+    """JSON shown in it would be taken for a value's name, and the text couldn't be said at all."""
+    for key, text in texts().items():
+        for language in LANGUAGES:
+            names = placeholders(text[language])
+            own = {name for name in names if not name.isidentifier()}
+            assert not own or own == names, (key, own)  # without a value, a text is said as it stands
+
+
 def test_every_key_that_is_used_stands_in_the_texts() -> None:
     missing = [
         f"{path.relative_to(ROOT)}: {key}"
