@@ -12,16 +12,16 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from backend import outside_text
 from backend.errors import InvalidInput, Message, Value
-from backend.quantization import table_reader, text_encodings
+from backend.quantization import table_reader, text_encodings, text_tables
 from backend.quantization.page_text import page_text
 from backend.quantization.text_json import loads, one_after_another
-from backend.quantization.text_records import PARTS, TURNS, WHOLE, texts_of
+from backend.quantization.text_records import TextRecords
 
 FIELD = "text"
 MOST_BYTES = 64 << 20  # of one file, unpacked: of more, the beginning is read
@@ -30,6 +30,8 @@ MOST_CHARACTERS = 16_000_000  # some four million tokens: 128 samples of 2,048 t
 MOST_LAYERS = 3  # a zip in a zip in a zip
 MOST_MEMBERS = 2_000
 MOST_NAMES = 5  # named in a message
+MOST_FIELDS = 12
+USUAL = "text, content, messages, conversations, instruction, output"  # fields' names that a message tells
 TOLERATED = 0.01  # lines that aren't JSON among many that are
 _TEXT_SUFFIXES = (".txt", ".md", ".rst", ".log", ".text", ".markdown")
 _RECORD_SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".feather")
@@ -161,10 +163,10 @@ def _is_binary(content: bytes, encoding: str) -> bool:
 # Records
 
 
-def _records(texts: Iterable[str], form: str, name: str, notices: tuple[Message, ...] = ()) -> Reading:
+def _records(value: object, form: str, name: str, notices: tuple[Message, ...] = ()) -> Reading:
     """Samples, each once, one after another. auto_awq puts empty lines between lines by itself."""
-    found, seen, repeated, total = list[str](), set[int](), 0, 0
-    for raw in texts:
+    records, found, seen, repeated, total = TextRecords(value), list[str](), set[int](), 0, 0
+    for raw in records.texts():
         text = _clean(raw).strip("\n")
         if hash(text) in seen:
             repeated += 1
@@ -175,9 +177,12 @@ def _records(texts: Iterable[str], form: str, name: str, notices: tuple[Message,
         if total > MOST_CHARACTERS:
             break
     if not any(text.strip() for text in found):
-        raise _wrong("no-text", name, fields=", ".join((*WHOLE[:3], *TURNS[:2], *PARTS[1:2], "output")))
+        raise _wrong("no-text", name, fields=USUAL)
     if repeated:
         notices += (_note("repeated", name, count=repeated),)
+    if records.left:
+        named = _named([f"{field} ({count})" for field, count in records.left.most_common()], MOST_FIELDS)
+        notices += (_note("fields", name, fields=named),)
     return Reading("\n".join(found), form, len(found), notices)
 
 
@@ -192,7 +197,7 @@ def _json(text: str, name: str, cut: bool, *, sure: bool) -> Reading | None:
         return _json_values(text, name, cut, str(error), sure=sure)
     if not isinstance(value, (dict, list)):
         return None
-    return _records(texts_of(value), "json", name)
+    return _records(value, "json", name)
 
 
 def _json_values(text: str, name: str, cut: bool, cause: str, *, sure: bool) -> Reading | None:
@@ -224,49 +229,24 @@ def _json_values(text: str, name: str, cut: bool, cause: str, *, sure: bool) -> 
         notices += (_note("bad-lines", name, count=len(inside), line=inside[0][0]),)
     if broken and ended and not cut:
         notices += (_note("half", name, line=broken[-1][0]),)
-    return _records(texts_of(values), form, name, notices)
+    return _records(values, form, name, notices)
 
 
 def _csv(text: str, name: str) -> Reading | None:
     """A table's rows by the names in its first line; without names every column with prose counts."""
-    csv.field_size_limit(MOST_BYTES)
-    first = text.lstrip("\n").partition("\n")[0]
-    delimiter = max("\t,;|", key=first.count) if not name.lower().endswith((".tsv", ".tab")) else "\t"
     try:
-        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
+        table = text_tables.read_table(text, MOST_BYTES, tabs=name.lower().endswith((".tsv", ".tab")))
     except csv.Error as error:
         raise _wrong("bad-csv", name, error=str(error)) from error
-    if not rows:
+    if not table.rows:
         return None
-    names = [cell.strip().lower() for cell in rows[0]]
-    columns = {*WHOLE, *TURNS, *PARTS}
-    if not columns & set(names):
-        if len(rows) > 1 and all(re.fullmatch(r"[\w .-]{1,40}", cell) for cell in names if cell) and len(names) > 1:
-            rows = rows[1:]  # names, but not ours
-        names = [f"column {number}" for number in range(max(map(len, rows)))]
-        return _records((text for row in rows for text in texts_of(dict(zip(names, row, strict=False)))), "csv", name)
-    return _records(
-        (text for row in rows[1:] for text in texts_of({k: _cell(v) for k, v in zip(names, row, strict=False)})),
-        "csv", name,
-    )  # fmt: skip
-
-
-def _cell(value: str) -> object:
-    """A cell may hold a list of turns, as JSON."""
-    if value[:1] in ("[", "{"):
-        try:
-            return loads(value)
-        except (ValueError, RecursionError):
-            pass
-    return value
+    joined = (_note("joined-cells", name, count=table.joined, column=table.onto),) if table.joined else ()
+    return _records(table.rows, "csv", name, joined)
 
 
 def _table(source: Path | bytes, name: str) -> Reading:
     rows, notice = table_reader.rows(source, name)
-    return _records((text for row in rows for text in texts_of(row)), "table", name, notice)
-
-
-# Pages and documents
+    return _records(rows, "table", name, notice)
 
 
 # Packed
@@ -393,9 +373,9 @@ def _is_hidden(info: zipfile.ZipInfo) -> bool:
     return info.is_dir() or path.parts[:1] == ("__MACOSX",) or path.name.startswith(".")
 
 
-def _named(files: list[str]) -> str:
-    more = ", …" if len(files) > MOST_NAMES else ""
-    return ", ".join(outside_text.clean(file, 80) for file in files[:MOST_NAMES]) + more
+def _named(names: list[str], most: int = MOST_NAMES) -> str:
+    more = ", …" if len(names) > most else ""
+    return ", ".join(outside_text.clean(name, 80) for name in names[:most]) + more
 
 
 _PACKED: dict[bytes, Callable[[bytes, str, bool, int], Reading]] = {

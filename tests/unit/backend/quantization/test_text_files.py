@@ -243,6 +243,19 @@ def test_a_table_without_names_and_a_long_cell() -> None:
     assert len(decode(b"text\n" + b"word " * 100_000, "t.csv")) > 400_000
 
 
+def test_a_comma_without_quotation_marks_is_part_of_the_text() -> None:
+    reading = read(b"id,text\n1,Hello, world of ours\n2,Fine,,\n", "t.csv")
+    assert (reading.text, notes(reading)) == ("Hello, world of ours\nFine", ["joined-cells", "fields"])
+    assert reading.notices[0].params == {"name": "t.csv", "count": 1, "column": "text"}
+    assert reading.notices[1].params["fields"] == "id (2)"
+    assert decode(b"text,label\nHello, world,1\n", "t.csv") == "Hello, world"
+
+
+def test_columns_of_one_name_and_the_line_for_excel() -> None:
+    assert decode(b"text,text\none,two\n", "t.csv") == ONE_TWO
+    assert decode(b"sep=;\r\ntext;label\r\none, two;1\r\n", "t.csv") == "one, two"
+
+
 def test_a_bomb_is_read_to_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_files, "MOST_BYTES", 1 << 17)
     for content, name in (
