@@ -12,7 +12,8 @@ from typing import Any
 from backend.chat.conversation import Document
 from backend.errors import InvalidInput, Message
 from backend.machine.child import NoAnswer, ask
-from backend.outside_text import UTF8, clean_lines, decode, encoding_of
+from backend.outside_text import clean_lines
+from backend.text_encodings import decode_guessed, encoding_of
 
 FIELD = "question"
 MAX_BYTES = 32 * 1024 * 1024
@@ -61,9 +62,9 @@ def is_text(data: bytes) -> bool:
     if data.startswith(tuple(OTHERS)):
         return False
     head = data[:65536]
-    if encoding_of(head) in (UTF8, "lines") and b"\0" in data:
+    if b"\0" in data and not encoding_of(head).startswith(("utf-16", "utf-32")):
         return False
-    text = decode(head)
+    text, _ = decode_guessed(head)
     unseen = sum(character < " " and character not in "\t\n\r\f\x1b" for character in text)
     broken = text.count("\\x") - head.count(b"\\x")  # bytes that fit no encoding
     return unseen + max(broken, 0) <= CONTROLS_ALLOWED * max(len(text), 1)
@@ -82,11 +83,14 @@ def read_document(path: Path, data: bytes, name: str) -> ReadDocument:
         raise _wrong("document_empty", name)
     if not is_text(data):
         raise _wrong("document_type", name)
-    text = decode(data).removeprefix("\ufeff").replace("\0", "")
+    text, guessed = decode_guessed(data)
+    text = text.removeprefix("\ufeff").replace("\0", "")
     notices: tuple[Message, ...] = ()
+    if guessed:
+        notices = (_told("document_encoding", {"name": name, "encoding": guessed.upper()}),)
     if len(text) > MAX_CHARACTERS:
         counts = {"name": name, "count": f"{len(text):,}", "limit": f"{MAX_CHARACTERS:,}"}
-        notices = (_told("document_cut", counts),)
+        notices += (_told("document_cut", counts),)
         text = text[:MAX_CHARACTERS]
     return ReadDocument(Document(name, clean_lines(text)), notices)
 

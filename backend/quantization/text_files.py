@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from backend import outside_text
+from backend import outside_text, text_encodings
 from backend.errors import InvalidInput, Message, Value
-from backend.quantization import table_reader, text_encodings, text_tables
+from backend.quantization import table_reader, text_tables
 from backend.quantization.page_text import page_text
 from backend.quantization.text_json import loads, one_after_another
 from backend.quantization.text_records import TextRecords
@@ -207,7 +207,7 @@ def _json_values(text: str, name: str, cut: bool, cause: str, *, sure: bool) -> 
             continue
         ended = False
         try:
-            values.append(loads(line))
+            values.append(loads(line.rstrip().removesuffix(",")))
         except (ValueError, RecursionError) as error:
             broken.append((number, str(error)))
             ended = True

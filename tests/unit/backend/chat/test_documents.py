@@ -47,6 +47,25 @@ def test_text_in_whatever_encoding(tmp_path: Path, name: str, data: bytes, text:
     assert found.notices == ()
 
 
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("big5hkscs", "怎樣部署模型？先量化權重，再啟動服務，測速度。"),
+        ("cp932", "これは日本語の文章です。校正用のテキストです。"),
+        ("euc_jp", "これは日本語の文章です。校正用のテキストです。"),
+        ("cp949", "모델을 양자화하면 가중치는 원래의 사분의 일이 됩니다."),
+        ("cp1251", "После квантования веса модели занимают четверть места."),
+    ],
+)
+def test_an_encoding_that_is_guessed_is_told(tmp_path: Path, encoding: str, text: str) -> None:
+    data = f"{text}\n{text}\n".encode(encoding)
+    found = read(tmp_path, "notes.txt", data)
+    assert kind_of(data, "notes.txt") == "document"
+    assert found.document.text == f"{text}\n{text}\n"
+    [notice] = found.notices
+    assert (notice.key, notice.params["encoding"]) == ("chat.notice.document_encoding", encoding.upper())
+
+
 def test_a_pdf_is_its_pages_texts(tmp_path: Path) -> None:
     found = read(tmp_path, "paper.pdf", pdf(["The KV cache (8 GB)\ngrows with tokens.", "", "Third page."]))
     document = found.document

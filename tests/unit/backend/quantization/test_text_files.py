@@ -86,6 +86,11 @@ def test_whatever_it_is_written_in(text: str, encoding: str) -> None:
     assert notes(reading) == ([] if plain else ["encoding"])
 
 
+def test_utf16_of_chinese_alone_needs_no_mark() -> None:
+    for encoding in ("utf-16-le", "utf-16-be"):
+        assert decode(CHINESE.encode(encoding), "t.txt") == CHINESE
+
+
 def test_mixed_line_ends_and_characters_that_are_none() -> None:
     prose = "words " * 50
     assert decode(prose.encode() + b"a\r\nb\rc\nd\x00e\x07\xe2\x80\xa8f\x0cg", "t.txt") == prose + "a\nb\nc\nde\nf\ng"

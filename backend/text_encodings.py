@@ -18,7 +18,18 @@ _LATIN = "éèêëàâäáãçùûüúìîïíòôöóõñßøåæœ“”‘’
 _WIDE = {
     "gb18030": _CHINESE, "big5hkscs": _CHINESE, "cp932": _JAPANESE, "euc_jp": _JAPANESE, "cp949": _KOREAN,
 }  # fmt: skip
-_CYRILLICS = {"cp1251": _CYRILLIC, "koi8_r": _CYRILLIC}
+# One byte a letter: those whose letters make whole words, and those whose letters stand among plain ones.
+_SCRIPTS = {
+    "cp1251": _CYRILLIC, "koi8_r": _CYRILLIC, "cp1253": "αοιετσνηυρπκμλςόίάέή", "cp1255": "יולהמראתבשנםכדעקחטפצגזסץףךן",
+    "cp1256": "اليمنوترةبعسدفهحكق", "cp874": "านรอกเงมยลวดทส่้ีัิ์",
+}  # fmt: skip
+_ACCENTED = {
+    "cp1252": _LATIN, "cp1254": "ğışİŞĞçöüâîÇÖÜ’“”", "cp1250": "ąćęłńóśźżáčďéěíňřšťúůýžőűöüșțăâîĄĆĘŁŃŚŹŻČŘŠŽ”„",
+    "iso8859_2": "ąćęłńóśźżáčďéěíňřšťúůýžőűöüĄĆĘŁŃŚŹŻČŘŠŽ",
+}  # fmt: skip
+_UTF16 = ("utf-16-le", "utf-16-be")
+_ASIAN = set(_CHINESE + _JAPANESE + _KOREAN + "，。")
+_COMMON_ASIAN = 0.12  # of all characters; Latin letters taken two by two make rare ones
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _LEAST = 0.08  # of the characters that aren't ASCII: in Chinese prose a quarter is among those fifty
 _PAIRED = 0.9
@@ -36,19 +47,42 @@ def encoding_of(content: bytes) -> str:
     if _cut_utf8(content):
         return outside_text.UTF8
     head = content[:_HEAD]
+    if double := next((encoding for encoding in _UTF16 if _is_asian(head, encoding)), ""):
+        return double
     best, score = _best(_WIDE, head)
     runs = _HIGH_RUN.findall(head)
     pairs = sum(len(run) % 2 == 0 for run in runs) >= _PAIRED * len(runs)  # words of single bytes have any length
     if score < _LEAST or not (pairs or score > 3 * _LEAST):
         alone = sum(len(run) == 1 for run in runs) * 2 > len(runs)  # letters with accents stand between plain ones
-        narrow, other = _best({"cp1252": _LATIN} if alone else _CYRILLICS, head)
+        narrow, other = _best(_ACCENTED if alone else _SCRIPTS, head)
         best, score = (narrow, other) if other > max(score, 2 * _LEAST) else (best, score)
     return best if score > 0 else ""
+
+
+def decode_guessed(content: bytes) -> tuple[str, str]:
+    """The text of a document, and the encoding where that is a guess; "" where it is certain, or where Chinese and
+    Latin lines may be mixed, each of which is taken by itself."""
+    certain = outside_text.encoding_of(content) != "lines"
+    encoding = "" if certain else encoding_of(content)
+    if encoding in ("", outside_text.UTF8, "gb18030"):
+        return outside_text.decode(content), ""
+    return content.decode(encoding, "backslashreplace"), encoding
 
 
 def decode(content: bytes, encoding: str) -> str:
     """The text; a character that is cut off or wrong is shown as U+FFFD."""
     return content.decode(encoding, "replace")
+
+
+def _is_asian(head: bytes, encoding: str) -> bool:
+    """UTF-16 without a mark, of characters that have no zero bytes."""
+    text = head[: len(head) // 2 * 2].decode(encoding, "replace")
+    usual = sum(
+        char < "\x7f" or "\u3000" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7a3" or char > "\uff00"
+        for char in text
+    )
+    common = sum(char in _ASIAN for char in text)
+    return "\ufffd" not in text and usual >= _PAIRED * len(text) and common >= _COMMON_ASIAN * len(text)
 
 
 def _cut_utf8(content: bytes) -> bool:
