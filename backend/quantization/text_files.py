@@ -20,7 +20,7 @@ from backend import outside_text, text_encodings
 from backend.errors import InvalidInput, Message, Value
 from backend.quantization import table_reader, text_tables
 from backend.quantization.page_text import page_text
-from backend.quantization.text_json import loads, one_after_another
+from backend.quantization.text_json import begins_a_value, loads, one_after_another
 from backend.quantization.text_records import TextRecords
 
 FIELD = "text"
@@ -201,7 +201,7 @@ def _json(text: str, name: str, cut: bool, *, sure: bool) -> Reading | None:
 
 
 def _json_values(text: str, name: str, cut: bool, cause: str, *, sure: bool) -> Reading | None:
-    values, broken, ended, form = list[object](), list[tuple[int, str]](), False, "jsonl"
+    values, broken, prose, ended, form = list[object](), list[tuple[int, str]](), 0, False, "jsonl"
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -210,10 +210,14 @@ def _json_values(text: str, name: str, cut: bool, cause: str, *, sure: bool) -> 
             values.append(loads(line.rstrip().removesuffix(",")))
         except (ValueError, RecursionError) as error:
             broken.append((number, str(error)))
+            prose += not begins_a_value(line)
             ended = True
     if not values or len(broken) > len(values):  # not one a line: one after another, or a list that was cut off
         values, rest = one_after_another(text)
         broken, ended, form = ([(text.count("\n", 0, rest) + 1, "")] if rest >= 0 else []), True, "json"
+        prose = rest >= 0 and not begins_a_value(text[rest : rest + 1])
+    if not sure and prose > TOLERATED * len(values):  # of which JSON is an example
+        return None
     if not any(isinstance(value, (dict, list) if not sure else (dict, list, str)) for value in values):
         if sure:
             line_number, why = broken[0] if broken else (1, "")

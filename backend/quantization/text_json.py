@@ -32,16 +32,26 @@ def loads(text: str) -> Any:
 
 
 def one_after_another(text: str) -> tuple[list[object], int]:
-    """The values that can be read, of a list its items; and where the reading broke off, -1 at the end."""
-    values, at = list[object](), 0
-    listed = text.lstrip().startswith("[")
+    """The values that can be read, of a broken list its items; and where the reading broke off, -1 at the end."""
+    values, at, listed = list[object](), 0, False
     while True:
-        while at < len(text) and (text[at].isspace() or text[at] == "," or (listed and not values and text[at] == "[")):
+        while at < len(text) and (text[at].isspace() or text[at] == ","):
             at += 1
-        if at >= len(text) or (listed and text[at] == "]"):
+        if at >= len(text):
             return values, -1
+        if listed and text[at] == "]":
+            listed, at = False, at + 1
+            continue
         try:
             value, at = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
-            return values, at
+            if listed or text[at] != "[":
+                return values, at
+            listed, at = True, at + 1
+            continue
         values.append(value)
+
+
+def begins_a_value(text: str) -> bool:
+    """Whether more JSON is meant there, though it may be broken, rather than prose."""
+    return text.lstrip()[:1] in ("{", "[", '"')

@@ -32,6 +32,8 @@ talk = [[{"role": "user", "content": "one"}, {"role": "assistant", "content": "t
 folder = sys.argv[1]
 pa.parquet.write_table(rows, folder + "/t.parquet", compression="zstd")
 pa.parquet.write_table(pa.table({"messages": talk}), folder + "/talk.parquet")
+stored = pa.table({"text": [b"one", b"two"], "image": [b"\\x89PNG", b"\\x00"]})
+pa.parquet.write_table(stored, folder + "/bytes.parquet")
 pa.feather.write_feather(rows, folder + "/t.feather")
 with pa.OSFile(folder + "/t.arrow", "wb") as sink, pa.ipc.new_stream(sink, rows.schema) as writer:
     writer.write_table(rows)
@@ -57,7 +59,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["t.parquet", "talk.parquet", "t.feather", "t.arrow", "t.txt.zst"])
+@pytest.mark.parametrize("name", ["t.parquet", "talk.parquet", "bytes.parquet", "t.feather", "t.arrow", "t.txt.zst"])
 def test_parquet_arrow_and_zstd(tables: Path, name: str) -> None:
     assert read_file(tables / name, name).text == ONE_TWO
     packed = io.BytesIO()

@@ -71,7 +71,9 @@ def _batches(given: str) -> tuple[int, Iterator[Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON holds; pictures and sounds in a table are left out."""
+    """What JSON holds; pictures and sounds in a table are left out. Some writers store text as its bytes."""
+    if isinstance(value, bytes):
+        value = _text(value)
     if isinstance(value, str):
         return value[:_LONGEST]
     if isinstance(value, dict):
@@ -79,6 +81,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value if isinstance(value, (int, float, bool)) else None
+
+
+def _text(value: bytes) -> str | None:
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return None if any(char < " " and char not in "\t\n\r\f\x1b" for char in text) else text
 
 
 if __name__ == "__main__":

@@ -204,6 +204,13 @@ def test_broken_lines() -> None:
     assert refusal(b'{"text": ', "t.json") == "bad-jsonl"
 
 
+def test_lists_one_behind_the_other() -> None:
+    listed = "\n".join(json.dumps([{"text": text}], indent=1) for text in ("one", "two"))
+    for content in (listed, '{"text": "one"},\n{"text": "two"}'):
+        reading = read(content.encode(), "t.json")
+        assert (reading.text, notes(reading)) == (ONE_TWO, [])
+
+
 def test_repeated_records_count_once() -> None:
     reading = read(lines(*[{"text": "one"}] * 30, {"text": "two"}), "t.jsonl")
     assert (reading.text, reading.records, notes(reading)) == (ONE_TWO, 2, ["repeated"])
@@ -217,6 +224,8 @@ def test_repeated_records_count_once() -> None:
         "{{ template }} and so on\n",
         '"A quotation," she said.\n',
         "[1] A footnote\n[2] Another\n",
+        '{"text": "b"} is a record.\nThis page tells how to write one.\n',
+        '{"text": "b"}\nThis page tells how to write one.\n',
     ],
 )
 def test_text_that_begins_like_json_is_text(text: str) -> None:
