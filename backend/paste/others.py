@@ -2,14 +2,12 @@
 
 import itertools
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 
 from backend.engines.external import clean_address
 from backend.paste.block import Block
 from backend.paste.commands import finish_serve
 from backend.paste.flags import Rule, read_flags
-from backend.paste.lmdeploy import serve_rules
 from backend.paste.programs import (
     ADVICE,
     DOCKERS,
@@ -22,10 +20,6 @@ from backend.paste.words import Token
 
 _ASSIGNMENT = re.compile(r"(?:\$env:)?([A-Za-z_]\w*)=(.*)", re.DOTALL | re.IGNORECASE)
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
-_CONFIG = re.compile(r"\b(?:(Turbomind|Pytorch)EngineConfig)\s*\(", re.IGNORECASE)
-_PIPELINE = re.compile(
-    r"\b(?:lmdeploy\.)?(?:pipeline|serve)\s*\(\s*(?:model_path\s*=\s*)?[rf]?([\"'])(?P<model>[^\"'\n]+)\1"
-)
 # Flags of a hub's program that are followed by a folder or the like.
 _FOLDERS = frozenset(
     [
@@ -64,6 +58,9 @@ def ollama(block: Block, words: list[Token]) -> None:
 
 
 def weak(block: Block, words: list[Token], code: bool) -> None:
+    if code and len(words) == 1 and block.text[words[0].end - 1] == ")":  # a call's last setting
+        block.tell(words[0].start, words[0].end, "left", "paste.code")
+        return
     place = 0
     while place < len(words) and (
         _ASSIGNMENT.fullmatch(words[place].text) or program(words[place].text) in ("sudo", "time")
@@ -127,35 +124,6 @@ def _asks(block: Block, words: list[Token]) -> None:
     block.add("address", "chat", {"address": clean_address(url[:400])}, begin, words[0].start)
 
 
-def pipeline(block: Block) -> None:
-    """LMDeploy from Python: ``pipeline('…', backend_config=TurbomindEngineConfig(cache_max_entry_count=0.4))``."""
-    model = _PIPELINE.search(block.text)
-    config = _CONFIG.search(block.text)
-    if model is None or ("lmdeploy" not in block.text and config is None):
-        return
-    begin = len(block.accounts)
-    block.tell(model.start(), model.end(), "translated", "paste.pipeline")
-    values: dict[str, object] = {"engine": "turbomind"}
-    if config is not None:
-        if config[1].lower() == "pytorch":
-            values["engine"] = "pytorch"
-        inside = block.text[config.end() : _balanced(block.text, config.end())]
-        said = []
-        for found in re.finditer(r"(\w+)\s*=\s*(\"[^\"]*\"|'[^']*'|[\w.\-+]+)", inside):
-            start, end = config.end() + found.start(), config.end() + found.end()
-            said.append(Token("word", f"--{found[1]}={found[2].strip(chr(34) + chr(39))}", start, end))
-        out = read_flags(block.text, said, serve_rules(), positional=False)
-        block.accounts += out.accounts
-        values.update(out.values)
-        if out.extra:
-            values["extra"] = shlex.join(out.extra)
-    values["model"] = block.place(model["model"])
-    block.tell(
-        model.start("model"), model.end("model"), "taken", "paste.taken", {"value": model["model"][:120]}, "model"
-    )
-    block.add("serve", "deploy", values, begin, model.start())
-
-
 def _assignments(words: Sequence[Token], names: Sequence[str]) -> list[tuple[int, int, str, str]]:
     """A line that sets variables and does nothing else: in bash, fish, csh, cmd and PowerShell."""
     first = names[0]
@@ -193,13 +161,3 @@ def _download(names: Sequence[str], words: Sequence[Token]) -> Token | None:
             if found:
                 return Token("word", found[1], word.start, word.end)
     return None
-
-
-def _balanced(text: str, start: int) -> int:
-    """Where the parenthesis that was opened before ``start`` closes."""
-    depth = 1
-    for place in range(start, len(text)):
-        depth += {"(": 1, ")": -1}.get(text[place], 0)
-        if depth == 0:
-            return place
-    return len(text)

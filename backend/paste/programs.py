@@ -74,7 +74,7 @@ ADVICE: Mapping[str, tuple[str, str]] = {
 _PYTHON = re.compile(r"(?:python|py|pypy)[\d.]*(?:w)?")
 _CODE = re.compile(
     r"\s*(?:from\s+[\w.]+\s+import\b|import\s+[\w.]+|print\(|def\s+\w+\(|class\s+\w+|for\s+\w+\s+in\b|if\s+__name__|@\w+"
-    r"|(?!export\b|set\b)[\w.\[\]\"']+\s+=\s+\S|\w+(?:\.\w+)*\(|[\w]+=[\w.\[\"'{(].*,\s*$|[)\]}]+,?\s*$|\w+=[\w.]+\(|return\b|with\s+\w+|try:|except\b)"
+    r"|(?!export\b|set\b)[\w.\[\]\"']+\s+=\s+\S|\w+(?:\.\w+)*\(|[\w]+=[\w.\[\"'{(].*,\s*$|[)\]}]+,?\s*$|\w+=[\w.]+\(|\w+=[\w.\"'\-]+\)+\s*$|return\b|with\s+\w+|try:|except\b)"
 )
 
 

@@ -15,7 +15,8 @@ from backend.paste.characters import plain
 from backend.paste.commands import lmdeploy, lmdeploy_module
 from backend.paste.lines import Line, join_lines
 from backend.paste.neighbours import other_rules, sglang_rules, vllm_rules
-from backend.paste.others import login, neighbour, ollama, pipeline, weak
+from backend.paste.others import login, neighbour, ollama, weak
+from backend.paste.pipelines import pipeline
 from backend.paste.programs import (
     ADVICE,
     DOCKERS,

@@ -703,4 +703,14 @@ BLOCKS: list[tuple[str, list[Command], list[str]]] = [
         [("serve", "deploy", {"model": "/m", "tp": "2", "quant_policy": "4"})],
         ["redirection"],
     ),
+    (
+        "from lmdeploy import pipeline, TurbomindEngineConfig\n\nmodel = 'OpenGVLab/InternVL2-8B'\npipe = pipeline(model, backend_config=TurbomindEngineConfig(session_len=8192))\nprint(pipe(['hi']))",
+        [("serve", "deploy", {"model": "OpenGVLab/InternVL2-8B", "session_len": "8192"})],
+        ["code"],
+    ),
+    (
+        "from lmdeploy import pipeline, PytorchEngineConfig, TurbomindEngineConfig\nother = TurbomindEngineConfig(tp=4)\nN = 2\ncfg = PytorchEngineConfig(tp=N,\n   cache_max_entry_count=0.4)\nmodel = '/m/q'\npipe = pipeline(model, backend_config=cfg)",
+        [("serve", "deploy", {"engine": "pytorch", "model": "/m/q", "tp": "2", "cache_max_entry_count": "0.4"})],
+        ["code"],
+    ),
 ]
