@@ -20,6 +20,9 @@ _ROOT = re.compile(
 _WANTS_MORE = re.compile(
     r"\blmdeploy(?:\.exe)?\s+(?:(?:serve|lite)\s+\w+|chat(?:\s+(?:turbomind|torch))?)\s*$", re.IGNORECASE
 )
+_QUOTES = re.compile(rf"(?:^|[\s;|&(])(?:{PROGRAM}|curl|wget)\s", re.IGNORECASE)  # whose values may have several lines
+_COMMAND = re.compile(rf"(?<![\w-]){PROGRAM}\s+[A-Za-z]", re.IGNORECASE)
+_MOST_QUOTED = 100  # lines
 _ITEM = re.compile(r"(\s*-\s+)(?:\"[^\"]*\"|'[^']*'|\S+)\s*$")
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})\s*[\w+#.{}=\" -]*$")
 _PROMPT = re.compile(
@@ -65,7 +68,14 @@ def _joined(text: str) -> tuple[str, list[int]]:
     breaks: list[int] = []
     position = 0
     in_list = False
+    quoted_to = 0  # the line that a value ends in
     for index, line in enumerate(lines):
+        quoted_to = max(quoted_to, _quoted_to(_so_far(out, line), lines, index) if index >= quoted_to else 0)
+        if index < quoted_to:
+            breaks.append(position + len(line))
+            out.append(line + " ")
+            position += len(out[-1])
+            continue
         item = _ITEM.match(line)
         in_list = bool(item) and (in_list or program_item(line))
         if in_list and item:  # a list of YAML: a word a line
@@ -107,8 +117,44 @@ def program_item(line: str) -> bool:
     return bool(re.fullmatch(r"\s*-\s+[\"']?(?:lmdeploy|vllm|sglang)[\"']?\s*", line))
 
 
-def _command_so_far(out: list[str], line: str) -> str:
-    """The joined line up to here, where a command stands in it; "" for none."""
+def _quoted_to(command: str, lines: list[str], index: int) -> int:
+    """The line in which the quotation mark closes that ``lines[index]`` leaves open, as the end of ``command``; 0 where
+    it leaves none open, or where what is quoted are commands of their own."""
+    begin = _QUOTES.search(command)
+    quote = _open_quote(command[begin.end() :]) if begin else ""
+    if not quote:
+        return 0
+    for later, line in enumerate(lines[index + 1 : index + _MOST_QUOTED], index + 1):
+        if _COMMAND.search(line) or _FENCE.match(line):
+            return 0
+        inside = r"(?:\\.|[^\"\\])*" if quote == '"' else "[^']*"
+        if closed := re.match(inside + quote, line):
+            return later if re.match(r"[\s;|&)]|$", line[closed.end() :]) else 0
+    return 0
+
+
+def _open_quote(command: str) -> str:
+    """The quotation mark that opens a word and isn't closed; "" for none."""
+    place, before = 0, " "
+    while place < len(command):
+        char = command[place]
+        if char == "#" and before.isspace():
+            return ""
+        if char in "\"'":
+            close = re.compile(r"(?:\\.|[^\"\\])*" if char == '"' else "[^']*", re.DOTALL).match(command, place + 1)
+            end = close.end() if close else len(command)
+            if end >= len(command):
+                return char if before.isspace() or before == "=" else ""
+            place = end
+        elif char == "\\":
+            place += 1
+        before = command[place : place + 1]
+        place += 1
+    return ""
+
+
+def _so_far(out: list[str], line: str) -> str:
+    """The joined line up to here."""
     so_far = line
     for before in reversed(out):
         if not before.endswith(" ") and before.strip():
@@ -116,6 +162,12 @@ def _command_so_far(out: list[str], line: str) -> str:
         if before.endswith("\n"):
             break
         so_far = before + so_far
+    return so_far
+
+
+def _command_so_far(out: list[str], line: str) -> str:
+    """The joined line up to here, where a command stands in it; "" for none."""
+    so_far = _so_far(out, line)
     return so_far if _HAS_PROGRAM.search(so_far) else ""
 
 

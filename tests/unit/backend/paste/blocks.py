@@ -713,4 +713,24 @@ BLOCKS: list[tuple[str, list[Command], list[str]]] = [
         [("serve", "deploy", {"engine": "pytorch", "model": "/m/q", "tp": "2", "cache_max_entry_count": "0.4"})],
         ["code"],
     ),
+    (
+        'lmdeploy serve api_server /m/q \\\n  --chat-template \'{\n  "model_name": "x"\n}\' \\\n  --tp 2',
+        [("serve", "deploy", {"model": "/m/q", "tp": "2", "extra": '--chat-template \'{   "model_name": "x" }\''})],
+        [],
+    ),
+    (
+        'lmdeploy serve api_server /m/q --chat-template "{\n  \\"model_name\\": \\"x\\"}" --tp 2',
+        [("serve", "deploy", {"model": "/m/q", "tp": "2", "extra": '--chat-template \'{   "model_name": "x"}\''})],
+        [],
+    ),
+    (
+        'curl http://h:23333/v1/chat/completions \\\n  -d \'{\n  "model": "m",\n  "messages": []\n  }\'\nlmdeploy chat /m',
+        [("address", "chat", {"address": "http://h:23333/v1/chat/completions"}), ("serve", "deploy", {"model": "/m"})],
+        [],
+    ),
+    (
+        'ssh root@h "cd /root\nlmdeploy serve api_server /m/q --tp 2\n"',
+        [("login", "deploy", {"login": 'ssh root@h "cd /root'}), ("serve", "deploy", {"model": "/m/q", "tp": "2"})],
+        ["unknown"],
+    ),
 ]
