@@ -24,6 +24,14 @@ _QUOTES = re.compile(rf"(?:^|[\s;|&(])(?:{PROGRAM}|curl|wget)\s", re.IGNORECASE)
 _COMMAND = re.compile(rf"(?<![\w-]){PROGRAM}\s+[A-Za-z]", re.IGNORECASE)
 _MOST_QUOTED = 100  # lines
 _ITEM = re.compile(r"(\s*-\s+)(?:\"[^\"]*\"|'[^']*'|\S+)\s*$")
+# A command and its arguments, as Kubernetes and Compose list them under two keys: what stands between them goes.
+_KEY = r"^([ \t]*(?:-[ \t]+)?(?:command|entrypoint)[ \t]*:"
+_NEXT_KEY = r"\n[ \t]*(?:args|command)[ \t]*:"
+_ARGUMENTS = re.compile(
+    rf"{_KEY}[ \t]*\[[^\]\n]*)(\][ \t]*{_NEXT_KEY}[ \t]*\[)"
+    rf"|{_KEY}(?:[ \t]*\n[ \t]*-[ \t]+\S+)+[ \t]*)({_NEXT_KEY}[ \t]*(?=\n[ \t]*-[ \t]))",
+    re.MULTILINE,
+)
 _FENCE = re.compile(r"\s*(?:`{3,}|~{3,})\s*[\w+#.{}=\" -]*$")
 _PROMPT = re.compile(
     r"""\s*(?:
@@ -58,8 +66,13 @@ def join_lines(text: str) -> tuple[str, tuple[Line, ...]]:
     """The text with its line joints as blanks, and its lines that aren't empty."""
     if not any(_HAS_PROGRAM.search(line) for line in text.split("\n") if not line.lstrip(" >").startswith("#")):
         text = _ROOT.sub(r"\1$\2", text)  # no comments then, but root's prompt
+    text = _ARGUMENTS.sub(_one_list, text)
     joined, breaks = _joined(text)
     return joined, tuple(_lines(joined, breaks))
+
+
+def _one_list(found: re.Match[str]) -> str:
+    return f"{found[1]},".ljust(len(found[0])) if found[1] else found[3].ljust(len(found[0]))
 
 
 def _joined(text: str) -> tuple[str, list[int]]:

@@ -15,7 +15,8 @@ from backend.paste.programs import (
     plain_name,
     program,
 )
-from backend.paste.surroundings import prefix, set_variable
+from backend.paste.surroundings import prefix
+from backend.paste.variables import set_variable
 from backend.paste.words import Token
 
 _ASSIGNMENT = re.compile(r"(?:\$env:)?([A-Za-z_]\w*)=(.*)", re.DOTALL | re.IGNORECASE)

@@ -43,9 +43,8 @@ WRAPPERS = frozenset(
         "run",
     ]
 )
-RUNNERS = frozenset(
-    ["conda", "mamba", "micromamba", "uv", "poetry", "pipenv", "pdm", "pixi", "hatch", "apptainer", "singularity"]
-)
+APPTAINERS = frozenset(["apptainer", "singularity"])
+RUNNERS = APPTAINERS | {"conda", "mamba", "micromamba", "uv", "poetry", "pipenv", "pdm", "pixi", "hatch"}
 DOCKERS = frozenset(["docker", "podman", "nerdctl", "docker-compose", "nvidia-docker"])
 SHELLS = frozenset(["bash", "sh", "zsh", "fish", "dash", "ksh", "powershell", "pwsh", "cmd", "su", "wsl"])
 # What is no server, by its kind: the message's key is "paste.{kind}", with the tab where the same is seen here.

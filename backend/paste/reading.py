@@ -13,6 +13,7 @@ from backend.paste.account import Account, shown
 from backend.paste.block import Block, Found
 from backend.paste.characters import plain
 from backend.paste.commands import lmdeploy, lmdeploy_module
+from backend.paste.containers import around_service, services
 from backend.paste.lines import Line, join_lines
 from backend.paste.neighbours import other_rules, sglang_rules, vllm_rules
 from backend.paste.others import login, neighbour, ollama, weak
@@ -94,8 +95,13 @@ def read_lines(block: Block, lines: Sequence[Line]) -> None:
     """All lines, then what only shows when all are read."""
     comments: list[Token] = []
     pipeline(block)
-    for line in lines:
-        comments += _line(block, line)
+    beside = services(block.text, lines)
+    told = {index for service in beside.values() for index in service.lines}
+    for index, line in enumerate(lines):
+        if index in beside:
+            around_service(block, lines, beside[index])
+        if index not in told:
+            comments += _line(block, line)
     if not block.found and block.depth < DEEPEST:
         for comment in comments:  # "# lmdeploy chat /m": root's prompt
             inner = _inner(block, comment.text)

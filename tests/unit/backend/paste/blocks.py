@@ -733,4 +733,37 @@ BLOCKS: list[tuple[str, list[Command], list[str]]] = [
         [("login", "deploy", {"login": 'ssh root@h "cd /root'}), ("serve", "deploy", {"model": "/m/q", "tp": "2"})],
         ["unknown"],
     ),
+    (
+        'services:\n  lm:\n    image: x\n    command: lmdeploy serve api_server /models/q --server-port 23333\n    ports:\n      - "8000:23333"\n    volumes:\n      - /data/models:/models\n      - cache:/cache\n    environment:\n      - CUDA_VISIBLE_DEVICES=0,1',
+        [("serve", "deploy", {"gpus": ["0", "1"], "port": "8000", "model": "/data/models/q"})],
+        ["docker", "unknown", "wrapper"],
+    ),
+    (
+        "services:\n  a:\n    volumes: ['./m:/models']\n    environment:\n      CUDA_VISIBLE_DEVICES: '1'\n    command:\n      - lmdeploy\n      - serve\n      - api_server\n      - /models/q\n  b:\n    command: lmdeploy serve api_server /models/r",
+        [
+            ("serve", "deploy", {"gpus": ["1"], "model": "./m/q"}),
+            ("serve", "deploy", {"model": "/models/r"}),
+        ],
+        ["docker", "unknown", "wrapper"],
+    ),
+    (
+        'command: ["lmdeploy", "serve", "api_server"]\nargs: ["/models/q", "--tp", "2"]',
+        [("serve", "deploy", {"model": "/models/q", "tp": "2"})],
+        ["wrapper"],
+    ),
+    (
+        "containers:\n- name: a\n  command:\n  - lmdeploy\n  - serve\n  - api_server\n  args:\n  - /models/q\n  - --tp\n  - '2'\n  env:\n  - name: CUDA_VISIBLE_DEVICES\n    value: '0,1'",
+        [("serve", "deploy", {"gpus": ["0", "1"], "model": "/models/q", "tp": "2"})],
+        ["docker", "unknown"],
+    ),
+    (
+        "entrypoint: ['lmdeploy']\ncommand: ['serve', 'api_server', '/m/q', '--tp', '2']",
+        [("serve", "deploy", {"model": "/m/q", "tp": "2"})],
+        ["before"],
+    ),
+    (
+        "apptainer exec --nv --bind /data:/m lm.sif lmdeploy serve api_server /m/q",
+        [("serve", "deploy", {"model": "/data/q"})],
+        ["environment", "wrapper"],
+    ),
 ]
