@@ -64,7 +64,8 @@ class Block:
         return account(self.text, start, end, "left", key, level=level)
 
     def covered(self, token: Token) -> bool:
-        return any(said.start <= token.start and token.end <= said.end for said in self.accounts)
+        """Whether its first and its last character have their account, which may be two where it holds two flags."""
+        return all(any(said.start <= at < said.end for said in self.accounts) for at in (token.start, token.end - 1))
 
     def add(self, kind: str, tab: str, values: Mapping[str, object], begin: int, start: int) -> None:
         said = tuple(self.accounts[begin:])

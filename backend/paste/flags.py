@@ -1,10 +1,11 @@
 """A program's words into values, flag by flag, by the rules of that program. Pure; never raises."""
 
 import difflib
+import itertools
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from backend.errors import Level, Message, Value
@@ -18,6 +19,7 @@ TRUE, FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "
 _ENDS = "。，；、,;）)】]」》\"'"
 _FLAG = re.compile(r"(-{1,2})([A-Za-z][\w.\-]*)(?:\s*(=|：|:(?!//))(.*))?", re.DOTALL)
 _GLUED = re.compile(r"(-{1,2}[A-Za-z][A-Za-z_-]*?)(\d[\d.]*)")
+_COMMA = re.compile(r"(?<=[^,]),(?=--[A-Za-z])")
 _NUMBER = re.compile(r"-?\d*\.?\d+")
 
 
@@ -64,12 +66,13 @@ class Outcome:
     accounts: list[Account] = field(default_factory=list)
     positionals: list[Token] = field(default_factory=list)
     flags: set[str] = field(default_factory=set)
+    set_by: dict[str, int] = field(default_factory=dict)  # a field → the place of its account
 
 
 def read_flags(text: str, words: Sequence[Token], rules: Mapping[str, Rule], positional: bool = True) -> Outcome:
     """Read the words behind a program's name. ``positional``: one of them is the model."""
     out = Outcome()
-    said = _said(words, rules)
+    said = _said([part for word in words for part in _split(text, word)], rules)
     if positional and not any(isinstance(item, Token) for item in said):
         _give_back(said)
     for item in said:
@@ -80,6 +83,22 @@ def read_flags(text: str, words: Sequence[Token], rules: Mapping[str, Rule], pos
         else:
             _apply(text, item, rules, out)
     return out
+
+
+def _split(text: str, word: Token) -> list[Token]:
+    """Flags that only a comma divides: ``--tp=2,--quant-policy=8``."""
+    if text[word.start : word.end] != word.text:
+        return [word]
+    cuts = [0, *(found.end() for found in _COMMA.finditer(word.text)), len(word.text)]
+    return [
+        replace(
+            word,
+            text=word.text[begin:end].rstrip(",") if end < len(word.text) else word.text[begin:],
+            start=word.start + begin,
+            end=word.start + end,
+        )
+        for begin, end in itertools.pairwise(cuts)
+    ]
 
 
 @dataclass
@@ -246,6 +265,11 @@ def _apply(text: str, said: _Said, rules: Mapping[str, Rule], out: Outcome) -> N
             tell("left", wrong.key, wrong.params, rule.field, "warning")
             return
         out.values[rule.field] = read.value
+        if rule.field in out.set_by:  # the last one counts
+            place = out.set_by[rule.field]
+            held = out.accounts[place]
+            out.accounts[place] = account(text, held.start, held.end, "left", "paste.said_again", level="warning")
+        out.set_by[rule.field] = len(out.accounts)
         _tell_taken(said, tell, rule, read)
     elif rule.passes:
         if rule.arity == "one" and not value:

@@ -21,6 +21,11 @@ from backend.paste.words import Token
 
 _ASSIGNMENT = re.compile(r"(?:\$env:)?([A-Za-z_]\w*)=(.*)", re.DOTALL | re.IGNORECASE)
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
+_HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[\w\-]+(?:\.[\w\-]+)*):\d{2,5}(?:/\S*)?")
+_CLIENT = re.compile(  # OpenAI's and LMDeploy's own clients, from Python
+    r"\b(?:base_url|api_base|openai_api_base|api_server_url|APIClient)\s*[=(]\s*[\"'](https?://[^\"'\s{}<>]+)[\"']",
+    re.IGNORECASE,
+)
 # Flags of a hub's program that are followed by a folder or the like.
 _FOLDERS = frozenset(
     [
@@ -59,7 +64,11 @@ def ollama(block: Block, words: list[Token]) -> None:
 
 
 def weak(block: Block, words: list[Token], code: bool) -> None:
-    if code and len(words) == 1 and block.text[words[0].end - 1] == ")":  # a call's last setting
+    if client := _CLIENT.search(block.text, words[0].start, words[-1].end):
+        _address(block, words, client[1])
+        return
+    raw = block.text[words[0].start : words[-1].end]
+    if code and len(words) == 1 and (raw.endswith(")") or re.fullmatch(r"[a-z_]+=.*,", raw)):  # a call's setting
         block.tell(words[0].start, words[0].end, "left", "paste.code")
         return
     place = 0
@@ -117,9 +126,14 @@ def _downloads(block: Block, words: list[Token], model: Token) -> None:
 
 def _asks(block: Block, words: list[Token]) -> None:
     url = next((found[0] for word in words if (found := _URL.search(word.text))), "")
+    url = url or next((word.text for word in words[1:] if _HOST_PORT.fullmatch(word.text)), "")
     if not url or not re.search(r"/v\d|:\d{2,5}(?:/|$)|/docs", url):
         block.advice(words, "paste.unknown", "")
         return
+    _address(block, words, url)
+
+
+def _address(block: Block, words: Sequence[Token], url: str) -> None:
     begin = len(block.accounts)
     block.tell(words[0].start, words[-1].end, "translated", "paste.asks", {"value": url[:120]}, "address")
     block.add("address", "chat", {"address": clean_address(url[:400])}, begin, words[0].start)

@@ -766,4 +766,27 @@ BLOCKS: list[tuple[str, list[Command], list[str]]] = [
         [("serve", "deploy", {"model": "/data/q"})],
         ["environment", "wrapper"],
     ),
+    (
+        "curl localhost:23333/v1/models",
+        [("address", "chat", {"address": "http://localhost:23333/v1/models"})],
+        [],
+    ),
+    (
+        'from openai import OpenAI\nclient = OpenAI(api_key="x", base_url="http://0.0.0.0:23333/v1")\nthird = OpenAI(\n    base_url="http://h:1/v1",\n)\nother = OpenAI(\n    base_url="http://{ip}:1/v1",\n)',
+        [
+            ("address", "chat", {"address": "http://0.0.0.0:23333/v1"}),
+            ("address", "chat", {"address": "http://h:1/v1"}),
+        ],
+        ["code"],
+    ),
+    (
+        "export HF_MODEL=internlm/x\nexport HF_HOME=/c\nlmdeploy serve api_server $HF_MODEL --tp 2 --tp 4",
+        [("serve", "deploy", {"model": "internlm/x", "tp": "4"})],
+        ["hub_variable", "said_again", "variable_left"],
+    ),
+    (
+        "lmdeploy serve api_server /m --tp=2,--quant-policy=8",
+        [("serve", "deploy", {"model": "/m", "tp": "2", "quant_policy": "8"})],
+        [],
+    ),
 ]
