@@ -116,8 +116,9 @@ def _open(data: bytes, whole: bytes, name: str) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the latter where warnings are errors
         raise _too_many_pixels(name, 0, 0) from None
     except UnidentifiedImageError:
-        key = {"variant": "picture_variant", "empty": "picture_empty"}.get(kind, "picture_type")
-        raise _wrong(key, name) from None
+        if foreign := picture_file.foreign_format(whole):
+            raise _wrong("picture_format", name, format=foreign) from None
+        raise _wrong(f"picture_{kind or 'type'}", name) from None
     except Exception:  # Pillow's decoders raise what they like on a malformed file
         raise _wrong("picture_broken", name) from None
 
@@ -147,7 +148,10 @@ def _made_fit(picture: Image.Image, file: BareFile, name: str) -> CheckedPicture
         picture, stretched = picture_colours.plain(picture)
         if stretched is not None:
             low, high = f"{stretched.low:.6g}", f"{stretched.high:.6g}"
-            notices.append(_note("stretched", name, low=low, high=high))
+            notices.append(_note("clipped" if stretched.clipped else "stretched", name, low=low, high=high))
+        picture, hidden = picture_colours.seen(picture)
+        if hidden:
+            notices.append(_note(hidden, name, level="warning"))
         picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
         picture = picture if turn is None else picture.transpose(turn)
         picture, dark = picture_colours.flattened(picture_colours.to_srgb(picture, icc, file.gamma, file.cicp))

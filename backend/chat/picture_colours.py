@@ -1,38 +1,22 @@
 """From every way to hold a picture's pixels to red, green and blue as a viewer shows them. Pure."""
 
 import io
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageCms
 
-DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-_BAND_ROWS = 256  # rows looked at together: a deep picture is never in memory twice
-# The full scales that a deep picture may use: 8 and 16 bits, and 1 where it counts in fractions.
-_SCALES = (255.0, 65535.0)
-_USED = 0.25  # a picture that uses less of its scale is stretched: what is 12 bits deep would be black
-_MINISWHITE_TAG = 262
+from backend.chat.picture_depth import DEEP, Floats, Range, eight_bits
+
 _FLAT = 16  # levels; a drawing that differs less from its background can't be seen
 DARK = (32, 32, 32)
-
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Range:
-    """The values that became black and white in a picture that was stretched."""
-
-    low: float
-    high: float
 
 
 def plain(picture: Image.Image) -> tuple[Image.Image, Range | None]:
     """The picture in L, LA, RGB, RGBA, CMYK or LAB, 8 bits each, so that it can be made smaller with levels between;
     and the range of a deep one that had to be stretched."""
     if picture.mode in DEEP:
-        return _eight_bits(picture)
+        return eight_bits(picture)
     if picture.mode == "1":
         return picture.convert("LA" if picture.has_transparency_data else "L"), None
     if picture.mode in ("La", "LA", "RGBa", "RGBA", "PA"):
@@ -42,6 +26,17 @@ def plain(picture: Image.Image) -> tuple[Image.Image, Range | None]:
     if picture.mode in ("L", "RGB", "CMYK", "LAB"):
         return picture, None
     return picture.convert("RGB"), None
+
+
+def seen(picture: Image.Image) -> tuple[Image.Image, str]:
+    """What ``plain`` gave, without a transparency that hides all of it, as some programs write by mistake: then
+    "hidden", or "blank" where there is nothing to see behind it."""
+    if picture.mode not in ("LA", "RGBA") or picture.getchannel("A").getextrema()[1] != 0:
+        return picture, ""
+    colours = picture.convert("L" if picture.mode == "LA" else "RGB")
+    if all(low == high for low, high in _extrema(colours)):
+        return picture, "blank"
+    return colours, "hidden"
 
 
 def to_srgb(
@@ -85,40 +80,11 @@ def _over(picture: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
 
 
 def _spread(picture: Image.Image) -> int:
-    return max(int(high) - int(low) for low, high in picture.getextrema())  # type: ignore[misc]
+    return max(high - low for low, high in _extrema(picture))
 
 
-# More than 8 bits
-
-
-def _eight_bits(picture: Image.Image) -> tuple[Image.Image, Range | None]:
-    low, high = np.inf, -np.inf
-    for _, values in _bands(picture):
-        finite = values[np.isfinite(values)]
-        if finite.size:
-            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
-    if low > high:  # not a number anywhere
-        return Image.new("L", picture.size), None
-    scales = ((1.0,) if picture.mode == "F" else ()) + _SCALES
-    fits = (scale for scale in scales if low >= 0 and high <= scale and high - low >= scale * _USED)
-    scale = next(fits, 0.0)
-    if not scale and low == high:  # one shade: as bright as it says
-        scale = next((each for each in scales if 0 <= low <= each), 0.0)
-    bottom, span = (0.0, scale) if scale else (low, max(high - low, 1e-300))
-    inverted = getattr(picture, "tag_v2", {}).get(_MINISWHITE_TAG) == 0
-    result = Image.new("L", picture.size)
-    for top, values in _bands(picture):
-        share = np.nan_to_num((values - bottom) / span, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1)
-        levels = np.rint((1 - share if inverted else share) * 255).astype(np.uint8)
-        result.paste(Image.fromarray(levels), (0, top))
-    stretched = None if scale or low == high else Range(low, high)
-    return result, stretched
-
-
-def _bands(picture: Image.Image) -> Iterator[tuple[int, Floats]]:
-    for top in range(0, picture.height, _BAND_ROWS):
-        band = picture.crop((0, top, picture.width, min(top + _BAND_ROWS, picture.height)))
-        yield top, np.asarray(band).astype(np.float64)
+def _extrema(picture: Image.Image) -> list[tuple[int, int]]:
+    return [(int(values.min()), int(values.max())) for values in map(np.asarray, picture.split())]
 
 
 # Colours

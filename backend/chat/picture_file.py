@@ -4,6 +4,7 @@ Of PNG and JPEG, which carry most metadata, only what makes the pixels is given 
 to be seen (orientation, colours) is read here, tolerantly, and anything that can't be read counts as not there.
 """
 
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -19,6 +20,12 @@ _ORIENTATION = 0x0112
 _SHORT = 3
 _NO_PAYLOAD = frozenset({0x01, *range(0xD0, 0xD9)})  # TEM, restarts and SOI stand alone
 JPEG_END = b"\xff\xd9"
+_BASE64 = re.compile(rb"(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR|Qk[01])[A-Za-z0-9+/=\s]{20,}")  # how PNG, JPEG, … begin in it
+_FOREIGN = {
+    b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL", b"\x76\x2f\x31\x01": "OpenEXR",
+    b"#?RADIANCE": "Radiance HDR", b"#?RGBE": "Radiance HDR", b"SIMPLE  =": "FITS", b"gimp xcf": "XCF",
+    b"\xd7\xcd\xc6\x9a": "WMF", b"AT&TFORM": "DjVu", b"\xabKTX ": "KTX",
+}  # fmt: skip
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _SOS, _EOI, _APP0, _APP14, _COM = 0xDA, 0xD9, 0xE0, 0xEE, 0xFE
 
@@ -83,8 +90,19 @@ def known_kind(data: bytes) -> str:
         return "video"
     if brand == b"crx " or head.startswith((b"FUJIFILMCCD-RAW", b"IIRO", b"IIU\0", b"\0MRM")):
         return "raw"
+    if start.startswith(b"version https://git-lfs.github.com/spec/"):
+        return "pointer"
+    if start.startswith(b"data:image/") or _BASE64.fullmatch(head.strip()):
+        return "base64"
     variants = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"BM", b"RIFF", b"8BPS", b"DDS ", b"\0\0\0\x0cjP")
     return "variant" if brand or head.startswith((PNG, JPEG, *variants)) else ""
+
+
+def foreign_format(data: bytes) -> str:
+    """The name of a picture format that nothing here reads; "" for none that is known."""
+    if data[128:132] == b"DICM":
+        return "DICOM"
+    return next((name for lead, name in _FOREIGN.items() if data.startswith(lead)), "")
 
 
 def declared_pixels(data: bytes) -> int:
