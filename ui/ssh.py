@@ -307,8 +307,11 @@ def _is_host(host: str) -> bool:
 
 
 def _port(value: str, text: str) -> str:
-    if not (value.isascii() and value.isdecimal() and len(value) < 10 and 0 < int(value) <= 65535):
+    if not (value.isascii() and value.isdecimal()):
         raise _invalid(text)
+    if len(value) > 9 or not 0 < int(value) <= 65535:
+        params = {"value": text.strip()[:_SHOWN], "port": value[:_SHOWN]}
+        raise InvalidInput(Message("deploy.error.ssh_port", params, field=FIELD))
     return str(int(value))
 
 

@@ -175,7 +175,7 @@ def test_placeholders_are_refused_with_what_to_give(text: str) -> None:
     "text",
     [
         "rm -rf /", "ls -l", "curl -L http://x", "mkdir -p /x", "ping -c 4 h.example", "cat file", "hello world",
-        "ssh -p 0 root@h", "ssh -p 65536 root@h", "ssh -p -1 root@h", "ssh root@h:99999", "root@h:", "root@h:~/x",
+        "ssh -p -1 root@h", "root@h:", "root@h:~/x",
         "ssh root@-h", "ssh @h", "ssh root@", "ssh root@h..;ls", "ssh -Z root@h", "ssh -J 'x;ls' root@h",
         "ssh -l 'a b' h", "ssh root@[::1", "ssh root@zz::1", "Host *\n Port 22", "root@h | sh", "密码 abc", "-", "--",
         "ssh -o Port=x root@h", "ssh -i -x root@h", "http://h.example/", "ssh `reboot`@h",
@@ -186,6 +186,20 @@ def test_what_is_no_login_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_login(text)
     assert caught.value.messages[0].key in ("deploy.error.ssh", "deploy.error.ssh_placeholder")
+
+
+@pytest.mark.parametrize(
+    ("text", "port"),
+    [
+        ("ssh -p 0 root@h", "0"), ("ssh -p 65536 root@h", "65536"), ("ssh root@h:99999", "99999"),
+        ("ssh -o Port=70000 root@h", "70000"), ("root@h 1234567890", "1234567890"),
+    ],
+)  # fmt: skip
+def test_a_port_that_there_isnt_is_named(text: str, port: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_login(text)
+    (message,) = caught.value.messages
+    assert (message.key, message.params["port"]) == ("deploy.error.ssh_port", port)
 
 
 @pytest.mark.parametrize(
