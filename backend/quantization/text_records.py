@@ -41,8 +41,9 @@ class TextRecords:
         self.left = Counter[str]()
         counts, prose = Counter[str](), Counter[str]()
         for name, text in _values("", value, 0):
-            counts[name] += 1
-            prose[name] += _is_prose(text)
+            if name not in KNOWN:
+                counts[name] += 1
+                prose[name] += _is_prose(text)
         self._prose = {name for name, count in prose.items() if count and count >= PROSE_SHARE * counts[name]}
 
     def texts(self) -> Iterator[str]:
@@ -82,7 +83,7 @@ class TextRecords:
     def _inside(self, record: Mapping[str, Any], depth: int) -> Iterator[str]:
         """The samples of what a record without text of its own holds; of data for taggers, the words."""
         lists = [name for name, value in record.items() if _is_strings(value)]
-        names = [name for name in lists if name not in WRAPPERS and name not in self._prose]
+        names = [name for name in lists if name not in WRAPPERS | KNOWN and name not in self._prose]
         some = False
         for name, value in record.items():
             for text in self._samples(value, depth + 1) if name not in names else ():
@@ -261,5 +262,5 @@ def _is_prose(text: str) -> bool:
     head = text[:JUDGED].strip()
     if "://" in head[:10] or head.startswith("data:"):
         return False
-    wide = sum(char > "\u2e80" for char in head)
+    wide = 0 if head.isascii() else sum(char > "\u2e80" for char in head)
     return "\n" in head or (len(head) + 2 * wide >= LEAST_PROSE and (" " in head or wide > 0))
