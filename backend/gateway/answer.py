@@ -2,66 +2,97 @@
 
 import json
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
 
+from backend.chat.client import ERROR_BYTES, said_by
+from backend.chat.event_stream import LIMIT, TooLong
+from backend.gateway.event_form import EventForm, Unpacked
+from backend.outside_text import clean_lines
+
 DETAIL_LIMIT = 500  # characters of a server's own words
-_EVENT_END = re.compile(rb"\r?\n\r?\n")
+LONGEST_WAIT_S = 7 * 86400.0
 _HAS_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_HAS_ENDED = re.compile(rb'_reason"\s*:\s*(?!"null"|"")["{\[t0-9]')  # finish_reason, done_reason, stop_reason
 _DATA = b"data:"
 _NOTHING = re.compile(rb"(?!)")
 _DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]")
 
 
 class StreamRewriter:
-    """Server-sent events in, the same events out, whole ones only.
+    """A streamed answer's bytes in, server-sent events out, whole ones only, under the name that the request used.
 
-    ``shown`` is the model's name in the request; what the server calls it is read from its first event, since it may
-    call it otherwise than its list of models does. With ``hide_usage`` an event that brings nothing but the usage,
-    which the console asked for and the client didn't, is left out.
+    ``shown`` is the model's name in the request; what the server calls it is read from its events, since it may call it
+    otherwise than its list of models does. With ``hide_usage`` an event that brings nothing but the usage, which the
+    console asked for and the client didn't, is left out. ``feed`` and ``end`` raise TooLong, and ValueError where the
+    bytes can't be unpacked.
     """
 
-    def __init__(self, shown: str, *, hide_usage: bool) -> None:
-        self._own: re.Pattern[bytes] | None = None
+    def __init__(self, shown: str, *, hide_usage: bool, limit: int = LIMIT) -> None:
+        self._form = EventForm(limit)
+        self._own = _NOTHING
+        self._name = shown
         self._shown = b'"model":' + json.dumps(shown).encode().replace(b"\\", rb"\\")  # a template of re's
         self._hide_usage = hide_usage
-        self._rest = b""
         self.events = 0
         self.tokens: int | None = None
-        self.done = False
+        self.done = self.failed = self._ended = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the server said that no more comes, or why it can't go on."""
+        return self.done or self.failed or self._ended or self._form.document
+
+    @property
+    def left(self) -> str:
+        """What the server said beside its events."""
+        return self._form.left
 
     def feed(self, chunk: bytes) -> bytes:
         """What can be passed on now."""
-        whole = self._rest + chunk
-        if whole.endswith((b"\n\n", b"\r\n\r\n")):  # nearly always: servers send an event at a time
-            self._rest = b""
-        else:
-            ends = [whole.rfind(end) + len(end) for end in (b"\n\n", b"\r\n\r\n") if end in whole]
-            end = max(ends, default=0)
-            whole, self._rest = whole[:end], whole[end:]
-            if not whole:
-                return b""
-        self.events += whole.count(_DATA)
-        if b"[DONE]" in whole and _DONE.search(whole):
-            self.done = True
-        if self._own is None:
-            self._own = _model_pattern(whole)
-        if self._own is not None:
-            whole = self._own.sub(self._shown, whole)
-        if b'"usage"' in whole and _HAS_USAGE.search(whole):
-            whole = self._read_usage(whole)
-        return whole
+        return self._rewritten(self._form.feed(chunk))
 
-    def rest(self) -> bytes:
-        """What came after the last whole event, at the end of the stream."""
-        return self._rest
+    def end(self) -> bytes:
+        """No more comes: what the end itself completes. An answer that is whole ends as all do."""
+        last = self._rewritten(self._form.end())
+        if self.events and self.whole and not self.done and not self.failed:
+            self.done = True
+            last += b"data: [DONE]\n\n"
+        return last
+
+    def _rewritten(self, events: bytes) -> bytes:
+        if not events:
+            return b""
+        self.events += events.count(_DATA)
+        if b"[DONE]" in events and _DONE.search(events):
+            self.done = True
+        reasons = events.count(b'_reason"')
+        if reasons > events.count(b'_reason":null') + events.count(b'_reason": null') and _HAS_ENDED.search(events):
+            self._ended = True
+        if b'error"' in events or b"event: error\n" in events:
+            self.failed = self.failed or any(map(_is_error, _events(events)))
+        if names := events.count(b'"model"'):
+            renamed_events, found = self._own.subn(self._shown, events)
+            events = renamed_events if found == names else b"".join(map(self._renamed, _events(events)))
+        if b'"usage"' in events and _HAS_USAGE.search(events):
+            events = self._read_usage(events)
+        return events
+
+    def _renamed(self, event: bytes) -> bytes:
+        """One event whose model isn't called as in those before it."""
+        value = _json_of(event)
+        own = value.get("model") if isinstance(value, dict) else None
+        if not isinstance(own, str):
+            return event + b"\n\n"
+        self._own = _named(own)
+        head = b"".join(line + b"\n" for line in event.split(b"\n") if not line.startswith(_DATA))
+        return head + b"data: " + json.dumps({**value, "model": self._name}, ensure_ascii=False).encode() + b"\n\n"
 
     def _read_usage(self, whole: bytes) -> bytes:
         kept = []
         for event in _events(whole):
-            if not event.strip():
-                continue
             usage, alone = _usage_of(event) if _HAS_USAGE.search(event) else (None, False)
             if usage is not None:
                 self.tokens = usage
@@ -70,16 +101,36 @@ class StreamRewriter:
         return b"".join(kept)
 
 
-def _model_pattern(events: bytes) -> re.Pattern[bytes] | None:
-    """The model's name as the first event with data has it; nothing else of an event is changed. None: no data yet."""
-    for event in _events(events):
-        value = _json_of(event)
-        if isinstance(value, dict):
-            own = value.get("model")
-            if not isinstance(own, str):
-                return _NOTHING
-            return _named(own)
-    return None
+@dataclass(frozen=True)
+class Streamed:
+    """A stream that came where a whole answer was asked for. ``error`` is the event that says why it can't go on."""
+
+    chunks: list[dict[str, Any]]
+    error: dict[str, Any] | None
+    whole: bool
+    left: str
+
+
+def read_stream(body: bytes, limit: int) -> Streamed:
+    """All of it. Raises TooLong, and ValueError where the bytes can't be unpacked."""
+    rewriter = StreamRewriter("", hide_usage=False, limit=limit)
+    found = [
+        value for event in _events(rewriter.feed(body) + rewriter.end()) if isinstance(value := _json_of(event), dict)
+    ]
+    errors = [value for value in found if error_in(value)]
+    chunks = [value for value in found if "choices" in value]
+    return Streamed(chunks, errors[0] if errors else None, rewriter.whole, rewriter.left)
+
+
+def _is_error(event: bytes) -> bool:
+    return event.startswith(b"event: error\n") or error_in(_json_of(event))
+
+
+def error_in(answer: Any) -> bool:
+    """Whether the server says that it gives none, and nothing else."""
+    if not isinstance(answer, dict) or answer.get("choices"):
+        return False
+    return bool(answer.get("error")) or answer.get("object") == "error"
 
 
 @lru_cache(maxsize=256)
@@ -90,14 +141,16 @@ def _named(own: str) -> re.Pattern[bytes]:
 
 
 def _events(whole: bytes) -> list[bytes]:
-    return _EVENT_END.split(whole) if b"\r" in whole else whole.split(b"\n\n")
+    """Each without the empty line behind it."""
+    return whole.split(b"\n\n")[:-1]
 
 
 def _json_of(event: bytes) -> Any:
     """What an event's data holds; None where that is no JSON."""
+    lines = (line[5:] for line in event.split(b"\n") if line.startswith(_DATA))
     try:
-        return json.loads(b"\n".join(line[5:] for line in event.splitlines() if line.startswith(_DATA)).decode())
-    except ValueError:
+        return json.loads(b"\n".join(lines).decode(), strict=False)
+    except (ValueError, RecursionError):
         return None
 
 
@@ -127,22 +180,22 @@ def renamed(answer: Any, shown: str) -> Any:
 
 
 def server_words(body: bytes) -> str:
-    """What a server's error answer says, in any of the shapes that servers have."""
-    text = body.decode("utf-8", "replace").strip()
+    """What a server's error answer says, in any of the shapes and encodings that servers have; "" for nothing."""
+    unpacked = Unpacked(ERROR_BYTES)
     try:
-        value = json.loads(text)
-    except ValueError:
-        return "" if text.startswith("<") else text[:DETAIL_LIMIT]
-    return _words(value)[:DETAIL_LIMIT]
+        body = unpacked.feed(body[:ERROR_BYTES]) + unpacked.end()
+    except (TooLong, ValueError):
+        return ""
+    return "" if body.strip() in (b"", b"{}", b"[]", b"null") else clean_lines(said_by(body), DETAIL_LIMIT)
 
 
-def _words(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Mapping):
-        for name in ("error", "message", "detail", "msg"):
-            if value.get(name):
-                return _words(value[name])
-    if isinstance(value, list):
-        return "; ".join(filter(None, (_words(item) for item in value[:5])))
-    return ""
+def retry_after_s(header: str, now: float) -> float | None:
+    """When a server wants to be asked again: seconds, or a date. None where it doesn't say, or nobody would wait."""
+    if header.strip().isdecimal():
+        wait = float(header)
+    else:
+        try:
+            wait = parsedate_to_datetime(header).timestamp() - now
+        except (ValueError, OverflowError):
+            return None
+    return max(wait, 0.0) if wait <= LONGEST_WAIT_S else None

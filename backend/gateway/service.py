@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from backend.chat.event_stream import TooLong
 from backend.chat.images import check_picture, data_url
 from backend.chat.pictures import MIME, Pictures
 from backend.classroom.limits import Allowances, LimitReached
@@ -24,6 +25,7 @@ from backend.gateway.errors import Refusal
 from backend.gateway.keys import Grant, KeyRing
 from backend.gateway.names import Listed, find, listed
 from backend.gateway.request import Endpoint, passed_on, pictures_in, read_json
+from backend.gateway.server_answer import check_head, cut, no_json, read_value, refused, said_no, too_large, whole_body
 from backend.gateway.upstream import Broken, Response, Upstream
 from backend.gateway.usage import Bodies, Meter
 from backend.servers.manager import Endpoint as ServerEndpoint
@@ -34,7 +36,6 @@ from backend.store import Store
 LENT_AREA, LENT_KEY = "setting", "gateway_lent"
 LARGE_BYTES = 256 << 10  # read and written in a thread beyond that
 FIRST_S = 600.0  # s; a long prompt on a CPU takes minutes
-MOST_ANSWER_BYTES = 256 << 20
 JSON = "application/json"
 STREAM = "text/event-stream"
 
@@ -215,21 +216,20 @@ class Gateway:
             hide_usage = not options.get("include_usage")
             request["stream_options"] = {**options, "include_usage": True}
         response = await self._send(one, server, endpoint, request)
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if response.status >= 400:
             self._read_keys.pop(one.view.id, None)
-            raise await _refused(one, endpoint, response)
-        if response.headers.get("content-encoding", "identity").lower() != "identity":  # it was told not to
+            raise await refused(one.id, endpoint, response)
+        try:
+            check_head(one.id, response)
+        except Refusal:
             response.close()
-            raise Refusal(502, "bad_answer", Message("gateway.no-json", {"name": one.id}))
-        if streamed and kind == STREAM:
+            raise
+        if streamed:
             rewriter = StreamRewriter(one.id, hide_usage=hide_usage)
             return Answer(200, STREAM, {}, self._stream(one, response, rewriter, ended))
-        whole = await _whole(one, response)
-        try:
-            value = await asyncio.to_thread(json.loads, whole) if len(whole) > LARGE_BYTES else json.loads(whole)
-        except (ValueError, RecursionError):
-            raise Refusal(502, "bad_answer", Message("gateway.no-json", {"name": one.id})) from None
+        whole = await whole_body(one.id, response)
+        large = len(whole) > LARGE_BYTES
+        value = await asyncio.to_thread(read_value, one.id, whole) if large else read_value(one.id, whole)
         ended(total_tokens(value) or 0)
         content = json.dumps(renamed(value, one.id)).encode()
         return Answer(200, JSON, {}, content)
@@ -261,14 +261,31 @@ class Gateway:
         self, one: Listed, response: Response, rewriter: StreamRewriter, ended: Callable[[int], None]
     ) -> AsyncGenerator[bytes, None]:
         """The events as they come. Raises Refusal where the answer breaks off."""
+        given = False
+        broken: BaseException | None = None
         try:
-            while chunk := await response.read():
-                if piece := rewriter.feed(chunk):
-                    yield piece
-            if not rewriter.done and rewriter.rest().strip():
-                raise Refusal(502, "answer_cut", Message("gateway.cut", {"name": one.id}))
-        except (Broken, TimeoutError) as error:
-            raise self._gone(one, error) from error
+            try:
+                while chunk := await response.read():
+                    if piece := rewriter.feed(chunk):
+                        given = True
+                        yield piece
+            except (Broken, TimeoutError) as error:
+                broken = error
+            last = rewriter.end()
+            if rewriter.failed and not given:
+                raise said_no(one.id, 200, await asyncio.to_thread(server_words, last))
+            if last:
+                given = True
+                yield last
+            if rewriter.whole:  # where it broke off, only the connection's end is missing
+                return
+            if broken is not None:
+                raise self._gone(one, broken) from broken
+            raise cut(one.id, rewriter.left) if rewriter.events else no_json(one.id, rewriter.left)
+        except TooLong as error:
+            raise too_large(one.id) from error
+        except ValueError as error:
+            raise no_json(one.id, str(error)) from error
         finally:
             response.close()
             ended(rewriter.tokens if rewriter.tokens is not None else rewriter.events)
@@ -320,31 +337,3 @@ def _made_anew(url: str) -> str:
         raise Refusal(400, "invalid_image", Message("gateway.picture", {"value": url[:40]}, "messages")) from None
     picture = check_picture(data, "image_url")
     return data_url(picture.data, picture.mime)
-
-
-async def _refused(one: Listed, endpoint: Endpoint, response: Response) -> Refusal:
-    """The server's own refusal, in its words."""
-    status = response.status
-    words = server_words(await _whole(one, response))
-    if status in (404, 405):
-        params = {"name": one.id, "path": f"/v1/{endpoint.path}", "detail": words}
-        return Refusal(404, "not_served", Message("gateway.not-served", params))
-    if status in (401, 403):
-        return Refusal(502, "model_refuses_key", Message("gateway.server-key", {"name": one.id}))
-    params = {"name": one.id, "status": str(status), "detail": words or "–"}
-    return Refusal(status if status < 500 else 502, "model_refused", Message("gateway.server-refused", params))
-
-
-async def _whole(one: Listed, response: Response) -> bytes:
-    """The answer's body, bounded. Raises Refusal."""
-    body = bytearray()
-    try:
-        while chunk := await response.read():
-            body.extend(chunk)
-            if len(body) > MOST_ANSWER_BYTES:
-                raise Refusal(502, "bad_answer", Message("gateway.answer-large", {"name": one.id}))
-    except (Broken, TimeoutError) as error:
-        raise Refusal(502, "model_gone", Message("gateway.gone", {"name": one.id})) from error
-    finally:
-        response.close()
-    return bytes(body)

@@ -202,6 +202,7 @@ class _Connection(asyncio.Protocol):
         self._disarm()
         self.heard, self._busy = False, True
         self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)  # small servers end lines with LF
         self._status, self._headers = 0, dict[str, str]()
         self._head_done = self._ended = self._reusable = self._paused = self._until_end = False
         self._head_bytes = self._held = 0  # bytes since something came of them, bytes of the body that lie here
@@ -296,9 +297,9 @@ class _Connection(asyncio.Protocol):
         if self._status < 200:  # "100 Continue" and the like: the answer is still to come
             return
         coding = self._headers.get("transfer-encoding", "").lower()
-        if coding not in ("", "chunked"):
+        if coding not in ("", "identity", "chunked"):
             raise ValueError("a coding that wasn't asked for")
-        self._until_end = not coding and "content-length" not in self._headers
+        self._until_end = coding != "chunked" and "content-length" not in self._headers
         self._head_done, self._head_bytes = True, 0
         self._wake()
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import openai
@@ -18,7 +18,6 @@ from backend.engines.base import ServeConfig
 from backend.servers.server import ServerView
 from backend.services import Services, build_services
 from backend.settings import Settings
-from tests.support.scripted_server import Scripted
 from tests.support.waiting import wait_for
 from ui.web.connections import protocol_for, raise_file_limit
 from ui.web.gateway import GatewayRoutes
@@ -35,6 +34,14 @@ async def the_page(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse("the page", 401)(scope, receive, send)
 
 
+class Addressed(Protocol):
+    """A server that a test runs."""
+
+    @property
+    def address(self) -> str:
+        """As a person would give it."""
+
+
 @dataclass
 class World:
     """A console's /v1 on a real port, with servers of the test's own."""
@@ -47,7 +54,7 @@ class World:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def connect(self, child: Scripted, name: str, *, lent: bool = True) -> str:
+    def connect(self, child: Addressed, name: str, *, lent: bool = True) -> str:
         """The child as an external server of the console."""
         config = ServeConfig(engine="external", model="", address=child.address, model_name="")
         server_id = self.services.servers.start(config)

@@ -1,5 +1,6 @@
 """A server's answer on its way back."""
 
+import gzip
 import itertools
 import json
 
@@ -7,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.gateway.answer import StreamRewriter, renamed, server_words, total_tokens
+from backend.chat.event_stream import TooLong
+from backend.gateway.answer import (
+    DETAIL_LIMIT,
+    StreamRewriter,
+    read_stream,
+    renamed,
+    retry_after_s,
+    server_words,
+    total_tokens,
+)
 
 OWN = "/root/models/小模型 a"
 
@@ -52,7 +62,9 @@ def test_cut_anywhere_the_text_is_whole(end: str, cuts: list[int], hide: bool, s
     assert (b'"usage"' in out) == (not hide)
     assert rewriter.tokens == 7
     assert rewriter.done
-    assert rewriter.rest() == b""
+    assert rewriter.whole
+    assert rewriter.end() == b""
+    assert rewriter.left == ""
 
 
 def test_usage_beside_text_is_never_hidden() -> None:
@@ -62,11 +74,70 @@ def test_usage_beside_text_is_never_hidden() -> None:
     assert rewriter.tokens == 5
 
 
-def test_what_is_cut_off_is_kept_apart() -> None:
+def test_half_an_event_is_never_passed_on() -> None:
     rewriter = StreamRewriter("a", hide_usage=True)
     assert rewriter.feed(b'data: {"a": 1}\n\ndata: {"b"') == b'data: {"a": 1}\n\n'
-    assert rewriter.rest() == b'data: {"b"'
+    assert rewriter.end() == b""
+    assert not rewriter.whole
     assert not rewriter.done
+
+
+def passed(stream: bytes) -> tuple[bytes, StreamRewriter]:
+    rewriter = StreamRewriter("a", hide_usage=True)
+    return rewriter.feed(stream) + rewriter.end(), rewriter
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["{}", '{"model": ""}', '{"model": "alias"}', '{"model": null}', "[]", "[DONE", "[" * 60_000, '{"model": 5}', "x"],
+)
+def test_whatever_comes_first_the_servers_own_name_stays_here(first: str) -> None:
+    own = '{"model": "/home/x/real", "choices": [{"delta": {"content": "model"}}]}'
+    spelled = own.replace("/", "\\/")
+    rewriter = StreamRewriter("a", hide_usage=True)
+    out = b"".join(rewriter.feed(f"data: {data}\n\n".encode()) for data in (first, own, spelled, own))
+    assert b"real" not in out
+    assert out.count(b'"content": "model"') == 3
+    assert out.count(b'"model": "a"') + out.count(b'"model":"a"') == 3 + ('"model": "' in first)
+
+
+def test_a_model_named_in_what_is_said_stays() -> None:
+    call = '{"model":"own","choices":[{"delta":{"tool_calls":[{"function":{"arguments":{"model":"civic"}}}]}}]}'
+    out, _ = passed(f"data: {call}\n\ndata: {call}\n\n".encode())
+    assert out.count(b'"civic"') == 2
+    assert b"own" not in out
+
+
+ENDED = '{"choices":[{"delta":{},"finish_reason":"stop"}]}'
+
+
+@pytest.mark.parametrize(
+    ("data", "whole", "ends_as_all_do"),
+    [
+        (ENDED, True, True), (ENDED.replace(":", ": "), True, True), ("[DONE]", True, True),
+        ('{"choices":[{"delta":{},"finish_reason":{"type":"stop"}}]}', True, True),
+        ('{"done":true,"done_reason":"stop","choices":[]}', True, True),
+        ('{"choices":[{"delta":{"content":"x"}}],"error":{"code":0}}', False, False),
+        ('{"error":{"message":"boom"}}', True, False), ('{"object":"error","message":"boom"}', True, False),
+        ('{"choices":[{"delta":{"content":"x"},"finish_reason":null}]}', False, False),
+        ('{"choices":[{"delta":{"content":"\\"finish_reason\\":\\"stop\\""},"finish_reason":"null"}]}', False, False),
+        ('{"choices":[{"delta":{"content":"\\"error\\": \\"x\\""},"finish_reason": ""}]}', False, False),
+    ],
+)  # fmt: skip
+def test_an_answer_is_whole_where_the_server_says_so(data: str, whole: bool, ends_as_all_do: bool) -> None:
+    out, rewriter = passed(b'data: {"choices":[]}\n\ndata: ' + data.encode() + b"\n\n")
+    assert rewriter.whole is whole
+    assert out.endswith(b"data: [DONE]\n\n") is ends_as_all_do
+    assert out.count(b"[DONE]") == ends_as_all_do
+
+
+def test_a_stream_that_nobody_asked_for_is_read_as_a_whole() -> None:
+    found = read_stream(b'data: {"choices":[{"text":"a"}]}\n\ndata: [DONE]\n\n', 1000)
+    assert (found.chunks, found.error, found.whole) == ([{"choices": [{"text": "a"}]}], None, True)
+    assert read_stream(b'data: {"error":"boom"}\n\n', 1000).error == {"error": "boom"}
+    assert read_stream(b"<html>sign in</html>", 1000).left == "<html>sign in</html>"
+    with pytest.raises(TooLong):
+        read_stream(b'{"choices": [' + b"1," * 1000, 1000)
 
 
 def test_whole_answers() -> None:
@@ -86,9 +157,30 @@ def test_whole_answers() -> None:
     [
         (b'{"error": {"message": "too long"}}', "too long"), (b'{"error": "too long"}', "too long"),
         (b'{"message": "too long"}', "too long"), (b'{"detail": [{"msg": "too long"}]}', "too long"),
-        (b'"too long"', "too long"), (b"too long", "too long"), (b"<html><body>x", ""), (b"", ""), (b"{}", ""),
-        (b'{"object": "error", "message": "too long", "code": 400}', "too long"), (b"\xff\xfe", "\ufffd\ufffd"),
+        (b'"too long"', "too long"), (b"too long", "too long"), (b"<html><body>x", "x"), (b"", ""), (b"{}", ""),
+        (b'{"object": "error", "message": "too long", "code": 400}', "too long"),
+        (b'{"reason": "too long"}', "too long"), (b'{"error_msg": "too long", "error_code": 3}', "too long"),
+        (b'{"errors": ["too long"]}', "too long"), (b'{"error": 5}', "5"), (b'{"title": "long"}', '{"title": "long"}'),
+        (b'{"detail": [{"loc": ["body", "n"], "msg": "too long"}]}', "body.n: too long"),
+        (b"<html><h1>413 Request Entity Too Large</h1><hr>nginx</html>", "413 Request Entity Too Large nginx"),
+        ('{"error": "模型未加载"}'.encode("gbk"), "模型未加载"), (b'data: {"error": "too long"}\n\n', "too long"),
+        (gzip.compress(b'{"error": "too long"}'), "too long"), (b"\xff too long", "ÿ too long"),
     ],
 )  # fmt: skip
 def test_a_servers_words(body: bytes, words: str) -> None:
     assert server_words(body) == words
+
+
+def test_a_servers_words_without_an_end() -> None:
+    assert len(server_words(b"[" * 60_000)) == DETAIL_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_s"),
+    [
+        ("7", 7.0), (" 7 ", 7.0), ("0", 0.0), ("Thu, 01 Jan 1970 00:00:30 GMT", 20.0), ("", None), ("soon", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), ("9" * 400, None), ("-1", None), ("²", None),
+    ],
+)  # fmt: skip
+def test_when_a_server_wants_to_be_asked_again(header: str, wait_s: float | None) -> None:
+    assert retry_after_s(header, now=10.0) == wait_s

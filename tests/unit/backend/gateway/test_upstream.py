@@ -68,6 +68,8 @@ async def whole(upstream: Upstream, address: str) -> bytes:
         (b"HTTP/1.0 200 OK\r\n\r\ntext", b"text"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + BEGIN + b"Content-Length: 4\r\n\r\ntext", b"text"),
         (BEGIN + b"Content-Length: 0\r\n\r\n", b""),
+        (BEGIN + b"Transfer-Encoding: identity\r\n\r\ntext", b"text"),
+        (BEGIN.replace(b"\r", b"") + b"Content-Length: 4\n\ntext", b"text"),
         (b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", b""),
     ],
 )
