@@ -1,5 +1,8 @@
 """What the console's API address answers instead of a server's answer, as OpenAI's clients understand it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from backend.errors import ConsoleError, Message
 
 
@@ -24,6 +27,11 @@ class Refusal(ConsoleError):
     def message(self) -> Message:
         """What to say."""
         return self.messages[0]
+
+
+def bad_request(key: str, params: Mapping[str, Any], field: str = "") -> Refusal:
+    """A request that can't be taken as it is (400)."""
+    return Refusal(400, key.removeprefix("gateway.").replace("-", "_"), Message(key, params, field))
 
 
 def _kind(status: int) -> str:

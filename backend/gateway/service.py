@@ -334,6 +334,8 @@ def _made_anew(url: str) -> str:
     try:
         data = base64.b64decode(encoded, validate=True)
     except (ValueError, binascii.Error):
-        raise Refusal(400, "invalid_image", Message("gateway.picture", {"value": url[:40]}, "messages")) from None
+        raise Refusal(
+            400, "invalid_image", Message("gateway.picture-base64", {"value": "image_url"}, "messages")
+        ) from None
     picture = check_picture(data, "image_url")
     return data_url(picture.data, picture.mime)

@@ -91,15 +91,131 @@ def test_an_answer_of_another_server_may_be_said_again() -> None:
     "url",
     [
         "file:///etc/passwd", "/etc/passwd", "http://169.254.169.254/", "https://example.org/a.png", "ftp://a/b", "",
-        "data:text/html;base64,AAAA", "data:image/svg+xml;base64,AAAA", "DATA:image/png;base64,AAAA",
-        " data:image/png;base64,AAAA", "data:image/png,AAAA", "data:image/png;base64,", "data:image/png;base64,AA AA",
-        "data:image/png;base64,AAAA\nfile:///etc/passwd", "data:image/png;charset=x;base64,AAAA",
+        "data:text/html;base64,AAAA", "data:image/svg+xml;base64,AAAA", "DATA:text/html;base64,AAAA",
+        "data:image/png,AAAA", "data:image/png;base64,", "data:image/png;base64,A", "data:image/png;base64,AAAA=A",
+        "data:image/png;base64,AAAA\nfile:///etc/passwd", "data:image/png;base64,AAAA data:image/png;base64,AAAA",
+        "file:data:image/png;base64,AAAA", "data:image/png\n;base64,\u0410AAA",
         {"url": "file:///etc/passwd"}, {"url": PIXEL, "path": "/etc/passwd"}, {"path": "/etc/passwd"}, ["x"], None, 7,
         {"url": {"url": PIXEL}},
     ],
 )  # fmt: skip
 def test_pictures_are_data_alone(url: Any) -> None:
     refused({"model": "a", "messages": picture(url)})
+
+
+def passed_picture(part: dict[str, Any]) -> Any:
+    request, _ = passed_on(CHAT, {"model": "a", "messages": [{"role": "user", "content": [part]}]})
+    (fresh,) = request["messages"][0]["content"]
+    assert fresh["type"] == "image_url"
+    return fresh["image_url"]
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"),
+    [
+        ("DATA:image/png;base64,AA+/", "data:image/png;base64,AA+/"),
+        (" data:image/PNG;base64,AAAA\n", "data:image/png;base64,AAAA"),
+        ("data:image/png;charset=utf-8;base64, AA\r\nAA AA\tA=", "data:image/png;base64,AAAAAAA="),
+        ("data:image/png; BASE64,AA-_", "data:image/png;base64,AA+/"),
+        ("data:image/jpeg;base64,AA", "data:image/jpeg;base64,AA=="),
+        ("data:image/x-png;base64,AAAA", "data:image/x-png;base64,AAAA"),
+        ("data:image/heic;base64,AAAA", "data:image/heic;base64,AAAA"),
+        ("data:image/tiff;base64,AAAA", "data:image/tiff;base64,AAAA"),
+    ],
+)
+def test_a_pictures_data_in_any_spelling_passes_in_the_plain_one(url: str, plain: str) -> None:
+    """Nothing but the type and base64 reaches the server."""
+    assert passed_picture({"type": "image_url", "image_url": url}) == plain
+    assert passed_picture({"type": "image_url", "image_url": {"url": url}}) == {"url": plain}
+
+
+def test_a_pictures_other_fields() -> None:
+    low = {"url": PIXEL, "detail": "low"}
+    assert passed_picture({"type": "image_url", "image_url": {"url": PIXEL}, "detail": "low"}) == low
+    assert passed_picture({"type": "image_url", "image_url": low, "detail": "high"}) == low
+    assert passed_picture({"type": "input_image", "image_url": PIXEL, "detail": "low"}) == low
+    asked = {"model": "a", "messages": picture({"url": PIXEL, "format": "image/png"})}
+    request, left_out = passed_on(CHAT, asked)
+    assert request["messages"] == picture({"url": PIXEL})
+    assert left_out == ("messages.content.image_url.format",)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ({"type": "text", "text": "a", "image_url": "x"}, "field-unknown", "messages[0].content[0].image_url"),
+        ({"type": "text", "text": 7}, "part-text", "messages[0].content[0].text"),
+        ({"type": "image_url", "image_url": PIXEL, "path": "x"}, "field-unknown", "messages[0].content[0].path"),
+        (
+            {"type": "image_url", "image_url": {"url": PIXEL, "path": "x"}},
+            "field-unknown",
+            "messages[0].content[0].image_url.path",
+        ),
+        ({"type": "video_url"}, "part", "messages[0].content[0]"),
+        ({"type": "image_url", "image_url": "http://x/a.png"}, "picture", "http://x/a.png"),
+        ({"type": "image_url", "image_url": "data:image/svg+xml;base64,AA"}, "picture-type", None),
+        ({"type": "image_url", "image_url": "data:image/png,AA"}, "picture-base64", None),
+        ({"type": "image_url", "image_url": "data:image/png;base64,A%41"}, "picture-base64", None),
+    ],
+)
+def test_a_part_that_is_refused_hears_the_cause(part: dict[str, Any], key: str, value: str | None) -> None:
+    message = refused({"model": "a", "messages": [{"role": "user", "content": [part]}]}).message
+    assert message.key == f"gateway.{key}"
+    assert message.params["value"] == (value or "messages[0].content[0].image_url")
+
+
+def test_contents_in_other_forms() -> None:
+    text = {"type": "text", "text": "a"}
+    asked = [
+        {"role": "user", "content": {"type": "text", "text": "a"}},
+        {"role": "user", "content": ["a", {"type": "input_text", "text": "a", "annotations": []}]},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "a"}, {"type": "output_text", "text": "a"}]},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm"}], "id": "1", "prefix": True},
+        {"role": "tool", "content": "a", "tool_name": "add", "thinking": None, "parsed": None},
+    ]
+    request, left_out = passed_on(CHAT, {"model": "a", "messages": asked})
+    assert request["messages"] == [
+        {"role": "user", "content": [text]},
+        {"role": "user", "content": [text, text]},
+        {"role": "assistant", "content": [text, text]},
+        {"role": "assistant", "content": ""},
+        {"role": "tool", "content": "a"},
+    ]
+    assert left_out == ("messages.content.thinking", "messages.id", "messages.prefix", "messages.tool_name")
+
+
+SCHEMA = {"name": "answer", "schema": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    ("said", "passes", "named"),
+    [
+        ({"cache_prompt": True, "typical_p": 1.0, "top_a": 0, "session_id": 1, "include_reasoning": True}, {},
+         ("cache_prompt", "include_reasoning", "session_id", "top_a", "typical_p")),
+        ({"max_output_tokens": 7}, {"max_tokens": 7}, ()),
+        ({"n": 1.0}, {"n": 1}, ()),
+        ({"think": False}, {"enable_thinking": False}, ()),
+        ({"think": "high"}, {"reasoning_effort": "high"}, ()),
+        ({"thinking": {"type": "disabled"}}, {"enable_thinking": False}, ()),
+        ({"thinking": {"type": "enabled", "budget_tokens": 7}}, {"enable_thinking": True}, ()),
+        ({"thinking": True, "enable_thinking": False}, {"enable_thinking": False}, ("thinking",)),
+        ({"reasoning": {"effort": "low", "exclude": True}}, {"reasoning_effort": "low"}, ()),
+        ({"reasoning": {"max_tokens": 7}}, {}, ("reasoning",)),
+        ({"format": "json"}, {"response_format": {"type": "json_object"}}, ()),
+        ({"format": {"type": "object"}}, {"response_format": {"type": "json_schema", "json_schema": SCHEMA}}, ()),
+        ({"options": {"num_ctx": 4096, "temperature": 0.1, "top_k": 4}, "temperature": 0.2},
+         {"temperature": 0.2, "top_k": 4}, ("num_ctx",)),
+    ],
+)  # fmt: skip
+def test_other_apis_words(said: dict[str, Any], passes: dict[str, Any], named: tuple[str, ...]) -> None:
+    request, left_out = passed_on(CHAT, {"model": "a", "messages": ASK, **said})
+    assert request == {"model": "a", "messages": ASK, **passes}
+    assert left_out == named
+
+
+def test_words_that_an_endpoint_has_no_field_for_are_left_out_and_named() -> None:
+    request, left_out = passed_on(ENDPOINTS["completions"], {"model": "a", "prompt": "b", "think": True})
+    assert (request, left_out) == ({"model": "a", "prompt": "b"}, ("think",))
 
 
 @pytest.mark.parametrize(
@@ -122,12 +238,14 @@ def test_messages_that_are_none(messages: Any) -> None:
 @pytest.mark.parametrize(
     "extra",
     [
-        {"session_id": 1}, {"media_io_kwargs": {}}, {"mm_processor_kwargs": {}}, {"input_ids": [1]}, {"priority": 1},
+        {"media_io_kwargs": {}}, {"mm_processor_kwargs": {}}, {"input_ids": [1]}, {"priority": 1},
         {"migration_request": {}}, {"chat_template": "{{ x }}"}, {"stream": "yes"}, {"n": 0}, {"n": 10_000},
         {"n": True},
         {"chat_template_kwargs": {"chat_template": "{{ 1 }}"}}, {"chat_template_kwargs": {"tokenize": True}},
         {"chat_template_kwargs": {"x": {"y": 1}}}, {"chat_template_kwargs": "x"}, {"Model": "b"}, {"": 1},
-        {"modalities": ["text", "audio"]}, {"best_of": 2}, {"audio": {"voice": "x"}}, {"format": "json"},
+        {"modalities": ["text", "audio"]}, {"best_of": 2}, {"audio": {"voice": "x"}}, {"format": "xml"},
+        {"thinking": [1]},
+        {"options": {"input_ids": [1]}}, {"options": [1]}, {"n": 1.5},
         {"a\r\nset-cookie: b": None}, {"": None}, {"\u00e9": None},
     ],
 )  # fmt: skip
