@@ -17,7 +17,7 @@ from backend.machine.network import outward_addresses
 from backend.settings import Settings
 from ui.i18n import LANGUAGES, Language, parse_language, say, t
 from ui.ssh import SshLogin, forward_line
-from ui.web.host_rules import ORIGIN
+from ui.web.host_rules import API_ORIGIN
 
 DEFAULT_HOST = "127.0.0.1"
 ANY_ADDRESS = ("0.0.0.0", "::", "")
@@ -110,7 +110,7 @@ def _parser(language: Language) -> argparse.ArgumentParser:
         return value
 
     def origin(value: str) -> str:
-        if not ORIGIN.fullmatch(value.rstrip("/")):
+        if not API_ORIGIN.fullmatch(value.rstrip("/")):
             raise bad("cli.bad_origin", value)
         return value.rstrip("/")
 

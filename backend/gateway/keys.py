@@ -8,10 +8,11 @@ token alone, which a whole class has, makes none for somebody else.
 
 import hashlib
 import hmac
+import re
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -25,6 +26,9 @@ PAGE_PREFIX = "lm-page-"
 MOST_KEYS = 500
 NAME_LENGTH = 60
 LONGEST = 200  # characters of a key
+_SCHEMES = re.compile(r"(?:(?:bearer|token|api-?key)(?=[\s:]|$)[\s:]*)*", re.IGNORECASE)
+_OTHER_SCHEME = re.compile(r"(?:basic|digest|negotiate)\s", re.IGNORECASE)  # a proxy's in between, never a key of here
+_NO_KEY = frozenset({"", "null", "none", "undefined"})  # what clients send where nothing is set
 Holder = Literal["operator", "class", "key"]
 
 
@@ -148,6 +152,15 @@ def _kept_secret(store: Store) -> bytes:
         known = secrets.token_hex(32)
         store.keep_json(SECRET_AREA, SECRET_KEY, known)
     return known.encode()
+
+def offered_keys(headers: Iterable[str]) -> list[str]:
+    """The keys in those headers' values, as people and clients write them: with or without the scheme, quoted."""
+    found = []
+    for value in headers:
+        key = _SCHEMES.sub("", value.strip(), count=1).strip("\"'`<>,; \t")
+        if key.lower() not in _NO_KEY and not _OTHER_SCHEME.match(value.strip()):
+            found.append(key)
+    return found
 
 
 def _digest(secret: str) -> str:

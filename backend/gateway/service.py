@@ -22,7 +22,7 @@ from backend.classroom.limits import Allowances, LimitReached
 from backend.errors import ConsoleError, Message, NotFound
 from backend.gateway.answer import StreamRewriter, renamed, server_words, total_tokens
 from backend.gateway.errors import Refusal
-from backend.gateway.keys import Grant, KeyRing
+from backend.gateway.keys import Grant, KeyRing, offered_keys
 from backend.gateway.names import Listed, find, listed
 from backend.gateway.request import Endpoint, passed_on, pictures_in, read_json
 from backend.gateway.server_answer import check_head, cut, no_json, read_value, refused, said_no, too_large, whole_body
@@ -110,16 +110,15 @@ class Gateway:
         self._store.put_json(LENT_AREA, LENT_KEY, sorted(changed))
         self._lent = frozenset(changed)
 
-    def grant_of(self, authorization: str, api_key: str) -> Grant:
-        """Who asks, by the header ``Authorization: Bearer …`` or ``x-api-key``. Raises Refusal (401)."""
-        scheme, _, offered = authorization.partition(" ")
-        offered = offered.strip() if scheme.lower() == "bearer" else api_key.strip()
+    def grant_of(self, *headers: str) -> Grant:
+        """Who asks, by the values of the headers that keys come in. Raises Refusal (401)."""
+        offered = offered_keys(headers)
         if not offered:
             raise Refusal(401, "missing_api_key", Message("gateway.key-missing"))
-        grant = self.keys.match(offered)
-        if grant is None:
-            raise Refusal(401, "invalid_api_key", Message("gateway.key-wrong"))
-        return grant
+        for key in offered:
+            if (grant := self.keys.match(key)) is not None:
+                return grant
+        raise Refusal(401, "invalid_api_key", Message("gateway.key-wrong"))
 
     def models(self, grant: Grant) -> list[dict[str, Any]]:
         """The servers that are ready, as OpenAI lists models; the newest first."""

@@ -17,6 +17,7 @@ AREA = "gateway_usage"
 MINUTE_S = 60.0
 SAVE_EVERY_S = 10.0
 AT_ONCE = 256  # requests in all
+AT_ONCE_OPERATOR = 32  # more, for the operator alone, whom a class never shuts out
 AT_ONCE_EACH = 64  # of one key
 AGAIN_S = 1.0
 BODIES = 512 << 20  # bytes of the requests under way, in all; each takes several times as much while it is read
@@ -88,8 +89,11 @@ class Meter:
             if limits.tokens_a_day is not None and usage.tokens_today >= limits.tokens_a_day:
                 params = {"most": f"{limits.tokens_a_day:,}", "used": f"{usage.tokens_today:,}"}
                 raise _too_many("gateway.limit-day", params, _until_midnight())
-            if self._open.get(grant.id, 0) >= AT_ONCE_EACH or sum(self._open.values()) >= AT_ONCE:
+            if self._open.get(grant.id, 0) >= AT_ONCE_EACH:
                 raise _too_many("gateway.limit-at-once", {"most": AT_ONCE_EACH}, AGAIN_S)
+            places = AT_ONCE + (AT_ONCE_OPERATOR if grant.holder == "operator" else 0)
+            if sum(self._open.values()) >= places:
+                raise _too_many("gateway.limit-all", {"most": AT_ONCE}, AGAIN_S)
             recent.append(now)
             self._open[grant.id] = self._open.get(grant.id, 0) + 1
             usage.requests_today += 1

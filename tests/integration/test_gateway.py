@@ -160,7 +160,8 @@ def test_wrong_names_and_paths_say_the_right_ones(world: World, story: str) -> N
         answer = client.post("/v1/images/generations", json={})
         assert answer.status_code == 404
         assert "/v1/chat/completions" in answer.json()["error"]["message"]
-        assert client.get("/v1/chat/completions").status_code == 405
+        answer = client.get("/v1/chat/completions")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
         assert client.get("/v1").status_code == 404
         assert client.post("/v1/encode", json={"model": "fox", "input": "a"}).json()["error"]["code"] == "not_served"
 
@@ -188,8 +189,9 @@ def test_keys_open_v1_and_cookies_dont(world: World, story: str) -> None:
         assert client.get(f"/v1/models?token={OPERATOR}&key={OPERATOR}").status_code == 401
     with world.client(secret) as client:
         assert client.get("/console/snapshot").status_code == 401  # what stands behind doesn't know it
-    with httpx.Client(base_url=world.address, headers={"x-api-key": secret}, trust_env=False) as client:
-        assert client.get("/v1/models").status_code == 200
+    for headers in ({"x-api-key": secret}, {"api-key": secret}, {"authorization": secret}):
+        with httpx.Client(base_url=world.address, headers=headers, trust_env=False) as client:
+            assert client.get("/v1/models").status_code == 200
     world.services.gateway.keys.withdraw(key.id)
     with pytest.raises(openai.AuthenticationError):
         world.openai(secret).models.list()
@@ -336,12 +338,20 @@ def test_other_origins(world: World, story: str) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "wrong_origin")
         asked = client.options(
             "/v1/chat/completions",
-            headers={"origin": ORIGIN, "access-control-request-headers": "authorization,x-stainless-os"},
+            headers={
+                "origin": ORIGIN,
+                "access-control-request-headers": "authorization,x-stainless-os, OpenAI-Beta,http-referer,x title,x@y",
+            },
         )
         assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (204, ORIGIN)
-        assert "x-stainless-os" in asked.headers["access-control-allow-headers"]
+        allowed = asked.headers["access-control-allow-headers"].split(", ")
+        assert {"authorization", "content-type", "api-key", "x-stainless-os", "openai-beta", "http-referer"} <= {
+            *allowed
+        }
+        assert not {"x title", "x@y"} & {*allowed}
         answer = client.get("/v1/models", headers={"origin": ORIGIN})
         assert answer.headers["access-control-allow-origin"] == ORIGIN
+        assert "retry-after" in answer.headers["access-control-expose-headers"]
 
 
 @pytest.mark.parametrize(

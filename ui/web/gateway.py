@@ -1,13 +1,15 @@
 """``/v1`` on the console's own port: OpenAI's API for every running server (ASGI; backend/gateway does the work); and
 ``/metrics`` for Prometheus, behind the same keys.
 
-It stands before the guard. Its keys come in ``Authorization: Bearer …`` (or ``x-api-key``), never in a cookie, so that
-no other page of the person's browser can use it; the guard's rules for Host hold here too. Wrong keys are refused one
-by one and never counted: 192 random bits aren't guessed, and a whole class comes from one address behind SSH.
+It stands before the guard. Its keys come in ``Authorization: Bearer …`` (or another of KEY_HEADERS), never in a
+cookie, so that no other page of the person's browser can use it; the guard's rules for Host hold here too. Wrong keys
+are refused one by one and never counted: 192 random bits aren't guessed, and a whole class comes from one address
+behind SSH.
 """
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -29,10 +31,12 @@ from ui.web.host_rules import HostRules
 ROOT = "/v1"
 METRICS = "/metrics"
 BODY_S = 60.0  # s, for a whole request to come
-ALLOWED_HEADERS = "authorization, content-type, x-api-key"
+KEY_HEADERS = ("authorization", "x-api-key", "api-key")
 ALLOWED_METHODS = "GET, POST, OPTIONS"
 ON_EACH = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
-STAINLESS = "x-stainless-"  # what OpenAI's clients say of themselves in a preflight
+ASKED_HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,80}", re.ASCII)
+MOST_HEADERS = 64
+EXPOSED_HEADERS = "retry-after, x-console-left-out"
 
 
 class GatewayRoutes:
@@ -71,7 +75,11 @@ class GatewayRoutes:
         origin = headers.get("origin", "")
         if origin.lower() not in self._origins:
             return {}
-        return {"access-control-allow-origin": origin, "vary": "origin"}
+        return {
+            "access-control-allow-origin": origin,
+            "access-control-expose-headers": EXPOSED_HEADERS,
+            "vary": "origin",
+        }
 
     async def _route(self, scope: Scope, headers: Headers, receive: Receive, answer: "_Sender") -> None:
         method, path = scope["method"], scope["path"].removeprefix(ROOT).strip("/")
@@ -82,7 +90,7 @@ class GatewayRoutes:
             return
         if "origin" in headers and not answer.cors and not self._hosts.same_origin(headers, method):
             raise Refusal(403, "wrong_origin", Message("gateway.origin", {"value": headers["origin"][:200]}))
-        grant = self._gateway.grant_of(headers.get("authorization", ""), headers.get("x-api-key", ""))
+        grant = self._gateway.grant_of(*(headers.get(name, "") for name in KEY_HEADERS))
         if scope["path"] == METRICS:
             _only(method, ("GET", "HEAD"), path)
             if grant.holder == "class":
@@ -121,13 +129,14 @@ class GatewayRoutes:
     async def _preflight(self, headers: Headers, answer: "_Sender") -> None:
         if not answer.cors:
             raise Refusal(403, "wrong_origin", Message("gateway.origin", {"value": headers.get("origin", "–")[:200]}))
+        # Any header may come along: a page of a set origin may ask, and what isn't read does nothing.
         asked = [name.strip() for name in headers.get("access-control-request-headers", "").lower().split(",")]
-        own = [name for name in asked if name.startswith(STAINLESS) and name.replace("-", "").isalnum()]
+        more = [name for name in asked[:MOST_HEADERS] if ASKED_HEADER.fullmatch(name)]
         await answer.send_whole(
             204,
             {
                 "access-control-allow-methods": ALLOWED_METHODS,
-                "access-control-allow-headers": ", ".join([ALLOWED_HEADERS, *own]),
+                "access-control-allow-headers": ", ".join(dict.fromkeys((*KEY_HEADERS, "content-type", *more))),
                 "access-control-max-age": "600",
             },
             b"",
@@ -182,6 +191,8 @@ class _Sender:
         headers = {}
         if refusal.retry_after_s is not None:
             headers["retry-after"] = str(max(1, round(refusal.retry_after_s)))
+        if refusal.code == "wrong_method":
+            headers["allow"] = str(refusal.message.params["known"])
         if refusal.status == 401:
             headers["www-authenticate"] = "Bearer"
         await self.json(refusal.status, {"error": error}, headers)

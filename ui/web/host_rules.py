@@ -23,6 +23,8 @@ AUTHORITY = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 ORIGIN = re.compile(r"https?://(?P<authority>[^/?#\\@\s]+)", re.ASCII | re.IGNORECASE)
+# What a program's own page or a browser's extension sends, too; a page without an origin, as of a file, sends null.
+API_ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/?#\\@\s]+", re.ASCII | re.IGNORECASE)
 LONGEST_NAME = 253
 
 

@@ -31,6 +31,9 @@ def test_web_pages_that_may_use_v1() -> None:
     arguments = ["--api-origin", "https://notebook.example", "--api-origin", "http://127.0.0.1:8888/"]
     settings = parse_command_line(arguments).settings
     assert settings.api_origins == ("https://notebook.example", "http://127.0.0.1:8888")
+    others = ("chrome-extension://abcdefgh", "app://obsidian.md", "tauri://localhost", "null")
+    arguments = [f"--api-origin={origin}" for origin in others]
+    assert parse_command_line(arguments).settings.api_origins == others
 
 
 def test_a_virtual_environment_stands_for_its_python(tmp_path: Path) -> None:
@@ -57,6 +60,8 @@ def test_a_virtual_environment_stands_for_its_python(tmp_path: Path) -> None:
         ("--host", "http://x"),
         ("--api-origin", "notebook.example"),
         ("--api-origin", "https://a.example/path"),
+        ("--api-origin", "javascript:alert"),
+        ("--api-origin", "app://a b"),
     ],
 )
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import InvalidInput, NotFound
-from backend.gateway.keys import KeyRing, Limits
+from backend.gateway.keys import KeyRing, Limits, offered_keys
 from backend.store import Store
 
 TOKENS = {"operator": "o" * 32, "class": "c" * 32}
@@ -101,3 +101,18 @@ def test_two_keys_have_two_names(store: Store) -> None:
     ring.make("a", Limits())
     with pytest.raises(InvalidInput):
         ring.make("a", Limits())
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        (("Bearer k",), ["k"]), (("bearer   k",), ["k"]), (("Bearer\tk",), ["k"]), (("Bearer: k",), ["k"]),
+        (("k",), ["k"]), (("Bearer Bearer k",), ["k"]), (('Bearer "k"',), ["k"]), (("Bearer <k>",), ["k"]),
+        (("Token k",), ["k"]), (("ApiKey k",), ["k"]), (("Api-Key k",), ["k"]), (("Bearer k,",), ["k"]),
+        (("", "k"), ["k"]), (("", "", "k"), ["k"]), (("Bearer", "k"), ["k"]), (("Bearer null", "k"), ["k"]),
+        (("Bearer undefined", "", ""), []), (("Bearer ", ""), []), (("Basic eDp5", "k"), ["k"]), (("Basic eDp5",), []),
+        (("Bearer wrong", "k"), ["wrong", "k"]), (("bearerkey",), ["bearerkey"]), (("Bearer token-k",), ["token-k"]),
+    ],
+)  # fmt: skip
+def test_keys_as_clients_send_them(headers: tuple[str, ...], found: list[str]) -> None:
+    assert offered_keys(headers) == found

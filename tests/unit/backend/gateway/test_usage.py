@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.errors import Message
 from backend.gateway import usage
 from backend.gateway.errors import Refusal
 from backend.gateway.keys import Grant, Limits
@@ -81,6 +82,19 @@ def test_requests_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None
     meter.end(mine, 0)
     meter.begin(other)
     assert meter.open_requests() == 3
+
+
+def test_others_never_shut_the_operator_out(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage, "AT_ONCE_EACH", 2)
+    monkeypatch.setattr(usage, "AT_ONCE", 3)
+    meter, operator = Meter(store), Grant("operator", "operator", "operator")
+    for name in ("a", "a", "b"):
+        meter.begin(grant(name))
+    assert refusal(meter, grant("a")).message.key == "gateway.limit-at-once"
+    assert refusal(meter, grant("c")).message == Message("gateway.limit-all", {"most": 3})
+    meter.begin(operator)
+    meter.begin(operator)
+    assert refusal(meter, operator).message.key == "gateway.limit-at-once"
 
 
 def test_bodies_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
