@@ -17,7 +17,12 @@ from backend.models.checkpoint import ModelInfo
 BACKSLASH = "\\"
 MOST_SHOWN = 200  # characters of an address in a message
 # What people copy along with the API's address: an endpoint of it, or a page beside it.
-ENDS = ("/chat/completions", "/completions", "/models", "/embeddings", "/responses", "/docs", "/redoc", "/openapi.json")
+_END = re.compile(
+    r"/(?:chat/completions|completions|models|embeddings|responses|messages|docs|redoc|openapi\.json"
+    r"|swagger(?:/index\.html)?|health|metrics|api/(?:chat|generate|tags)|(?:ui/)?index\.html|ui)$"
+    r"|(?<=/v\d)/(?:models/.+|chat|v\d)$",
+    re.IGNORECASE,
+)
 _VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?", re.IGNORECASE)
 _DOTS = str.maketrans("。．｡", "...")
 _QUOTES = r"\s\"'`“”‘’「」『』《》<>"
@@ -32,7 +37,16 @@ _SCHEME = re.compile(r"(https?)\s*[:;]?\s*[/\\]+\s*", re.IGNORECASE)
 _BARE_IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.:]*(?:%\w+)?")
 _INNER = (".local", ".lan", ".internal", ".home", ".intranet", ".localdomain", ".home.arpa", ".cluster.local")
 _BLANK = re.compile(r"\s")
-_REMARK = re.compile(r"\s+\(.*")  # "(Press CTRL+C to quit)"
+_REMARK = re.compile(r"\s+(?:\(|#).*")  # "(Press CTRL+C to quit)", "# the lab's"
+_KEY = re.compile(
+    r"(?:api[_-]?key[\"']?\s*[=:]|authorization[\"']?\s*[:=]\s*[\"']?bearer\s|--api-keys?[\s=])"
+    rf"\s*[{_QUOTES}]*(?P<key>[^{_QUOTES},;()]+)",
+    re.IGNORECASE,
+)
+# What stands in a key's place: EMPTY, YOUR_API_KEY, $OPENAI_API_KEY, sk-…
+_NO_KEY = re.compile(
+    r"none|null|empty|no-?key|(?:sk-)?(?:x{2,}|[-.*]+)|your.*|.*[${}].*|.*[^!-~].*", re.IGNORECASE | re.DOTALL
+)
 # An address in a line of a log, a command or a program: the only one, else nobody knows which is meant.
 _INSIDE = re.compile(rf"(?<![\w@:])https?://[^{_QUOTES}(),;，；。、]+", re.IGNORECASE)
 
@@ -112,10 +126,12 @@ def clean_address(text: str) -> str:
     if not address:
         return ""
     address = _REMARK.sub("", address)
-    if _BLANK.search(address) and not _SCHEME.match(address):
-        inside = {found.rstrip(".,:") for found in _INSIDE.findall(address)}
-        address = inside.pop() if len(inside) == 1 else address
-    if slashes := _SCHEME.match(address):
+    inside = {found.rstrip(".,:") for found in _INSIDE.findall(address)}
+    if len(inside) == 1 and _is_about(address):
+        address = inside.pop()
+    while (slashes := _SCHEME.match(address)) and _SCHEME.match(address[slashes.end() :]):
+        address = address[slashes.end() :]
+    if slashes:
         rest = address[slashes.end() :]
         address = f"{slashes[1].lower()}://{rest.replace(BACKSLASH, '/') if BACKSLASH in slashes[0] else rest}"
     elif "://" not in address:
@@ -123,6 +139,22 @@ def clean_address(text: str) -> str:
     scheme, _, rest = address.partition("://")
     netloc, slash, path = rest.partition("/")
     return f"{scheme}://{netloc.translate(_DOTS)}{slash}{path}"
+
+
+def _is_about(text: str) -> bool:
+    """Whether an address stands among other words, not as a beginning whose rest has blanks."""
+    blank = _BLANK.search(text) is not None
+    if not _SCHEME.match(text):
+        return blank
+    rest = _INSIDE.sub("", text)
+    return rest.startswith(("'", '"', "`", ",")) or (blank and not rest.strip())
+
+
+def key_beside(text: str) -> str:
+    """The key in what was pasted with an address (``api_key="sk-…"``, ``Authorization: Bearer …``); "" for none, and
+    for what only stands in its place."""
+    found = {match["key"] for match in _KEY.finditer(text) if not _NO_KEY.fullmatch(match["key"])}
+    return found.pop() if len(found) == 1 else ""
 
 
 def base_url(address: str) -> str:
@@ -141,13 +173,16 @@ def candidates(address: str) -> tuple[str, ...]:
         raise ValueError(address)
     parts = _parts(address.strip())
     path = re.sub("/{2,}", "/", parts.path).rstrip("/")
-    while end := next((end for end in ENDS if path.endswith(end)), ""):
-        path = path.removesuffix(end).rstrip("/")
+    while end := _END.search(path):
+        path = path[: end.start()].rstrip("/")
     path = quote(path, safe="/%:@!$&'()*+,;=~-._")
     more: tuple[str, ...] = ("/v1",)
     last = path.rpartition("/")[2]
     if _VERSION.fullmatch(last):
         more = ("/openai",) if "beta" in last else ()
+        if last != last.lower():
+            path, more = path.removesuffix(last), (last, last.lower())
+            return tuple(origin(parts) + path + end for end in more)
     elif last == "openai" and any(_VERSION.fullmatch(part) for part in path.split("/")):
         more = ()
     elif not path:
@@ -177,12 +212,15 @@ def _parts(address: str) -> SplitResult:
 
 
 def _with_scheme(address: str) -> str:
-    """http, save for a public name without a port: its key must not go there in plain."""
+    """http, save for https' own port and a public name without one: a key must not go there in plain."""
     address = address.lstrip("/\\")
-    if re.fullmatch(r":?\d{1,5}", address):  # a port of this machine, as the course writes it
+    if re.fullmatch(r":?\d{1,5}(?:/.*)?", address):  # a port of this machine, as the course writes it
         return f"http://127.0.0.1:{address.lstrip(':')}"
+    if loopback := re.fullmatch(r"::1:(\d{4,5}(?:/.*)?)", address):  # a port, as of any other name
+        return f"http://[::1]:{loopback[1]}"
     if _BARE_IPV6.fullmatch(address) and numeric(address) is not None:
         return f"http://[{address}]"
     host = address.partition("/")[0]
     public = ":" not in host and "." in host.strip(".") and numeric(host) is None and not is_loopback(host)
+    public = public or host.endswith(":443")
     return f"{'https' if public and not host.endswith(_INNER) else 'http'}://{address}"

@@ -20,6 +20,9 @@ import httpx
 
 from backend.machine.clients import async_client, route
 
+UNREAD_CODINGS = ("br", "zstd", "compress", "x-compress")  # others aren't codings: some servers write "utf-8" there
+NO_TEXT = "illegal request line"  # h11: what came begins with a control, as a TLS alert does
+GZIP = b"\x1f\x8b"
 SLACK_S = 1.0  # beyond the deadline, for the loop itself
 
 
@@ -27,7 +30,8 @@ SLACK_S = 1.0  # beyond the deadline, for the loop itself
 class Fetched:
     """What came back. ``status`` is None where nothing answered; ``error`` and ``kind`` say why.
 
-    ``kind``: "deadline", "refused", "name" (it can't be resolved), "certificate", "tls", "large", "broken".
+    ``kind``: "deadline", "refused", "name" (it can't be resolved), "certificate", "tls", "only-tls" (where it was asked
+    in plain), "large", "broken".
     """
 
     status: int | None
@@ -103,12 +107,14 @@ async def _read(response: httpx.Response, most_bytes: int) -> Fetched:
         location=response.headers.get("location", ""),
     )
     content = bytearray()
-    packed = response.headers.get("content-encoding", "identity").strip().lower()
+    packed = response.headers.get("content-encoding", "").strip().lower()
     unpack = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed in ("gzip", "x-gzip", "deflate") else None
-    if unpack is None and packed not in ("identity", ""):
+    if packed in UNREAD_CODINGS:
         return _with(head, error=f"content encoding {packed}", kind="broken")
     try:
         async for part in response.aiter_raw():
+            if not content and unpack is None and part.startswith(GZIP):  # without a word of it
+                unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)
             room = most_bytes + 1 - len(content)
             content += unpack.decompress(part, room) if unpack is not None else part[:room]
             if len(content) > most_bytes:
@@ -140,6 +146,8 @@ def _kind(error: BaseException) -> str:
             return "name"
         if isinstance(cause, ConnectionRefusedError):
             return "refused"
+        if isinstance(cause, httpx.RemoteProtocolError) and NO_TEXT in str(cause):
+            return "only-tls"
     return "broken"
 
 

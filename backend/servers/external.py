@@ -2,15 +2,16 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from backend.console.instance_lock import ADDRESS_FILE
 from backend.engines.base import Engine, ServeConfig
-from backend.engines.external import base_url, candidates, clean_address
+from backend.engines.external import base_url, candidates, clean_address, key_beside
 from backend.errors import ConsoleError, InvalidInput, Message, Unavailable, Value
 from backend.machine.clients import route
 from backend.machine.machine import Machine
@@ -26,12 +27,16 @@ KEY = "api_key"
 PAGE = "text/html"
 FIND_S = 12.0  # for all questions to a new address
 ASK_S = 5.0
+MOST_SHOWN = 200  # characters of a redirect's target
 NO_ANSWER = {  # what nothing answered, by the kind of the failure
     "certificate": "servers.external-certificate",
     "tls": "servers.external-no-tls",
     "deadline": "servers.external-too-slow",
     "name": "servers.external-unknown-name",
+    "only-tls": "servers.external-only-tls",
 }
+ONLY_TLS = re.compile("https (?:port|server)", re.IGNORECASE)  # nginx' words, and Go's
+NO_LIST = (404, 405, 501)  # what a server answers that knows no such path
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,9 @@ class Api:
 
 
 def with_scheme(config: ServeConfig) -> ServeConfig:
-    """``127.0.0.1:23333``, or what was pasted with the address, becomes an address."""
-    return replace(config, address=clean_address(config.address))
+    """``127.0.0.1:23333``, or what was pasted with the address, becomes an address; a key in it is the key."""
+    key = config.api_key or key_beside(config.address)
+    return replace(config, address=clean_address(config.address), api_key=key)
 
 
 def server_address(address: str) -> ServerAddress:
@@ -160,9 +166,11 @@ def is_healthy(view: ServerView, api_key: str, prober: Prober) -> bool:
 
 
 def _no_api(answers: dict[str, Answer], api_key: str) -> ConsoleError:
-    """Why none of the addresses will do. The most telling answer counts: a key that was refused, else the first."""
+    """Why none of the addresses will do. The most telling answer counts: a key that was refused, else one that says
+    something, else the first."""
     refused = [entry for entry in answers.items() if entry[1].status in (401, 403)]
-    base, answer = (refused or list(answers.items()))[0]
+    saying = [entry for entry in answers.items() if _says_something(entry[1])]
+    base, answer = (refused or saying or list(answers.items()))[0]
     tried = ", ".join(answers)
     params: dict[str, Value] = {"value": base, "error": answer.error, "status": answer.status or 0, "tried": tried}
     if refused:
@@ -171,18 +179,34 @@ def _no_api(answers: dict[str, Answer], api_key: str) -> ConsoleError:
         notices = route(base, with_key=bool(api_key)).notices
         return Unavailable(Message(NO_ANSWER.get(answer.kind, "servers.external-no-answer"), params, ADDRESS), *notices)
     if answer.location and 300 <= answer.status < 400:
-        return InvalidInput(
-            Message("servers.external-redirect", {**params, "location": _shown(answer.location)}, ADDRESS)
-        )
+        location = _shown(base, answer.location)
+        return InvalidInput(Message("servers.external-redirect", {**params, "location": location}, ADDRESS))
+    if answer.status == 400 and base.startswith("http://") and ONLY_TLS.search(answer.said):
+        return Unavailable(Message("servers.external-only-tls", {**params, "error": answer.said}, ADDRESS))
+    if saying:
+        return Unavailable(Message("servers.external-says", {**params, "detail": answer.said}, ADDRESS))
     if answer.kind == "large":
         return InvalidInput(Message("servers.external-too-large", params, ADDRESS))
     return InvalidInput(Message("servers.external-no-server", params, ADDRESS))
 
 
-def _shown(location: str) -> str:
-    """A server's own words, bounded, without a password."""
-    text = "".join(c if c.isprintable() else "�" for c in location[:200])
-    return text.removesuffix("/models") if "@" not in text else "…"
+def _says_something(answer: Answer) -> bool:
+    """Whether it is an error with words of its own: a key, the credit, the rate, a model that still loads."""
+    return (answer.status or 0) >= 400 and answer.status not in NO_LIST and bool(answer.said)
+
+
+def _shown(base: str, location: str) -> str:
+    """Where a server sends to, as an address that can be entered: whole, bounded, without a password."""
+    try:
+        whole = urljoin(f"{base}/models", location[:MOST_SHOWN])
+        parts = urlsplit(whole)
+    except ValueError:
+        whole, parts = location, urlsplit("")
+    if "@" in whole.partition("?")[0]:
+        return "…"
+    if not parts.query and parts.path.endswith("/models"):
+        whole = whole.removesuffix("/models")
+    return "".join(c if c.isprintable() else "�" for c in whole)
 
 
 def _is_console(address: ServerAddress, state_dir: Path) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from backend.chat.client import said_by, shortened
 from backend.machine.fetch import Fetched, Fetcher
 from backend.outside_text import Unusable, clean, parse_json
 
@@ -11,6 +12,7 @@ HEALTH_BYTES = 64 * 1024
 MODELS_BYTES = 4 * 1024 * 1024
 MOST_MODELS = 10_000
 LONGEST_ID = 4096
+LISTS = ("data", "models", "items", "list", "records", "result")
 MOST_TOKENS = 10**9
 CONTEXT_KEYS = ("max_model_len", "context_length", "context_window", "max_context_length")
 
@@ -28,6 +30,7 @@ class Answer:
     kind: str = ""
     location: str = ""
     content_type: str = ""
+    said: str = ""  # the server's own words, where it isn't a plain 200
 
     @property
     def ok(self) -> bool:
@@ -100,19 +103,24 @@ def is_openai_list(body: Any) -> bool:
 
 
 def _entries(body: Any) -> Iterable[Any] | None:
-    """``data`` or ``models`` as a list or by name, or a bare list that isn't empty."""
+    """``data`` or ``models`` as a list, by name, or with the list inside; or a bare list that isn't empty."""
     if isinstance(body, list):
         return body if any(_id(entry) for entry in body) else None
     if not isinstance(body, Mapping):
         return None
-    for key in ("data", "models"):
+    for key in ("data", "models", "result"):
         value = body.get(key)
         if isinstance(value, list):
             return value
         if isinstance(value, Mapping):
-            return [{"id": name, **entry} if isinstance(entry, Mapping) else name for name, entry in value.items()]
+            inner = next((value[name] for name in LISTS if isinstance(value.get(name), list)), None)
+            return inner if inner is not None else _by_name(value)
     # Some servers write an empty list as null.
     return () if body.get("object") == "list" and "data" in body else None
+
+
+def _by_name(models: Mapping[str, Any]) -> Iterable[Any]:
+    return [{"id": name, **entry} if isinstance(entry, Mapping) else name for name, entry in models.items()]
 
 
 def _id(entry: Any) -> str:
@@ -148,4 +156,5 @@ def _json(content: bytes) -> Any:
 
 
 def _answer(fetched: Fetched, body: Any) -> Answer:
-    return Answer(fetched.status, body, fetched.error, fetched.kind, fetched.location, fetched.content_type)
+    said = "" if fetched.status in (None, 200) else shortened(said_by(fetched.content[:HEALTH_BYTES]))
+    return Answer(fetched.status, body, fetched.error, fetched.kind, fetched.location, fetched.content_type, said)

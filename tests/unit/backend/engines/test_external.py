@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.engines.external import candidates, check_address, clean_address
+from backend.engines.external import candidates, check_address, clean_address, key_beside
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,18 @@ from backend.engines.external import candidates, check_address, clean_address
         ("http://0.0.0.0:23333 (Press CTRL+C to quit)", "http://0.0.0.0:23333"),
         ("[the server](http://a:1/v1)", "http://a:1/v1"),
         ("http://ho st", "http://ho st"),
+        ("http://a/v1;x=1", "http://a/v1;x=1"),
+        ("api.openai.com:443/v1", "https://api.openai.com:443/v1"),
+        ("localhost:443", "https://localhost:443"),
+        ("http://http://a:1/v1", "http://a:1/v1"),
+        ("http://https://a/v1", "https://a/v1"),
+        ("https://https//a", "https://a"),
+        (":8000/v1", "http://127.0.0.1:8000/v1"),
+        ("8000/v1", "http://127.0.0.1:8000/v1"),
+        ("::1:8000/v1", "http://[::1]:8000/v1"),
+        ("http://a:1/v1 # the lab's", "http://a:1/v1"),
+        ("http://a:1/v1 http://a:1/v1", "http://a:1/v1"),
+        ("base_url='http://a:1/v1', api_key='sk-x'", "http://a:1/v1"),
     ],
 )
 def test_what_people_copy(given: str, address: str) -> None:
@@ -55,7 +67,39 @@ def test_what_stays_unclear_is_refused(given: str) -> None:
         ("http://gpu", ["", "/v1", "/api/v1", "/openai/v1"]),
         ("http://gpu/llm", ["/llm", "/llm/v1"]),
         ("http://gpu//v1//", ["/v1"]),
+        ("http://gpu/health", ["", "/v1", "/api/v1", "/openai/v1"]),
+        ("http://gpu/ui/index.html", ["", "/v1", "/api/v1", "/openai/v1"]),
+        ("http://gpu/api/chat", ["", "/v1", "/api/v1", "/openai/v1"]),
+        ("http://gpu/v1/models/Qwen/Qwen3-4B", ["/v1"]),
+        ("http://gpu/models/qwen", ["/models/qwen", "/models/qwen/v1"]),
+        ("http://gpu/chat", ["/chat", "/chat/v1"]),
+        ("http://gpu/v1/messages", ["/v1"]),
+        ("http://gpu/v1/chat", ["/v1"]),
+        ("http://gpu/v1/v1", ["/v1"]),
+        ("http://gpu/V1", ["/V1", "/v1"]),
     ],
 )
 def test_as_given_first_and_nothing_below_a_version(address: str, tried: list[str]) -> None:
     assert candidates(address) == tuple(f"http://gpu{path}" for path in tried)
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ("http://a:1/v1", ""),
+        ("base_url='http://a:1/v1', api_key='sk-x1'", "sk-x1"),
+        ("OPENAI_BASE_URL=http://a:1/v1 OPENAI_API_KEY=sk-x1", "sk-x1"),
+        ("export OPENAI_API_KEY=sk-x1\nexport OPENAI_BASE_URL=http://a:1/v1", "sk-x1"),
+        ('curl http://a:1/v1/models -H "Authorization: Bearer sk-x1"', "sk-x1"),
+        ('{"base_url": "http://a:1/v1", "api_key": "sk-x1"}', "sk-x1"),
+        ('OpenAI(base_url="http://a:1/v1", api_key="none")', ""),
+        ('OpenAI(base_url="http://a:1/v1", api_key="EMPTY")', ""),
+        ("http://a:1/v1 api_key=YOUR_API_KEY", ""),
+        ('http://a:1/v1 -H "Authorization: Bearer $OPENAI_API_KEY"', ""),
+        ("http://a:1/v1 api_key=sk-xxxx", ""),
+        ("http://a:1/v1 api_key=密钥", ""),
+        ("http://a:1/v1 api_key=a1 api_key=b1", ""),
+    ],
+)
+def test_a_key_that_was_pasted_along(given: str, key: str) -> None:
+    assert key_beside(given) == key

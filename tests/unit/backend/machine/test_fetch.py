@@ -82,6 +82,14 @@ def test_floods_are_cut_off(fetcher: Fetcher) -> None:
     assert ask(fetcher, header_bomb).kind == "broken"
 
 
+@pytest.mark.parametrize("header", ["X: y", "Content-Encoding: utf-8", "Content-Encoding:"])
+def test_what_the_header_leaves_out_the_bytes_tell(fetcher: Fetcher, header: str) -> None:
+    for content in (b"[]", gzip.compress(b"[]")):
+        assert ask(fetcher, respond(content, header)).content == b"[]"
+    assert ask(fetcher, respond(gzip.compress(b"\0" * 5_000_000), header)).kind == "large"
+    assert ask(fetcher, respond(b"[]", "Content-Encoding: br")).kind == "broken"
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_a_bomb_is_not_unpacked(fetcher: Fetcher, encoding: str) -> None:
     pack = gzip.compress if encoding == "gzip" else zlib.compress

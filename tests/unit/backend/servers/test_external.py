@@ -149,6 +149,60 @@ def test_a_redirect_is_named_and_not_followed(prober: Prober) -> None:
     assert asked == []
 
 
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("/login?next=/v1/models", "{here}/login?next=/v1/models"),
+        ("/api/v1/models", "{here}/api/v1"),
+        ("//gpu.example/v1/models", "http://gpu.example/v1"),
+        ("https://me:secret@gpu.example/", "…"),
+        ("http://[", "http://["),
+    ],
+)
+def test_a_redirects_target_can_be_entered(prober: Prober, target: str, shown: str) -> None:
+    moved = respond(b"", f"Location: {target}", status="302 -")
+    with serving({"/v1/models": moved}) as (address, _), pytest.raises(InvalidInput) as caught:
+        find_api(f"{address}/v1", "", prober)
+    assert caught.value.messages[0].params["location"] == shown.format(here=address)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        ("400 Bad Request", b'{"error": {"message": "API key not valid. See https://x.example"}}', "API key not valid"),
+        ("402 Payment Required", b'{"error": "no credit"}', "no credit"),
+        ("429 Too Many Requests", b"slow down", "slow down"),
+        ("503 Service Unavailable", b"<html><h1>Loading model</h1></html>", "Loading model"),
+    ],
+)
+def test_an_api_that_says_why_it_lists_nothing(prober: Prober, status: str, body: bytes, said: str) -> None:
+    answer = respond(body, status=status)
+    with serving({"/v1/models": answer}) as (address, _), pytest.raises(Unavailable) as caught:
+        find_api(address, "", prober)
+    (message,) = caught.value.messages
+    assert message.key == "servers.external-says"
+    assert message.params["value"] == f"{address}/v1"
+    assert said in str(message.params["detail"])
+
+
+def test_http_to_a_server_of_https(prober: Prober) -> None:
+    def alert(connection: socket.socket, head: bytes, over: threading.Event) -> None:
+        connection.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
+
+    words = b"<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>"
+    for answer in (alert, respond(words, status="400 Bad Request")):
+        with serving({"/v1/models": answer}) as (address, _):
+            found = refusal(partial(find_api, f"{address}/v1", "", prober))
+        assert found == (Unavailable, "servers.external-only-tls")
+
+
+def test_a_key_pasted_with_the_address_is_the_key() -> None:
+    pasted = ServeConfig("external", "", address="base_url='http://a:1/v1', api_key='sk-x1'")
+    config = with_scheme(pasted)
+    assert (config.address, config.api_key) == ("http://a:1/v1", "sk-x1")
+    assert with_scheme(ServeConfig("external", "", address=pasted.address, api_key="given")).api_key == "given"
+
+
 def test_a_dribbling_server_ends_in_time(prober: Prober, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(external, "FIND_S", 1.0)
     monkeypatch.setattr(external, "ASK_S", 0.4)

@@ -129,3 +129,14 @@ def test_any_body_has_an_answer(body: Any) -> None:
     assert found is None or all(model.id and model.id.encode() for model in found)
     if is_openai_list(body):
         assert found is not None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 0, "data": {"data": [{"id": "x"}]}}, {"data": {"total": 1, "items": [{"id": "x"}]}},
+        {"result": [{"id": "x"}]}, {"data": {"models": ["x"]}}, {"models": {"x": {"owner": "me"}}},
+    ],
+)  # fmt: skip
+def test_a_list_inside_another(body: Any) -> None:
+    assert served_models(body) == (ServedModel("x", 0),)
