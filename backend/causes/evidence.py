@@ -83,8 +83,9 @@ class Said:
 
 
 def clean(text: str) -> list[str]:
-    """The log's lines without colours; every state of a line that was rewritten is a line of its own."""
-    lines = re.split(r"[\r\n]+", without_escapes(text))
+    """The log's lines without colours, and without the zeros of a file that was cut while it was written; every state
+    of a line that was rewritten is a line of its own."""
+    lines = re.split(r"[\r\n]+", without_escapes(text.replace("\0", "")))
     return [line.rstrip() for line in lines if line.strip()]
 
 

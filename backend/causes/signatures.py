@@ -106,7 +106,8 @@ SIGNATURES: tuple[Signature, ...] = (
     _sign("shm", r"No space left on device", r"multiprocessing/shared_memory\.py"),
     _sign("disk-fault", r"\[Errno (?:5|19|116|121)\]|os error (?:5|19|116|121)\b|Stale file handle"),
     _sign("shm", r"unable to (?:open|write|mmap|allocate|resize).{0,60}shared memory"
-          r"|insufficient shared memory \(shm\)"
+          r"|unable to (?:open|resize|write to|mmap \d+ bytes from)(?: the)? file </torch_"
+          r"|insufficient shared memory \(shm\)|workers are out of shared memory"
           r"|Error while creating shared memory segment|/dev/shm.{0,200}No space left|No space left.{0,200}/dev/shm"
           r"|^Bus error|extend /dev/shm"),
     _sign("disk", r"No space left on device|os error 28\b|\[Errno 28\]|Disk quota exceeded|\[Errno 122\]"
@@ -329,9 +330,9 @@ SIGNATURES: tuple[Signature, ...] = (
           r"|(?P<cause12>pydantic)\.errors\.\w+|Invalid pattern: '\*\*' can only be"),
     _sign("arguments", r"(?:unrecognized arguments|No such (?:option|command)|invalid choice"
           r"|the following arguments are required"
-          r"|expected (?:one|at least one) argument|invalid \w+ value|ambiguous option|Invalid value"
+          r"|expected (?:one|at least one) argument|invalid \w+ value|ambiguous option|^(?:Error: |│ )Invalid value"
           r"|Missing (?:argument|option)"
-          r"|argument \S+:|Got unexpected)(?P<cause>).*"),
+          r"|error: argument \S+:|Got unexpected)(?P<cause>).*"),
     _sign("setting", r"validation errors? for (?:Turbomind"
           r"|Pytorch)EngineConfig\n\s*(?:\w+\n\s*)?(?P<cause>.+?)(?: \[type=|\n|$)"
           r"|^AssertionError: (?P<cause2>(?:invalid|kernel_block_size|block_size|max_batch_size|tp must|ep must) ?.*)"

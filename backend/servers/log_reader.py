@@ -16,7 +16,9 @@ from backend.errors import Message, Value
 __all__ = ("EXCEPTION", "FATAL", "REASONS", "clean", "diagnose", "load_progress")
 
 # tqdm: "Loading:  29%|██▉ | 7/24 [00:00<…"; sizes have a unit ("1.2G/4.8G").
-BAR = re.compile(r"(?P<label>[^:|]{0,80}):\s+(?P<percent>\d{1,3})%\|.*?\|\s*(?P<done>[\d.]+)\w?/(?P<total>[\d.]+)\w?")
+BAR = re.compile(
+    r"(?P<label>[^:|]{0,80}):\s+(?P<percent>\d{1,3})%\|[^|]{0,400}\|\s*(?P<done>[\d.]+)\w?/(?P<total>[\d.]+)\w?"
+)
 BARS = (
     ("Fetching", "engines.stage.download"),
     ("Download", "engines.stage.download"),

@@ -36,7 +36,7 @@ KINDS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
             "",
             r"chat_?template (?:is|was) not set|no chat[ _]template|without a chat template",
         ),
-        ("chat.refused.system", "system", r"TemplateError: .*\bsystem\b"),
+        ("chat.refused.system", "system", r"TemplateError: (?!.*\balternate\b).*\bsystem\b"),
         ("chat.refused.turns", "", r"TemplateError: .*\b(?:alternate|roles?)\b"),
         ("chat.refused.template", "", r"jinja2\.exceptions\.\w+:|TemplateError|TemplateSyntaxError|UndefinedError"),
         (
@@ -47,7 +47,8 @@ KINDS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         (
             "chat.error.context",
             "question",
-            r"context length|session[ _]len|max_position_embeddings|too long|longer than the (?:specified )?maximum",
+            r"context length|session[ _]len|max_position_embeddings|too long|longer than the (?:specified )?maximum"
+            r"|input length of \w+ is \d+",
         ),
         (
             "chat.error.pictures_refused",

@@ -115,6 +115,14 @@ def named(text: str, code: int | None = 1) -> str:
         "dtypes are "
                             "('fp8e4b15', 'fp8e5')")),
         ("bfloat16", turbomind("RuntimeError: no executable data type for this device")),
+        ("shm", turbomind("RuntimeError: unable to write to file </torch_1_2>: No space left on device (28)")),
+        ("shm", turbomind("RuntimeError: unable to mmap 1024 bytes from file </torch_1>: Cannot allocate memory (12)")),
+        ("shm", turbomind("RuntimeError: DataLoader worker (pid 3) is killed by signal: Bus error. It is possible that "
+                          "dataloader's workers are out of shared memory.")),
+        ("disk", turbomind("OSError: [Errno 28] No space left on device: '/data/out'")),
+        ("shm", turbomind("\0\0\0Bus error")),
+        ("cuda-crash", turbomind("RuntimeError: [TM][ERROR] CUDA runtime error: invalid argument "
+                                 "/opt/lmdeploy/src/turbomind/utils/allocator.h:246 ")),
         ("cuda-crash", fatal("CUDA error: an illegal memory access was encountered")),
         ("cuda-crash", READY + traceback("torch.AcceleratorError: CUDA error: device-side assert triggered")),
         ("nccl", pytorch("torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:3690, unhandled "
@@ -254,6 +262,9 @@ def named(text: str, code: int | None = 1) -> str:
         "dict_keys([])")),
         ("arguments", argparse("argument --quant-policy: invalid choice: 5 (choose from 0, 4, 8)")),
         ("arguments", argparse("unrecognized arguments: --server_name x")),
+        ("arguments", argparse("argument --tp: expected one of 1, 2")),
+        ("arguments", "Usage: transformers serve [OPTIONS]\nError: Invalid value for '--port': 'x' is no integer.\n"),
+        ("arguments", "╭─ Error ──╮\n│ Invalid value for '--port': 'x'     │\n╰──────────╯\n"),
         ("arguments", argparse("the following arguments are required: model_path")),
         ("arguments", "Usage: transformers serve [OPTIONS]\nError: No such option: --tp\n"),
         # Packages and libraries.

@@ -37,6 +37,13 @@ def test_a_log_without_errors_names_none(name: str) -> None:
     [
         ("jinja2.exceptions.UndefinedError: 'tools' is undefined", "chat.refused.template"),
         ("jinja2.exceptions.TemplateError: Conversation roles must alternate user/assistant", "chat.refused.turns"),
+        (
+            "jinja2.exceptions.TemplateError: After the optional system message, conversation roles must alternate",
+            "chat.refused.turns",
+        ),
+        ("jinja2.exceptions.TemplateError: System role not supported", "chat.refused.system"),
+        ("ValueError: Input length of input_ids is 5000, but `max_length` is set to 4096.", "chat.error.context"),
+        ("\0\0\0ValueError: the prompt is too long: 9000 tokens", "chat.error.context"),
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB", "chat.refused.memory"),
         ("ValueError: the prompt is too long: 9000 tokens", "chat.error.context"),
         ("PIL.UnidentifiedImageError: cannot identify image file <_io.BytesIO>", "chat.error.pictures_refused"),
