@@ -11,7 +11,6 @@ import zlib
 from typing import Any
 
 from backend.chat.answer_reader import kind_of, text_of
-from backend.chat.completion_values import json_values
 from backend.chat.event_stream import LIMIT, EventReader, ServerEvent, Stray, TooLong
 from backend.gateway.whole_answer import as_chunk
 
@@ -98,11 +97,11 @@ class EventForm:
         found = self.feed(data) if (data := self._unpacked.end()) else b""
         if self._kind != "events":
             text = text_of(bytes(self._head)).strip()
-            values, rest = json_values(text) if text[:1] in ("{", "[") else ([], text)
-            chunks = [one for value in values for one in (value if isinstance(value, list) else [value])]
+            value = _json(text)
+            chunks = value if isinstance(value, list) else [value]
             found += b"".join(_written(json.dumps(as_chunk(one))) for one in chunks if isinstance(one, dict))
-            self.document = bool(chunks) and not rest
-            self._leave(rest)
+            self.document = value is not None
+            self._leave("" if self.document else text)
         items = [*self._reader.feed(b"".join(self._part)), *self._reader.end()]
         return found + self._read([item for item in items if not _is_cut(item)])
 
