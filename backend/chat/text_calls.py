@@ -13,17 +13,18 @@ from typing import Any
 
 LIMIT = 200_000  # characters of an answer that is looked at
 MOST = 64
+MOST_TRIES = 100  # lines that begin like JSON and are none
 
-_TAGGED = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|\Z)", re.DOTALL)
-_PLUGIN = re.compile(
-    r"(?:<\|action_start\|>)?\s*<\|(?:plugin|interpreter)\|>\s*(.*?)\s*(?:<\|action_end\|>|\Z)", re.DOTALL
-)
-_PYTHON_TAG = re.compile(r"<\|python_tag\|>\s*(.*?)\s*(?:<\|eom_id\|>|<\|eot_id\|>|\Z)", re.DOTALL)
-_MISTRAL = re.compile(r"\[TOOL_CALLS\]\s*(.*?)\s*(?:</s>|\Z)", re.DOTALL)
-_FUNCTION = re.compile(r"<function=([\w.-]+)>\s*(.*?)\s*(?:</function>|\Z)", re.DOTALL)
-_PARAMETER = re.compile(r"<parameter=([\w.-]+)>\s*(.*?)\s*(?:</parameter>|(?=<parameter=)|\Z)", re.DOTALL)
-_FENCED = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n\s*```\s*\Z", re.DOTALL)
+# Blanks inside are cut off afterwards: a pattern for them would try each run of them again and again.
+_TAGGED = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
+_PLUGIN = re.compile(r"(?:<\|action_start\|>\s*)?<\|(?:plugin|interpreter)\|>(.*?)(?:<\|action_end\|>|\Z)", re.DOTALL)
+_PYTHON_TAG = re.compile(r"<\|python_tag\|>(.*?)(?:<\|eom_id\|>|<\|eot_id\|>|\Z)", re.DOTALL)
+_MISTRAL = re.compile(r"\[TOOL_CALLS\](.*?)(?:</s>|\Z)", re.DOTALL)
+_FUNCTION = re.compile(r"<function=([\w.-]+)>(.*?)(?:</function>|\Z)", re.DOTALL)
+_PARAMETER = re.compile(r"<parameter=([\w.-]+)>(.*?)(?:</parameter>|(?=<parameter=)|\Z)", re.DOTALL)
+_FENCE = "```"
 _MARKED = (_TAGGED, _PLUGIN, _PYTHON_TAG, _MISTRAL)
+_LINE_OF_JSON = re.compile(r"^[ \t]*(?=\{\s*\")", re.MULTILINE)
 _BETWEEN = " \t\r\n,;"
 
 
@@ -48,10 +49,17 @@ def calls_in(text: str, offered: Collection[str]) -> tuple[str, list[TextCall]]:
     rest = _FUNCTION.sub(lambda found: _taken(found[0], _functions(found[0], offered), calls), text)
     if calls:
         return rest.strip(), calls[:MOST]
-    fenced = _FENCED.match(text)
-    if calls := _read(fenced[1] if fenced else text, offered):
+    if calls := _read(_unfenced(text.strip()), offered):
         return "", calls[:MOST]
     return _at_the_end(text, offered)
+
+
+def _unfenced(text: str) -> str:
+    """What stands in a text's code block, where it is nothing but one."""
+    first, _, rest = text.partition("\n")
+    if first.rstrip() in (_FENCE, f"{_FENCE}json") and rest.endswith(_FENCE):
+        return rest.removesuffix(_FENCE)
+    return text
 
 
 def _taken(whole: str, found: list[TextCall], calls: list[TextCall]) -> str:
@@ -63,18 +71,26 @@ def _read(text: str, offered: Collection[str]) -> list[TextCall]:
     """The calls that a text of nothing but JSON is; [] where anything in it is none."""
     if "<function=" in text:
         return _functions(text, offered)
-    values, at, decoder = list[Any](), 0, json.JSONDecoder()
     text = text.strip()
+    calls, at = _row(text, 0, offered)
+    return calls if at == len(text) else []
+
+
+def _row(text: str, at: int, offered: Collection[str]) -> tuple[list[TextCall], int]:
+    """The calls that stand there one behind another, and where their row ends; none where another value is in it."""
+    found, decoder = list[TextCall](), json.JSONDecoder()
     while at < len(text):
         try:
             value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
-            return []
-        values += value if isinstance(value, list) else [value]
+            break
+        calls = [_call(one, offered) for one in (value if isinstance(value, list) else [value])]
         while at < len(text) and text[at] in _BETWEEN:
             at += 1
-    calls = [_call(value, offered) for value in values]
-    return [call for call in calls if call is not None] if calls and None not in calls else []
+        if None in calls:
+            return [], at
+        found += [call for call in calls if call is not None]
+    return found, at
 
 
 def _call(value: Any, offered: Collection[str]) -> TextCall | None:
@@ -101,7 +117,7 @@ def _functions(text: str, offered: Collection[str]) -> list[TextCall]:
     calls = []
     for name, body in _FUNCTION.findall(text):
         if name in offered:
-            given = {key: _plain(value) for key, value in _PARAMETER.findall(body)}
+            given = {key: _plain(value.strip()) for key, value in _PARAMETER.findall(body)}
             calls.append(TextCall(name, json.dumps(given, ensure_ascii=False)))
     return calls
 
@@ -115,7 +131,14 @@ def _plain(text: str) -> Any:
 
 def _at_the_end(text: str, offered: Collection[str]) -> tuple[str, list[TextCall]]:
     """Words, then a call as bare JSON in a line of its own: the special words before it weren't sent along."""
-    for found in re.finditer(r"^[ \t]*(?=\{\s*\")", text, re.MULTILINE):
-        if calls := _read(text[found.end() :], offered):
+    read, tries = 0, 0
+    for found in _LINE_OF_JSON.finditer(text):
+        if found.end() < read:
+            continue  # what it begins was read, and didn't lead to the end
+        calls, read = _row(text, found.end(), offered)
+        if calls and read == len(text):
             return text[: found.start()].strip(), calls[:MOST]
+        tries += read == found.end()
+        if tries > MOST_TRIES:
+            break
     return text, []

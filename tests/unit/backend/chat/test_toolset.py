@@ -1,6 +1,7 @@
 """The console's tools: whatever a model asks of them, they compute and never run; a person's are read, never run."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -263,6 +264,15 @@ TWO = '{"name": "mul", "parameters": {"a": 8, "b": 2}}'
 )
 def test_calls_are_found_in_text(text: str, rest: str, calls: list[TextCall]) -> None:
     assert calls_in(text, ("add", "mul")) == (rest, calls)
+
+
+def test_no_text_takes_long() -> None:
+    began = time.process_time()
+    for text in ("ok" + "\n" * 100_000 + "x", "<tool_call>a" + "\n" * 100_000 + "b", '{"a": 1, "b": 2}\n' * 10_000,
+                 "```" + "\n" * 100_000 + "x", '{"a":\n' * 25_000):  # fmt: skip
+        assert calls_in(text, ("add",)) == (text, [])
+    assert time.process_time() - began < 2
+    assert calls_in(f'{{"a": 1}}\nSo:\n{ONE}\n{TWO}\n', ("add", "mul")) == ('{"a": 1}\nSo:', [ADD, MUL])
 
 
 @pytest.mark.parametrize(
