@@ -14,11 +14,13 @@ from backend.chat.logprobs import TokenReader
 from backend.chat.stats import AnswerStats, Meter
 from backend.chat.text_calls import calls_in
 from backend.chat.thinking import Tag, ThoughtReader
-from backend.chat.tool_calls import CallDelta
+from backend.chat.tool_calls import CallDelta, once_decoded
 from backend.chat.tools import MAX_CALLS, MAX_ROUNDS
 from backend.chat.toolset import Toolset
 from backend.errors import ConsoleError, Message, Unavailable
+from backend.outside_text import clean
 
+REASON_LIMIT = 300  # characters of a server's own reason
 LATELY = 2000  # characters in which a token that has just come stands
 MAX_CHARACTERS = 4_000_000  # a server that never ends is ended
 
@@ -98,7 +100,7 @@ async def write_answer(client: Client, task: Task, answer: Answer, meter: Meter)
                 raise
         thoughts.end()
         answer = _written(answer, thinking, thoughts, begun, meter.stats(time.monotonic()))
-        found = [use for _, use in sorted(calls.items())]
+        found = [replace(use, arguments=once_decoded(use.arguments)) for _, use in sorted(calls.items())]
         if not found and task.tools.names:
             rest, written = calls_in(answer.text, task.tools.names)
             if written:
@@ -115,7 +117,10 @@ async def write_answer(client: Client, task: Task, answer: Answer, meter: Meter)
             return
         begun = ""
         number = len(answer.rounds)
-        uses = tuple(replace(use, id=use.id or f"call_{number}_{place}") for place, use in enumerate(found))
+        uses = tuple(
+            replace(use, id=f"call_{number}_{place}" if use.id in ("", *(one.id for one in found[:place])) else use.id)
+            for place, use in enumerate(found)
+        )
         answer = replace(answer, text="", rounds=(*answer.rounds, Round(answer.text, uses)))
         async with aclosing(_results(answer, task)) as versions:
             async for answer in versions:
@@ -196,6 +201,6 @@ def _reason(end: End, answer: Answer) -> Message | None:
     if end.reason == "length":
         key = "chat.end.length" if answer.text or answer.thinking else "chat.end.length_empty"
         return Message(key, {"tokens": end.answer_tokens or 0}, level="warning")
-    if end.reason in ("stop", "eos", "tool_calls", "function_call"):
+    if end.reason in ("stop", "tool_calls"):
         return None if answer.text or answer.thinking else Message("chat.end.empty", level="warning")
-    return Message("chat.end.reason", {"reason": end.reason[:80]}, level="warning")
+    return Message("chat.end.reason", {"reason": clean(end.reason, REASON_LIMIT)}, level="warning")

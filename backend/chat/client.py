@@ -5,11 +5,12 @@ has been passed on by then.
 """
 
 import asyncio
+import html
 import json
+import re
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from typing import Any
 
 import httpx
@@ -17,9 +18,11 @@ import httpx
 from backend.chat.answer_reader import AnswerReader, BrokeOff, NotAnAnswer, text_of
 from backend.chat.answer_stream import PlainReader, Response, reads_plainly
 from backend.chat.completion import Delta, Event
-from backend.chat.completion_values import ServerSaid, json_values, words
-from backend.chat.event_stream import TooLong
+from backend.chat.event_stream import LIMIT, TooLong
+from backend.chat.json_text import json_values
 from backend.chat.pace import Pace
+from backend.chat.server_errors import ServerSaid, words
+from backend.chat.unpacking import unpacked
 from backend.errors import ConsoleError, InvalidInput, Message, Unavailable
 from backend.machine.clients import client_options
 from backend.outside_text import clean
@@ -32,6 +35,10 @@ CONTEXT_WORDS = (
     "session_len", "too long", "too many tokens", "input length", "prompt is longer", "maximum input length",
     "exceeds the maximum number of tokens", "exceed context",
 )  # fmt: skip
+# Of a web page: scripts, styles, comments and tags. An HTML parser takes seconds for a page of tags that never end.
+_NO_WORDS = re.compile(
+    r"<(script|style)\b.*?(?:</\1[^<>]*>?|\Z)|<!--.*?(?:-->|\Z)|<[!?/a-z][^<>]*>?", re.DOTALL | re.IGNORECASE
+)
 PICTURE_WORDS = (
     "image input", "image_url", "images are not supported", "does not support image", "not a multimodal",
     "not multimodal", "does not support vision", "no vision", "mmproj",
@@ -81,6 +88,7 @@ class Client:
         patience = self.deadlines.first_token_s
         body = {**request, "stream": True, "stream_options": {"include_usage": True}}
         begun = False
+        broken: TimeoutError | httpx.HTTPError | None = None
         try:
             async with AsyncExitStack() as stack:
                 stack.enter_context(self._pace.watching())
@@ -102,13 +110,11 @@ class Client:
                             yield event
                         if pause and begun and not reader.done:
                             await asyncio.sleep(pause)
-                        if reader.completion.ended:
+                        if reader.completion.ended_surely:
                             patience = min(patience, self.deadlines.end_s)
-                except (TimeoutError, httpx.HTTPError):
-                    if not reader.completion.ended:
-                        raise
-                    # the answer was whole: only the connection's end is missing
-            for event in reader.conclusion() if reader.done else reader.end():
+                except (TimeoutError, httpx.HTTPError) as error:
+                    broken = error  # the answer may be whole: then only the connection's end is missing
+            for event in reader.broken(broken) if broken else reader.conclusion() if reader.done else reader.end():
                 yield event
         except Exception as error:
             raise explain(error, base_url, patience) from error
@@ -215,7 +221,7 @@ async def refusal(response: Response, base_url: str) -> ConsoleError:
 
 def said_by(data: bytes) -> str:
     """The words of an error's body: JSON of any shape, an event stream, a web page, plain text, in any encoding."""
-    text = text_of(data).strip()
+    text = text_of(unpacked(data, LIMIT)).strip()
     if text[:1] in ("{", "[", '"'):
         values, rest = json_values(text)
         if values and not rest:
@@ -274,33 +280,11 @@ def explain_status(status: int, text: str, location: str, base_url: str) -> Cons
     return Unavailable(Message("chat.error.status", {"status": status, "detail": text or "-"}))
 
 
-class PageWords(HTMLParser):
-    """What a web page says to a person."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self._silent = 0
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self._silent += tag in ("script", "style")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._silent = max(0, self._silent - (tag in ("script", "style")))
-
-    def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self.words.append(data)
-
-
 def plain(text: str) -> str:
     """The words of a web page, or the text as it is."""
     if text.lstrip()[:1] != "<":
         return text
-    page = PageWords()
-    page.feed(text)
-    page.close()
-    return " ".join(" ".join(page.words).split()) or text
+    return " ".join(html.unescape(_NO_WORDS.sub(" ", text)).split()) or text
 
 
 def shortened(text: str) -> str:

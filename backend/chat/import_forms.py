@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.chat.completion_values import json_values
+from backend.chat.json_text import json_values
 from backend.outside_text import decode, encoding_of
 
 MOST_NODES = 100_000  # of one conversation's tree

@@ -1,6 +1,7 @@
 """An answer with tools: rounds, parallel calls, calls as text, a person's own, a limit, and a stop in between."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
@@ -182,3 +183,21 @@ async def test_how_long_it_thought_is_known_once_it_writes() -> None:
     assert len({version.thinking_s for version in versions[2:]}) == 1
     *_, plain = await written(Told([[Delta("Yes."), STOP]]), task_of(Sampling()))
     assert plain.thinking_s is None
+
+
+async def test_calls_that_share_an_id_and_arguments_in_a_string_are_made_as_meant() -> None:
+    both: list[Event] = [CallDelta(place, "same", "add", json.dumps('{"a": 1, "b": 2}')) for place in range(2)]
+    client = Told([[*both, CALLS], [Delta("3"), STOP]])
+    *_, last = await written(client, task_of(BOTH))
+    assert [use.result for use in last.rounds[0].calls] == ["3", "3"]
+    assert len({use.id for use in last.rounds[0].calls}) == 2
+    assert (
+        len({message["tool_call_id"] for message in client.requests[-1]["messages"] if message["role"] == "tool"}) == 2
+    )
+
+
+@pytest.mark.parametrize("reason", ["stop", "tool_calls", "length", "sensitive"])
+async def test_only_an_early_end_is_told(reason: str) -> None:
+    *_, last = await written(Told([[Delta("Hi"), End(reason, 5, 2)]]), task_of(BOTH))
+    told = {"length": "chat.end.length", "sensitive": "chat.end.reason"}.get(reason)
+    assert (last.end and last.end.key) == told

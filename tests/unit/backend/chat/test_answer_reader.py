@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from backend.chat.answer_reader import AnswerReader, BrokeOff, NotAnAnswer, read_all
 from backend.chat.completion import End, Event, joined
-from backend.chat.completion_values import ServerSaid
-from backend.chat.tool_calls import CallDelta
+from backend.chat.server_errors import ServerSaid
+from tests.support.answers import calls_of, collect, piece, read, sse
 
 STREAMS = Path(__file__).parents[3] / "data" / "streams"
 RECORDED = {
@@ -24,33 +24,6 @@ RECORDED = {
     "whole.json": ("The whole answer at once.", "", End("stop", 3, 5)),
     "transformers-serve.sse": ("狐狸 🦊 found", "", End("length", 38, 4)),
 }
-
-
-def read(data: bytes, size: int = 0) -> list[Event]:
-    reader = AnswerReader()
-    events: list[Event] = []
-    for at in range(0, len(data), size or len(data) or 1):
-        events += reader.feed(data[at : at + (size or len(data))])
-    return [*events, *(reader.conclusion() if reader.done else reader.end())]
-
-
-def collect(data: bytes, size: int, events: list[Event]) -> None:
-    """Read it, keeping what came before an error."""
-    reader = AnswerReader()
-    for at in range(0, len(data), size or len(data)):
-        for event in reader.feed(data[at : at + (size or len(data))]):
-            events.append(event)
-    for event in reader.end():
-        events.append(event)
-
-
-def sse(*chunks: object, done: bool = True, end: str = "\n") -> bytes:
-    data = [chunk if isinstance(chunk, str) else json.dumps(chunk, ensure_ascii=False) for chunk in chunks]
-    return "".join(f"data: {text}{end}{end}" for text in [*data, *(["[DONE]"] if done else [])]).encode()
-
-
-def piece(finish: str | None = None, index: object = 0, **delta: Any) -> dict[str, Any]:
-    return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}]}
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -253,16 +226,6 @@ def test_what_else_was_sent_is_kept() -> None:
     assert end.left == "something else"
 
 
-def calls_of(data: bytes) -> list[tuple[str, str, str]]:
-    calls: dict[int, list[str]] = {}
-    for event in read(data, 1):
-        if isinstance(event, CallDelta):
-            known = calls.setdefault(event.index, ["", "", ""])
-            for place, more in enumerate((event.id, event.name, event.arguments)):
-                known[place] += more
-    return [(known[0], known[1], known[2]) for _, known in sorted(calls.items())]
-
-
 def call(name: str | None = None, arguments: object = None, **others: Any) -> dict[str, Any]:
     return {**others, "function": {"name": name, "arguments": arguments}}
 
@@ -297,6 +260,19 @@ CALLS: dict[str, list[list[dict[str, Any]]]] = {
         [call("add", A[:5], id="x")], [call(None, A[5:], id="x")], [call("mul", B[:5], id="y")],
         [call(None, B[5:], id="y")],
     ],
+    "longer each time": [[call("add", A[:2], index=0, id="x")], [call("add", A[:9], index=0, id="x")],
+                         [call("add", A, index=0, id="x")], [call("mul", B, index=1, id="y")]],
+    "nothing first": [[call("add", "{}", index=0, id="x")], [call(None, A[:5], index=0)], [call(None, A[5:], index=0)],
+                      [call("mul", "null", index=1, id="y")], [call(None, B, index=1)]],
+    "an id for each piece": [[call("add", A[:5], index=0, id="x")], [call("add", A[5:], index=0, id="z")],
+                             [call("mul", B, index=1, id="y")]],
+    "the name last": [[call(None, A, index=0, id="x")], [call("add", None, index=0)],
+                      [call("mul", B, index=1, id="y")]],
+    "the whole again with other blanks": [
+        [call("add", A, index=0, id="x")], [call("add", A.replace(" ", ""), index=0, id="x")],
+        [call("mul", B, index=1, id="y")],
+    ],
+    "other names": [[{"id": "x", "name": "add", "args": json.loads(A)}], [{"id": "y", "name": "mul", "kwargs": B}]],
     "more of the last one": [[call("add", A[:5], id="x")], [call(None, A[5:])], [call("mul", B[:5], id="y")],
                              [call(None, B[5:])]],
 }  # fmt: skip
@@ -310,6 +286,16 @@ def test_tool_calls_are_whole_in_every_shape(name: str) -> None:
         ("x", "add", json.loads(A)),
         ("y", "mul", json.loads(B)),
     ]
+
+
+def test_calls_that_share_an_id_are_told_apart() -> None:
+    data = sse(piece(tool_calls=[call("add", A, index=0, id="x")]), piece(tool_calls=[call("mul", B, index=1, id="x")]))
+    assert calls_of(data) == [("x", "add", A), ("x", "mul", B)]
+    assert calls_of(sse(piece(tool_calls=[call("add", A, id="x"), call("mul", B, id="x")]))) == calls_of(data)
+
+
+def test_a_call_without_arguments_has_none() -> None:
+    assert calls_of(sse(piece(tool_calls=[call("now", "{}", index=0)]))) == [("", "now", "{}")]
 
 
 def test_calls_without_ids_are_told_apart() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from backend.chat.client import merged
 from backend.chat.completion import CompletionReader, Delta, ordinary_text
-from backend.chat.completion_values import ServerSaid
+from backend.chat.server_errors import ServerSaid
 
 
 def chunk(content: Any = "a", *, index: Any = 0, finish: Any = None, delta: Any = None, **more: Any) -> dict[str, Any]:
