@@ -12,13 +12,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from backend.chat.json_text import UNSEEN
 from backend.models.chat_template import TEMPLATE_FILES, template_of
 
 Tag = tuple[str, str]
 
-HARMONY: Tag = ("<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>final<|message|>")
+_HARMONY = "<|channel|>analysis<|message|>"
+_HARMONY_ANSWER = "<|start|>assistant<|channel|>final<|message|>"
+_HARMONY_END = "<|return|>"
+HARMONY: Tag = (_HARMONY, _HARMONY_ANSWER)
 TAGS: tuple[Tag, ...] = (
     ("<think>", "</think>"),
+    ("<think >", "</think >"),
+    ("<Think>", "</Think>"),
+    ("<THINK>", "</THINK>"),
     ("<seed:think>", "</seed:think>"),
     ("<mm:think>", "</mm:think>"),
     ("<longcat_think>", "</longcat_think>"),
@@ -28,6 +35,7 @@ TAGS: tuple[Tag, ...] = (
     ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("<unused94>thought", "<unused95>"),
     HARMONY,
+    (f"<|start|>assistant{_HARMONY}", _HARMONY_ANSWER),
 )
 LONGEST = max(len(word) for tag in TAGS for word in tag)
 MOST_TAGS = 16
@@ -111,13 +119,15 @@ class ThoughtReader:
             self.thinking += held
         else:
             self.text += held
+        if self._closing == _HARMONY_ANSWER:
+            self.text = self.text.removesuffix(_HARMONY_END)
 
     @property
     def _tags(self) -> tuple[Tag, ...]:
         return (*TAGS, *self.more_tags)
 
     def _begin(self) -> None:
-        start = self._held.lstrip()
+        start = self._held.lstrip().lstrip(UNSEEN).lstrip()
         for opening, closing in self._tags:
             if start.startswith(opening):
                 self._state, self._closing, self._held = "thought", closing, ""

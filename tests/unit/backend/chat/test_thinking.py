@@ -12,6 +12,17 @@ CASES: tuple[tuple[str, str, str], ...] = (
     ("<think>Hm</think>Four.", "Hm", "Four."),
     ("\n<think>\nHm\n</think>\n\nFour.", "Hm", "Four."),
     ("<think></think>Four.", "", "Four."),
+    ("<THINK>Hm</THINK>Four.", "Hm", "Four."),
+    ("<Think>Hm</Think>Four.", "Hm", "Four."),
+    ("<think >Hm</think >Four.", "Hm", "Four."),
+    ("\ufeff<think>Hm</think>Four.", "Hm", "Four."),
+    ("\ufeffFour.", "", "\ufeffFour."),
+    (
+        "<|start|>assistant<|channel|>analysis<|message|>Hm<|end|><|start|>assistant<|channel|>final<|message|>Four."
+        "<|return|>",
+        "Hm",
+        "Four.",
+    ),
     ("<think>Hm", "Hm", ""),
     ("Okay, a greeting.\n</think>\n\nHello!", "Okay, a greeting.", "Hello!"),
     ("</think>Hello!", "", "Hello!"),
