@@ -18,10 +18,12 @@ from tests.support.controls import choose, write
 from tests.support.scripted_server import Scripted
 from tests.support.sparse_checkpoints import INTERNLM2_5_7B, llama
 from tests.support.waiting import wait_for
+from ui.i18n import t
 
 DEADLINE_MS = 30_000
 TEXT = "The fox found a watermelon by the river and carried it home over seven hills before the rain came down"
 OFFLINE = "#console-offline"
+LOST = t("common.toast.lost", "en")
 
 
 @pytest.fixture(scope="module")
@@ -173,17 +175,17 @@ def test_the_form_keeps_what_was_typed_and_the_command_follows(page: Page, line:
             page.clock.fast_forward(8000)
             line.cut()
         else:
-            expect(page.get_by_text("Connection to the server was lost")).to_be_visible()
+            expect(page.get_by_text(LOST)).to_be_visible()
         line.back()
         expect(command).to_have_value(pattern(f"{model.name}.*--port {wanted}"))
         expect(port).to_have_value(wanted)
-        expect(page.get_by_text("Connection to the server was lost")).to_have_count(0)
+        expect(page.get_by_text(LOST)).to_have_count(0)
 
 
 def test_the_plan_follows_the_form(page: Page, line: BadLine, place: Ground) -> None:
     """It says nothing of a form that it was never asked about; once the line is back, it is that form's plan."""
     model = llama(place.models / "seven-billion", INTERNLM2_5_7B)
-    plan, lost = page.locator("#deploy-plan"), page.get_by_text("Connection to the server was lost")
+    plan, lost = page.locator("#deploy-plan"), page.get_by_text(LOST)
     choose(page, "#deploy-engine", "turbomind")
     expect(page.locator("#deploy-engine input").first).to_have_value(pattern("turbomind"))
     write(page, "#deploy-model", str(model))

@@ -8,6 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from ui.i18n import LANGUAGES, t
+
 # Gradio's page is told the types of all handlers' arguments, and each component's three times more: 0.2 MB for a page
 # about the API, which the console doesn't show.
 _CONFIG, _API_INFO = "window.gradio_config = ", "window.gradio_api_info = "
@@ -232,12 +234,62 @@ def keeps_its_direction(script: str) -> str | None:
     return script if found else None
 
 
+# What Gradio's page says by itself is English in every language: that the connection is lost (it takes no event until
+# that is back), and in the window that says so the heading, the cross and what stands for an error without a word.
+_LOST = re.compile(r"(title:`Connection Lost`,message:)\w+")
+_HEADING = re.compile(r"(?P<type>\w+\.type)\.charAt\(0\)\.toUpperCase\(\)\+(?P=type)\.slice\(1\)")
+_WORDLESS, _CROSS = "`An error occurred.`", 'aria-label="Close" data-testid="toast-close"'
+_LEVELS = ("error", "warning", "info")
+
+
+def says_what_is_lost(script: str) -> str | None:
+    """The script that says that the connection is lost so that it does so in the page's language; None for another."""
+    script, found = _LOST.subn(lambda words: words[1] + _said("common.toast.lost"), script)
+    return script if found == 1 else None
+
+
+def speaks_the_pages_language(script: str) -> str | None:
+    """The script of those windows so that they speak the page's language; None for another script."""
+    if not script.count(_WORDLESS) == script.count(_CROSS) == 1:
+        return None
+    headings = ",".join(f"{level}:{_said(f'common.toast.{level}')}" for level in _LEVELS)
+    script, found = _HEADING.subn(lambda type_: f"({{{headings}}}[{type_[1]}]??{type_[1]})", script)
+    close = f'aria-label="${{{_said("common.close")}}}" data-testid="toast-close"'
+    script = script.replace(_WORDLESS, _said("common.toast.wordless")).replace(_CROSS, close)
+    return script if found == 1 else None
+
+
+def _said(key: str) -> str:
+    """The expression in a script that is that text in the page's language."""
+    said = json.dumps({language: t(key, language) for language in LANGUAGES})
+    return f"{said}[document.documentElement.lang.slice(0,2)]"
+
+
+# An event that the console's guard refuses says why in its own form, in which Gradio's client finds no word; and what
+# an event without a queue says isn't shown at all.
+_WITHOUT_WORDS = re.compile(r"(?P<asks>\b\w\.detail\|\||message:)(?P<reply>\w)\.error(?P<shown>,queue:|(?=,broken:))")
+
+
+def says_why_it_was_refused(script: str) -> str | None:
+    """Gradio's client so that both are said; None for another script."""
+
+    def with_words(found: re.Match[str]) -> str:
+        asks, reply, shown = found.groups()
+        return f"{asks}{reply}.error||{reply}.messages?.join(` `){shown or ',visible:!0'}"
+
+    if ",broken:" not in script:
+        return None
+    script, found = _WITHOUT_WORDS.subn(with_words, script)
+    return script if found == 2 else None
+
+
 def mended(script: str) -> str | None:
     """A script of Gradio's page with all that is changed in it here; None where nothing is."""
     changed = script
     for change in (
         going_on, loads_when_drawn, tells_changes, keeps_what_was_entered, makes_once, knows_its_events,
         without_handlebars, stops_counting, copies_what_is_told, keeps_its_direction,
+        says_what_is_lost, speaks_the_pages_language, says_why_it_was_refused,
     ):  # fmt: skip
         changed = change(changed) or changed
     return changed if changed != script else None

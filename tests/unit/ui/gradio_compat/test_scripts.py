@@ -15,11 +15,15 @@ from ui.gradio_compat.scripts import (
     keeps_what_was_entered,
     loads_when_drawn,
     mended,
+    says_what_is_lost,
+    says_why_it_was_refused,
+    speaks_the_pages_language,
     static_folder,
     stops_counting,
     tells_changes,
     without_handlebars,
 )  # fmt: skip
+from ui.i18n import Language, t
 
 
 def test_the_page_script_goes_on_after_a_failed_connection() -> None:
@@ -160,6 +164,48 @@ def test_a_message_keeps_its_direction() -> None:
     assert name == "Index"
     assert not re.search(r"(\w+)\.dir=\1\.dir", script)
     assert re.search(r"`dir`,\w+\.rtl\?`rtl`:`ltr`", script)  # which it is given at first
+
+
+LANGUAGE_OF: dict[str, Language] = {"en": "en", "zh-CN": "zh"}
+
+
+def in_page(lang: str, expression: str) -> object:
+    """What that expression in a script is on a page in that language."""
+    ask = f"globalThis.document = {{documentElement: {{lang: '{lang}'}}}}; console.log(JSON.stringify({expression}))"
+    done = run_node("--eval", ask)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_lost_connection_is_said_in_the_pages_language() -> None:
+    [(name, script)] = scripts_that(says_what_is_lost).items()
+    assert name == "Blocks"
+    [said] = re.findall(r"title:`Connection Lost`,message:((?:(?!,fn_index).)*),fn_index:-1", script)
+    for lang, language in LANGUAGE_OF.items():
+        assert in_page(lang, said) == t("common.toast.lost", language)
+    assert says_what_is_lost("nothing of it") is None
+
+
+def test_gradios_own_windows_speak_the_pages_language() -> None:
+    [(name, script)] = scripts_that(speaks_the_pages_language).items()
+    assert name == "statustracker"
+    [heading] = re.findall(r"=>\((\{error:.*?\[t\.type\])\?\?t\.type\)", script)
+    [close] = re.findall(r'aria-label="\$\{((?:(?!aria-label).)*?)\}" data-testid="toast-close"', script)
+    levels = ("error", "warning", "info")
+    for lang, language in LANGUAGE_OF.items():
+        said = in_page(lang, f"{json.dumps(levels)}.map((type) => ((t) => ({heading}))({{type}}))")
+        assert said == [t(f"common.toast.{level}", language) for level in levels]
+        assert in_page(lang, close) == t("common.close", language)
+    assert "An error occurred" not in script
+    assert speaks_the_pages_language("nothing of it") is None
+
+
+def test_a_refused_event_says_why() -> None:
+    """The guard's answer, {"messages": […]}: in both ways that an event goes."""
+    [(name, script)] = scripts_that(says_why_it_was_refused).items()
+    assert name == "index"
+    assert len(re.findall(r"(\w)\.error\|\|\1\.messages\?\.join\(` `\),(?:queue|visible):", script)) == 2
+    assert says_why_it_was_refused("nothing of it") is None
 
 
 def test_a_script_is_mended_in_all_its_places() -> None:
