@@ -14,7 +14,7 @@ def bind(services: Services, tab: VramTab, tabs: Mapping[str, Any]) -> None:
     def in_page(event: Any, told: str, inputs: Any = None, outputs: Any = None) -> None:
         event(fn=None, js=hear("vram", told), inputs=inputs, outputs=outputs, api_visibility="private")
 
-    in_page(tab.bridge.opened, "readInterval", outputs=tab.interval)
+    in_page(tab.bridge.known, "knownInterval", outputs=tab.interval)  # another page may have changed it
     in_page(tab.window.input, "window", inputs=tab.window)
     in_page(tab.interval.input, "interval", inputs=tab.interval)
     in_page(tab.pause.click, "pause", outputs=tab.pause)

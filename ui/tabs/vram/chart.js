@@ -40,7 +40,7 @@ const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
 /** @param {string} name */
 const shorten = (name) => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name);
 
-/** An event's time of day. @param {VramEvent} event @param {number} offset seconds from its clock to the epoch */
+/** The time of day of an event or a row. @param {{at: number}} what @param {number} offset seconds from its clock to the epoch */
 export function clockTime({ at }, offset) {
   return new Date((at + offset) * 1000).toLocaleTimeString(locale === "en" ? "en-GB" : locale);
 }

@@ -61,7 +61,7 @@ def build(services: Services) -> VramTab:
             events = _live("events")
     reconciled = _live("reconciled")
     paste = build_paste("vram")
-    return VramTab(window, interval, pause, message, chart, table, events, reconciled, paste, bridge("vram", "opened"))
+    return VramTab(window, interval, pause, message, chart, table, events, reconciled, paste, bridge("vram", "known"))
 
 
 def _live(name: str) -> gr.HTML:

@@ -7,9 +7,10 @@
 
 import { Bridge } from "../../page/bridge.js";
 import { byId, el, fill } from "../../page/dom.js";
+import { onBack } from "../../page/offline_notice.js";
 import { get, link, post, RequestError, sentences } from "../../page/request.js";
 import { t } from "../../page/texts.js";
-import { Chart } from "./chart.js";
+import { Chart, clockTime } from "./chart.js";
 import { loadPlotly } from "./plotly.js";
 import { decoded } from "./rows.js";
 import { drawEvents, drawReconciled, drawTable } from "./tables.js";
@@ -20,6 +21,7 @@ import { drawEvents, drawReconciled, drawTable } from "./tables.js";
 const FASTEST_POLL_MS = 500;
 const CALM_POLL_MS = 1000;
 const SLOWEST_POLL_MS = 60_000;
+const SILENCE_MS = 5000; // figures that stand still look like the present
 const CLOCK_JUMP_S = 2;
 
 const bridge = new Bridge();
@@ -32,6 +34,7 @@ const resetZoom = el(
   { class: "button small", type: "button", id: "vram-reset", hidden: true, onclick: () => chart?.showAll() },
   t("vram.reset-zoom"),
 );
+const stale = el("p", { class: "vram-stale", role: "status", hidden: true });
 const stage = el("div", { class: "vram-stage", role: "group", "aria-label": t("vram.chart.name") });
 
 /** @type {Chart | null} */
@@ -40,6 +43,7 @@ let windowSeconds = 300;
 let paused = false;
 /** The figure; null until it came, and when it must be asked for anew. @type {View | null} */
 let view = null;
+let interval = ""; // the seconds between two samples, as the list was told
 /** @type {EventsReply} */
 let happened = { e: -1, events: [], reconciled: [] };
 
@@ -72,6 +76,7 @@ async function tick() {
     if (!(problem instanceof RequestError)) console.error(problem);
   } finally {
     busy = false;
+    report();
     schedule(failures ? Math.min(SLOWEST_POLL_MS, pace * 2 ** Math.min(failures, 10)) : pace);
   }
 }
@@ -91,6 +96,10 @@ async function load() {
   const wanted = loaded.interval * 1000;
   pace = wanted >= FASTEST_POLL_MS && wanted <= SLOWEST_POLL_MS ? wanted : CALM_POLL_MS;
   if (wanted < FASTEST_POLL_MS) pace = FASTEST_POLL_MS;
+  if (interval !== String(loaded.interval)) {
+    interval = String(loaded.interval);
+    bridge.tell("known");
+  }
   if (seconds !== windowSeconds) return; // another was chosen meanwhile
   view = loaded;
   showEvents(loaded, events);
@@ -106,7 +115,7 @@ async function load() {
 /** What came since. @param {View} known */
 async function update(known) {
   const path = `vram/samples?since=${known.n}&window=${windowSeconds}&v=${encodeURIComponent(known.v)}`;
-  const fresh = /** @type {Samples} */ (await get(path));
+  const fresh = /** @type {Samples} */ (await get(path, { silence: SILENCE_MS }));
   if (view !== known || !chart) return; // it was let go meanwhile
   const rows = (fresh.r ?? []).map(decoded);
   const { n, o, e, now, reset } = fresh;
@@ -143,7 +152,7 @@ function report() {
   const root = byId("vram-chart");
   if (!root || !chart) return;
   const told = {
-    state: paused ? "paused" : "live",
+    state: paused ? "paused" : failures ? "stale" : "live",
     window: windowSeconds,
     zoomed: chart.zoomed,
     points: chart.points,
@@ -153,20 +162,26 @@ function report() {
   };
   for (const [name, value] of Object.entries(told)) root.dataset[name] = String(value);
   resetZoom.hidden = !chart.zoomed;
+  const newest = view?.newest;
+  stale.hidden = paused || !failures || !newest;
+  const text = view && newest ? t("vram.as-of", { time: clockTime(newest, view.o) }) : "";
+  if (stale.textContent !== text) stale.textContent = text;
 }
 
 document.addEventListener("visibilitychange", () => {
   if (isShown()) schedule(0);
 });
 
+onBack(() => {
+  failures = 0;
+  schedule(0);
+});
+
 // ------------------------------------------------------------------------------------- what Gradio's controls tell
 
 export const events = {
   /** The seconds between two samples, for the list. */
-  async readInterval() {
-    const { interval } = /** @type {{interval: number}} */ (await get("vram/interval"));
-    return String(interval);
-  },
+  knownInterval: () => interval,
 
   /** @param {string} seconds */
   async interval(seconds) {
@@ -215,7 +230,6 @@ const placeOf = (name) => (element) => {
 export const parts = {
   bridge(element, gradio) {
     bridge.attach(element, gradio);
-    bridge.tell("opened");
   },
 
   chart(element) {
@@ -228,7 +242,7 @@ export const parts = {
     const picture = el("button", { ...look, onclick: () => chart?.savePicture() }, t("vram.png"));
     fill(stage, el("div", { class: "empty" }, t("vram.loading")));
     // The notes stand below: they come with the figures, and would push the chart down.
-    fill(element, stage, el("div", { class: "vram-actions" }, resetZoom, picture, csv), notes);
+    fill(element, stage, el("div", { class: "vram-actions" }, stale, resetZoom, picture, csv), notes);
     chart = new Chart(stage, report);
     new IntersectionObserver((entries) => {
       if (entries.some(({ isIntersecting }) => isIntersecting)) schedule(0);
