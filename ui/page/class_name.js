@@ -1,8 +1,10 @@
 // @ts-check
 /** What a visitor of a class calls themselves: a button in the header, and the window behind it. */
 
+import { say } from "./clipboard.js";
 import { openDialog } from "./dialog.js";
 import { el, fill } from "./dom.js";
+import { onBack } from "./offline_notice.js";
 import { get, post, sentences } from "./request.js";
 import { t } from "./texts.js";
 
@@ -12,15 +14,24 @@ const LONGEST = 60;
 
 /** @returns {HTMLButtonElement} */
 export function nameButton() {
-  let name = "";
-  const shown = el("bdi", { class: "header-name-text" });
+  let name = /** @type {string | null} */ (null); // null: not known yet
+  const shown = el("bdi", { class: "header-name-text" }, t("classroom.name.label"));
   const button = el(
     "button",
-    { class: "button small", type: "button", id: "header-name", title: t("classroom.name.label"), onclick: open },
+    {
+      class: "button small",
+      type: "button",
+      id: "header-name",
+      title: t("classroom.name.label"),
+      dataset: { named: false },
+      onclick: open,
+    },
     shown,
   );
-  show("");
-  learn();
+  void learn().catch(() => {}); // asked for again when the console is back, and when the window opens
+  onBack(() => {
+    if (name === null) void learn().catch(() => {});
+  });
 
   /** @param {string} now */
   function show(now) {
@@ -30,20 +41,24 @@ export function nameButton() {
   }
 
   async function learn() {
-    try {
-      show(/** @type {Named} */ (await get("class/name")).name);
-    } catch {
-      // it is asked for again when the window opens
-    }
+    show(/** @type {Named} */ (await get("class/name")).name);
   }
 
   async function open() {
+    if (name === null) {
+      try {
+        await learn(); // saved from an empty box, it would be gone
+      } catch (problem) {
+        say(button, sentences(problem).join(" "));
+        return;
+      }
+    }
     const field = el("input", {
       type: "text",
       id: "class-name",
       maxlength: LONGEST,
       autocomplete: "name",
-      value: name,
+      value: name ?? "",
     });
     const problem = el("p", { role: "alert", class: "class-problem", hidden: true });
     const form = el(

@@ -31,7 +31,10 @@ export function classPanel() {
   const limits = limitsForm();
   const element = el("div", { class: "class-panel" }, people, limits.element, problem);
   let drawn = "";
-  const timer = setInterval(() => people.open && document.visibilityState === "visible" && look(), LOOK_AGAIN_MS);
+  const timer = setInterval(() => {
+    const wanted = people.open || !limits.known();
+    if (wanted && document.visibilityState === "visible") look();
+  }, LOOK_AGAIN_MS);
   look();
 
   async function look() {
@@ -87,17 +90,23 @@ function limitsForm() {
         type: "text",
         inputmode: "numeric",
         autocomplete: "off",
+        disabled: true,
         id: `class-${name.replaceAll("_", "-")}`,
       }),
     ]),
   );
   const said = el("span", { role: "status", class: "class-said" });
+  const button = el(
+    "button",
+    { class: "button small primary", type: "submit", disabled: true },
+    t("classroom.limits.save"),
+  );
   let known = "";
   const form = el(
     "form",
     { class: "class-limits-form", onsubmit: save },
     [...inputs].map(([name, input]) => el("label", {}, el("span", {}, t(`classroom.limits.${name}`)), input)),
-    el("button", { class: "button small primary", type: "submit" }, t("classroom.limits.save")),
+    button,
     said,
   );
   const element = el(
@@ -108,12 +117,16 @@ function limitsForm() {
     el("p", { class: "muted" }, t("classroom.limits.what")),
   );
 
-  /** What is being typed stays. @param {Limits} limits */
+  /** What is being typed stays. Until the limits are known nothing can be: an empty box is no limit. @param {Limits} limits */
   function show(limits) {
     const now = JSON.stringify(limits);
     if (now === known) return;
     known = now;
-    for (const [name, input] of inputs) input.value = String(limits[name] ?? "");
+    for (const [name, input] of inputs) {
+      input.value = input.defaultValue = String(limits[name] ?? "");
+      input.disabled = false;
+    }
+    button.disabled = false;
   }
 
   /** @param {Event} event */
@@ -132,5 +145,5 @@ function limitsForm() {
     }
   }
 
-  return { element, show };
+  return { element, show, known: () => known !== "" };
 }

@@ -2,25 +2,23 @@
 /** Copies text, and says so on the button. */
 
 import { el } from "./dom.js";
+import { hideNotice, showNotice, topmost } from "./notice.js";
 import { t } from "./texts.js";
 
 const SAID_MS = 1500;
+const PROBLEM = "console-problem";
+const READ_MS = 10_000;
 
 /**
- * Puts `text` on the clipboard. Without a secure context the old way still works.
+ * Puts `text` on the clipboard, and says where that didn't go.
  *
  * @param {string} text
  * @param {HTMLElement | null} [button]
  */
 export async function copy(text, button = null) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const area = el("textarea", { value: text, style: { position: "fixed", opacity: "0" } });
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
+  if (!(await written(text))) {
+    say(button, t("common.copy.failed"));
+    return;
   }
   if (!button) return;
   if (button.dataset.icon) {
@@ -30,24 +28,52 @@ export async function copy(text, button = null) {
     }, SAID_MS);
     return;
   }
-  button.dataset.copied = "true";
-  say(button, t("common.copied"));
-}
-
-/**
- * Says something on a button for a moment.
- *
- * @param {HTMLElement} button
- * @param {string} text
- */
-export function say(button, text) {
   const label = button.dataset.label ?? button.textContent ?? "";
-  button.dataset.label = label;
-  button.textContent = text;
+  Object.assign(button.dataset, { label, copied: "true" });
+  button.textContent = t("common.copied");
   setTimeout(() => {
     button.textContent = label;
     delete button.dataset.copied;
   }, SAID_MS);
+}
+
+/** @param {string} text */
+async function written(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return writtenAsSelection(text);
+  }
+}
+
+/** Over plain http browsers copy only what is selected, and select nothing below an open window. @param {string} text */
+function writtenAsSelection(text) {
+  const focused = document.activeElement;
+  const area = el("textarea", { value: text, style: { position: "fixed", opacity: "0" } });
+  topmost().append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+  return done;
+}
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
+
+/**
+ * Says what went wrong with what a button does, long enough to be read; the button is marked meanwhile.
+ *
+ * @param {HTMLElement | null} button
+ * @param {string} text
+ */
+export function say(button, text) {
+  showNotice(PROBLEM, text);
+  button?.setAttribute("data-failed", "");
+  setTimeout(() => button?.removeAttribute("data-failed"), READ_MS);
+  clearTimeout(timer);
+  timer = setTimeout(() => hideNotice(PROBLEM), READ_MS);
 }
 
 /**

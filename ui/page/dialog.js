@@ -1,5 +1,8 @@
 // @ts-check
-/** A window over the page: named, closed by Escape, its cross or a click beside it; the focus goes back afterwards. */
+/**
+ * A window over the page: named, closed by Escape, its cross or a click beside it; the focus goes back afterwards. Where
+ * a text was typed that would be lost, it asks first.
+ */
 
 import { el } from "./dom.js";
 import { t } from "./texts.js";
@@ -22,7 +25,7 @@ export function openDialog({ id, title, look = "", tools = null, closed = () => 
     "aria-label": name,
     title: name,
     dataset: { icon: "close" },
-    onclick: () => dialog.close(),
+    onclick: () => void leave(dialog),
   });
   const dialog = el(
     "dialog",
@@ -39,13 +42,44 @@ export function openDialog({ id, title, look = "", tools = null, closed = () => 
     dialog.remove();
     closed();
   });
-  dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) dialog.close();
+  // A selection that is drawn out of the window ends in a click beside it.
+  let pressed = /** @type {EventTarget | null} */ (null);
+  dialog.addEventListener("pointerdown", ({ target }) => (pressed = target));
+  dialog.addEventListener("click", ({ target }) => {
+    if (target === dialog && pressed === dialog) void leave(dialog);
+  });
+  const leaves = (/** @type {Event} */ event) => {
+    if (event.target !== dialog && event.type === "cancel") return; // a list's own, or that of a choice of files
+    event.preventDefault();
+    void leave(dialog);
+  };
+  dialog.addEventListener("cancel", leaves); // a telephone's gesture
+  dialog.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.defaultPrevented && !event.isComposing) leaves(event);
   });
   document.body.append(dialog);
   dialog.showModal();
   return dialog;
 }
+
+/** Closes it, if that is meant. @param {HTMLDialogElement} dialog */
+async function leave(dialog) {
+  const question = {
+    id: "ask-discard",
+    title: t("common.discard.title"),
+    text: t("common.discard.text"),
+    confirm: t("common.discard.confirm"),
+  };
+  if (!hasTyped(dialog) || (await ask(question))) dialog.close();
+}
+
+const TEXTS = "textarea, input:not([type=checkbox], [type=radio], [type=range], [type=file])";
+
+/** Whether a text in it is another than the one that it began with, or that was saved. @param {HTMLElement} within */
+const hasTyped = (within) =>
+  [.../** @type {NodeListOf<HTMLInputElement | HTMLTextAreaElement>} */ (within.querySelectorAll(TEXTS))]
+    .filter((field) => !field.readOnly && !field.disabled)
+    .some((field) => field.value !== field.defaultValue);
 
 /**
  * Asks, and resolves with whether it was confirmed. `calm`: nothing is lost by it.

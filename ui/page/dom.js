@@ -4,8 +4,8 @@
 /** @import { Children } from "./types.d.ts" */
 
 /**
- * An element. `attributes`: class, dataset: {…}, style: {…}, on<event>: function, value and checked as properties,
- * everything else as attributes (null and false leave it out). Children are nodes, strings, numbers, lists of these;
+ * An element. `attributes`: class, dataset: {…}, style: {…}, on<event>: function, value and checked as properties
+ * (a text's first value is the one that it can be told from later), everything else as attributes (null and false leave it out). Children are nodes, strings, numbers, lists of these;
  * null and false are left out.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
@@ -22,10 +22,12 @@ export function el(tag, attributes = {}, ...children) {
     else if (name === "style") Object.assign(element.style, value);
     else if (typeof value === "function") {
       element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
-    } else if (name === "value" || name === "checked") Reflect.set(element, name, value);
-    else element.setAttribute(name, value === true ? "" : String(value));
+    } else if (name === "value" || name === "checked") {
+      if (name === "value" && "defaultValue" in element) Reflect.set(element, "defaultValue", value);
+      Reflect.set(element, name, value);
+    } else element.setAttribute(name, value === true ? "" : String(value));
   }
-  fill(element, ...children);
+  if (children.length) fill(element, ...children);
   return element;
 }
 

@@ -68,8 +68,10 @@ export function getModel(form, card, model, use) {
   async function ask() {
     await attempt(t("downloads.asking"), async () => {
       fill(result);
+      const text = typed.value;
       /** @type {Answer} */
-      const answer = await post("downloads/ask", { text: typed.value, form, card });
+      const answer = await post("downloads/ask", { text, form, card });
+      typed.defaultValue = text; // nothing is lost by closing now
       if (answer.offer) fill(result, cardOf(answer.offer));
       else fill(result, foundList(answer.found ?? []));
     });
