@@ -3,6 +3,7 @@
 
 import { fetchAhead } from "./ahead.js";
 import { Bridge } from "./bridge.js";
+import { remember } from "./browser_storage.js";
 import { nameButton } from "./class_name.js";
 import { readClock } from "./clock.js";
 import { el, fill } from "./dom.js";
@@ -36,7 +37,7 @@ const openShare = later(
 /** Light or dark, remembered. */
 function toggleTheme() {
   const dark = !document.body.classList.contains("dark");
-  localStorage.setItem(THEME, dark ? "dark" : "light");
+  remember(THEME, dark ? "dark" : "light");
   document.body.classList.toggle("dark", dark);
 }
 
@@ -45,7 +46,7 @@ function toggleType(button) {
   const { dataset } = document.documentElement;
   if (dataset.type === "large") delete dataset.type;
   else dataset.type = "large";
-  localStorage.setItem(TYPE, dataset.type ?? "normal");
+  remember(TYPE, dataset.type ?? "normal");
   button.setAttribute("aria-pressed", String(dataset.type === "large"));
   dispatchEvent(new Event("resize")); // what was measured in pixels is measured anew
 }
@@ -168,7 +169,7 @@ function hint(element) {
   const close = el("button", { class: "button small", type: "button" }, t("header.hint.close"));
   const shown = el("div", { class: "hint" }, el("span", {}, t("header.hint")), close);
   close.addEventListener("click", () => {
-    localStorage.setItem(HINT_CLOSED, "1");
+    remember(HINT_CLOSED, "1");
     dataset.hint = "closed";
     shown.remove();
   });

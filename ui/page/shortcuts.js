@@ -1,6 +1,7 @@
 // @ts-check
 /** Keys for what is done often. Single letters count only where nobody writes, and can be switched off. */
 
+import { remember, remembered } from "./browser_storage.js";
 import { later } from "./later.js";
 import { openTab, showTab, stepTab } from "./tabs.js";
 
@@ -22,7 +23,7 @@ export function onCommand(name, run) {
 const run = (name) => commands.get(name)?.();
 
 /** Whether single letters count. */
-export const areOn = () => localStorage.getItem(OFF) !== "off";
+export const areOn = () => remembered(OFF) !== "off";
 
 /** @param {EventTarget | null} target */
 export function isWriting(target) {
@@ -53,7 +54,7 @@ function chat(command) {
 }
 
 /** @param {boolean} on */
-export const switchKeys = (on) => localStorage.setItem(OFF, on ? "on" : "off");
+export const switchKeys = (on) => remember(OFF, on ? "on" : "off");
 
 /** The list of all of them. */
 export const showShortcuts = later(

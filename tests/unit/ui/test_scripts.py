@@ -56,6 +56,12 @@ def test_no_type_is_left_open() -> None:
     assert found == []
 
 
+def test_one_module_keeps_in_the_browser() -> None:
+    """Which may forbid it, or be full."""
+    storage = re.compile(r"\b(?:localStorage|sessionStorage)\s*[.[)]")
+    assert [path.name for path in MODULES if storage.search(path.read_text())] == []
+
+
 def test_every_request_has_a_deadline() -> None:
     """One module asks; it sets the deadline."""
     asking = [

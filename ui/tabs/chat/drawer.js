@@ -1,6 +1,7 @@
 // @ts-check
 /** Whether the list of conversations is seen: beside the chat on a wide page, over it on a narrow one. */
 
+import { remember, remembered } from "../../page/browser_storage.js";
 import { byId, el, fill } from "../../page/dom.js";
 import { t } from "../../page/texts.js";
 
@@ -38,7 +39,7 @@ export function drawerSwitch(element) {
     dataset: { icon: "list" },
     onclick: toggle,
   });
-  if (localStorage.getItem(CLOSED) === "closed") dataset.chatList = "closed";
+  if (remembered(CLOSED) === "closed") dataset.chatList = "closed";
   fill(element, button);
   say();
   NARROW?.addEventListener("change", say);
@@ -61,6 +62,6 @@ function toggle() {
   }
   if (dataset.chatList === "closed") delete dataset.chatList;
   else dataset.chatList = "closed";
-  localStorage.setItem(CLOSED, dataset.chatList ?? "open");
+  remember(CLOSED, dataset.chatList ?? "open");
   say();
 }

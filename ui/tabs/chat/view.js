@@ -1,6 +1,7 @@
 // @ts-check
 /** How much of the window the conversation takes: down to the window's end, and with or without what stands beside it. */
 
+import { remember, remembered } from "../../page/browser_storage.js";
 import { byId, el, fill } from "../../page/dom.js";
 import { t } from "../../page/texts.js";
 
@@ -39,10 +40,10 @@ export function sideSwitch(element) {
   button.addEventListener("click", () => {
     if (dataset.chatSide === "closed") delete dataset.chatSide;
     else dataset.chatSide = "closed";
-    localStorage.setItem(CLOSED, dataset.chatSide ?? "open");
+    remember(CLOSED, dataset.chatSide ?? "open");
     show();
   });
-  if (localStorage.getItem(CLOSED) === "closed") dataset.chatSide = "closed";
+  if (remembered(CLOSED) === "closed") dataset.chatSide = "closed";
   show();
   fill(element, button);
 }

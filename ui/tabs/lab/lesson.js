@@ -1,6 +1,7 @@
 // @ts-check
 /** Lessons: the shelf, one lesson with its steps, the report; for the operator also files and how far each visitor is. */
 
+import { remember, remembered } from "../../page/browser_storage.js";
 import { el, fill } from "../../page/dom.js";
 import { get, post, sentences } from "../../page/request.js";
 import { onSnapshot } from "../../page/snapshot.js";
@@ -17,7 +18,7 @@ const CHOSEN = "lab-lesson";
 export function lessonPanel(element, openSection) {
   let isOperator = false;
   /** @type {string} */
-  let chosen = sessionStorage.getItem(CHOSEN) ?? "";
+  let chosen = remembered(CHOSEN, "sessionStorage") ?? "";
   const problem = el("p", { class: "lab-problem", role: "alert", hidden: true });
   const shelf = el("div", { class: "lab-shelf", id: "lab-lessons" });
   const place = el("div", { class: "lab-lesson", id: "lab-lesson-open" });
@@ -107,7 +108,7 @@ export function lessonPanel(element, openSection) {
   /** @param {string} id */
   async function open(id) {
     chosen = id;
-    sessionStorage.setItem(CHOSEN, id);
+    remember(CHOSEN, id, "sessionStorage");
     await act("begin");
     place.scrollIntoView({ block: "nearest" });
   }

@@ -1,6 +1,7 @@
 // @ts-check
 /** The columns of the runs: how a value is read, which are shown, what differs between rows. Pure. */
 
+import { remember, remembered } from "../../page/browser_storage.js";
 import { duration, gib, number } from "../../page/format.js";
 import { locale, t } from "../../page/texts.js";
 
@@ -43,10 +44,10 @@ export function read(column, value) {
   return number(value, 3);
 }
 
-/** The columns that this browser shows. @param {Storage} store */
-export function chosenColumns(store) {
+/** The columns that this browser shows. */
+export function chosenColumns() {
   try {
-    const kept = JSON.parse(store.getItem(CHOSEN) ?? "null");
+    const kept = JSON.parse(remembered(CHOSEN) ?? "null");
     const known = Array.isArray(kept) ? COLUMNS.filter((name) => kept.includes(name)) : [];
     return known.length ? known : USUAL;
   } catch {
@@ -54,14 +55,8 @@ export function chosenColumns(store) {
   }
 }
 
-/** @param {Storage} store @param {string[]} columns */
-export function keepColumns(store, columns) {
-  try {
-    store.setItem(CHOSEN, JSON.stringify(columns));
-  } catch {
-    // a browser that keeps nothing shows the usual ones next time
-  }
-}
+/** @param {string[]} columns */
+export const keepColumns = (columns) => remember(CHOSEN, JSON.stringify(columns));
 
 /**
  * What rows are compared by: [what it is, its value in each row, whether these differ], without what none of them has.

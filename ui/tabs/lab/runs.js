@@ -26,7 +26,7 @@ const GIB = 2 ** 30;
  */
 export function runsPanel(element, startAgain, measure) {
   const asked = { text: "", kind: "", state: "", sort: "started_at", order: "down" };
-  let columns = chosenColumns(localStorage);
+  let columns = chosenColumns();
   /** @type {RunRow[]} */
   let rows = [];
   let total = 0;
@@ -245,7 +245,7 @@ export function runsPanel(element, startAgain, measure) {
         onchange: () => {
           columns = COLUMNS.filter((name) => (name === column ? box.checked : columns.includes(name)));
           if (!columns.length) columns = ["name"];
-          keepColumns(localStorage, columns);
+          keepColumns(columns);
           show();
         },
       });

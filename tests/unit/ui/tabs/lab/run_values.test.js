@@ -38,12 +38,13 @@ test("rows are compared by every setting, and what differs is marked", () => {
 test("the columns that a person chose are kept, what is spoilt isn't", () => {
   const kept = new Map();
   const store = { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => kept.set(name, value) };
-  assert.deepEqual(chosenColumns(store), USUAL);
-  keepColumns(store, ["name", "tokens"]);
-  assert.deepEqual(chosenColumns(store), ["name", "tokens"]);
+  Object.defineProperty(globalThis, "localStorage", { value: store, configurable: true });
+  assert.deepEqual(chosenColumns(), USUAL);
+  keepColumns(["name", "tokens"]);
+  assert.deepEqual(chosenColumns(), ["name", "tokens"]);
   for (const bad of ["{", "[]", '["nothing"]', "7"]) {
     kept.set("lab-columns", bad);
-    assert.deepEqual(chosenColumns(store), USUAL);
+    assert.deepEqual(chosenColumns(), USUAL);
   }
 });
 
