@@ -93,7 +93,14 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
     tab.start.click(handlers.start, api_name="deploy_start", **starting)
     tab.bridge.begin(handlers.start, api_visibility="private", **starting)
     tab.stop.click(fn=None, js=hear("deploy", "stop"), api_visibility="private")
-    tab.bridge.stop(handlers.stop, inputs=tab.bridge, outputs=tab.message, api_name="deploy_stop", **quick)
+    tab.bridge.stop(
+        handlers.stop,
+        js=hear("deploy", "toStop"),
+        inputs=tab.bridge,
+        outputs=tab.message,
+        api_name="deploy_stop",
+        **quick,
+    )
     filling: dict[str, Any] = quick | {"inputs": tab.bridge, "outputs": [tab.message, *inputs]}
     tab.bridge.edit(handlers.edit, api_name="deploy_edit", **filling)
     tab.bridge.parser(handlers.add_parser, api_visibility="private", **filling)

@@ -171,10 +171,15 @@ function correct(server, number) {
   markChanged((server.remedies?.[number]?.fields ?? []).map((name) => told.controls[name]));
 }
 
+/** The id of the server that Stop is for: another may be the chosen one once that is confirmed. */
+let stopping = "";
+
 /** Others may be in the middle of an answer. */
 async function stopChosen() {
   const server = servers.current;
-  if (server && (await mayStop(server.id, server.name))) bridge.tell("stop");
+  if (!server || !(await mayStop(server.id, server.name))) return;
+  stopping = server.id;
+  bridge.tell("stop");
 }
 
 // ------------------------------------------------------------------------------------- models from elsewhere
@@ -217,6 +222,8 @@ export const events = {
   toCorrect: () => [servers.current?.id ?? "", correction],
   /** Stop was pressed. */
   stop: () => void stopChosen(),
+  /** The handler's input: the server that was asked about. */
+  toStop: () => [stopping],
 };
 
 // ------------------------------------------------------------------------------------- the elements
