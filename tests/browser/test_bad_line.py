@@ -182,6 +182,21 @@ def test_the_form_keeps_what_was_typed_and_the_command_follows(page: Page, line:
         expect(page.get_by_text(LOST)).to_have_count(0)
 
 
+def test_what_was_left_without_a_line_is_kept_once_it_is_back(page: Page, line: BadLine) -> None:
+    """What the boxes show is what the console keeps."""
+    page.locator("#deploy-connect .label-wrap").first.click()
+    login, ssh_line = (page.locator(f"#deploy-{name}").locator("input, textarea").first for name in ("ssh", "ssh-line"))
+    line.leave()
+    login.fill("ssh -p 4321 ann@gpu.example.org")
+    login.blur()
+    expect(page.get_by_text(LOST)).to_be_visible()
+    expect(ssh_line).not_to_have_value(pattern("ann@gpu"))
+    login.fill("ssh -p 4321 bob@gpu.example.org")
+    login.blur()
+    line.back()
+    expect(ssh_line).to_have_value(pattern("-p 4321 .*bob@gpu.example.org"))
+
+
 def test_the_plan_follows_the_form(page: Page, line: BadLine, place: Ground) -> None:
     """It says nothing of a form that it was never asked about; once the line is back, it is that form's plan."""
     model = llama(place.models / "seven-billion", INTERNLM2_5_7B)

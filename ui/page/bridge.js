@@ -112,6 +112,28 @@ async function loadScript(area) {
 export const { mount, hear } = createMeeting(loadScript);
 
 /**
+ * For a box that is sent when it is left, which does nothing while the line is lost: what was typed then is told once it
+ * is back. Returns what to call when it has come to the console.
+ *
+ * @param {string} id the box's
+ * @param {() => void} tell
+ */
+export function sentWhenBack(id, tell) {
+  let unsent = false;
+  /** @param {EventTarget | null} target */
+  const isIn = (target) => target instanceof Element && target.closest(`#${id}`) !== null;
+  document.addEventListener("input", ({ target }) => {
+    if (isIn(target)) unsent = true;
+  });
+  addEventListener(COMES_BACK, () => {
+    if (unsent && !isIn(document.activeElement)) tell(); // who is still there leaves it later
+  });
+  return () => {
+    unsent = false;
+  };
+}
+
+/**
  * The script's end of a tab's bridge: the tab's one component without a face. What is told before it is there waits.
  *
  * @template Shared

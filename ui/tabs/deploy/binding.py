@@ -113,22 +113,17 @@ def bind(services: Services, tab: DeployTab, tabs: Mapping[str, Any]) -> None:
         api_name="deploy_correct",
         **quick,
     )
-    gr.on(
-        [tab.ssh.submit, tab.ssh.blur],
-        handlers.remember_login,
-        inputs=tab.ssh,
-        outputs=[tab.ssh_line, tab.ssh_message],
-        api_name="deploy_ssh",
-        **quick,
-    )
-    gr.on(
-        [tab.ready_timeout.submit, tab.ready_timeout.blur],
-        handlers.ready_timeout,
-        inputs=tab.ready_timeout,
-        outputs=tab.more_message,
-        api_name="deploy_ready_timeout",
-        **quick,
-    )
+    # What is left while the line is lost comes to no handler: the script tells it by the bridge once the line is back.
+    login: dict[str, Any] = quick | {"inputs": tab.ssh, "outputs": [tab.ssh_line, tab.ssh_message]}
+    patience: dict[str, Any] = quick | {"inputs": tab.ready_timeout, "outputs": tab.more_message}
+    left = [tab.ready_timeout.submit, tab.ready_timeout.blur]
+    for kept, sent in (
+        (gr.on([tab.ssh.submit, tab.ssh.blur], handlers.remember_login, api_name="deploy_ssh", **login), "loginSent"),
+        (tab.bridge.login(handlers.remember_login, api_visibility="private", **login), "loginSent"),
+        (gr.on(left, handlers.ready_timeout, api_name="deploy_ready_timeout", **patience), "patienceSent"),
+        (tab.bridge.patience(handlers.ready_timeout, api_visibility="private", **patience), "patienceSent"),
+    ):
+        kept.then(fn=None, js=hear("deploy", sent), api_visibility="private")
     # A remedy's button: the script answers with the form as it is to be.
     tab.bridge.remedy(fn=None, js=hear("deploy", "withRemedy"), inputs=inputs, outputs=inputs, api_visibility="private")
     bind_presets(services, tab.presets, tab.bridge, inputs, handlers.read)

@@ -4,7 +4,7 @@
  * snapshot; nothing here polls.
  */
 
-import { Bridge } from "../../page/bridge.js";
+import { Bridge, sentWhenBack } from "../../page/bridge.js";
 import { mayStop } from "../../page/ask_first.js";
 import { allowButton, cardList, cardSection } from "../../page/cards.js";
 import { everySecond } from "../../page/clock.js";
@@ -115,6 +115,9 @@ const changed = bridge.settled("plan", "preview");
 const modelChanged = bridge.settled("describe");
 const engineChanged = bridge.settled("engine", "nodes");
 
+const loginSent = sentWhenBack("deploy-ssh", () => bridge.tell("login"));
+const patienceSent = sentWhenBack("deploy-ready-timeout", () => bridge.tell("patience"));
+
 /** What the form's Python side told at the start. */
 const told = {
   /** By engine, the style that hides the controls that it doesn't use. @type {Record<string, string>} */
@@ -211,6 +214,8 @@ export const events = {
   /** Another engine or environment: other fields and choices. */
   engineChanged,
   fit,
+  loginSent,
+  patienceSent,
   /** The machine was looked at again, for there is another engine. */
   looked: () => {
     engineChanged();

@@ -225,7 +225,7 @@ def _servers(parts: dict[str, Any], first: str) -> None:
     # model, of the engine, and of what is installed.
     parts["bridge"] = bridge(
         "deploy", "edit", "parser", "logprobs", "correct", "stop", "chat", "remedy", "begin", "quantize", "look_again",
-        "plan", "preview", "describe", "engine", "nodes", "got", "installed", "presets",
+        "plan", "preview", "describe", "engine", "nodes", "got", "installed", "presets", "login", "patience",
         options={"hiding": {name: hiding(name) for name in ENGINES}, "first": first, "controls": dict(CONTROLS)},
     )  # fmt: skip
 
