@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from backend.processes.command import CommandSpec
 from backend.processes.supervisor import Supervisor
@@ -277,6 +277,36 @@ class TestLogView:
         box.press("Enter")
         expect(current).to_have_text("the needle")
         expect(page.locator("#log-test .log-follow input")).not_to_be_checked()
+
+    def test_a_search_that_fails_says_so(self, page: Page, log: Path) -> None:
+        add(log, "the needle\n" + ("hay " * 20 + "\n") * 5_000 + "the end\n")
+        expect(page.locator("#log-test .log-lines .log-line").last).to_have_text("the end")
+        box, found = page.locator("#log-test .log-search"), page.locator("#log-test .log-found")
+        page.route("**/search?*", lambda route: route.abort())
+        box.fill("needle")
+        box.press("Enter")
+        expect(found).to_have_text(t("common.offline", "en"))
+        page.unroute("**/search?*")
+        box.press("Enter")
+        expect(page.locator("#log-test .match.current")).to_have_text("the needle")
+
+    def test_a_search_for_other_words_is_no_longer_answered(self, page: Page, log: Path) -> None:
+        add(log, "the needle\n" + ("hay " * 20 + "\n") * 5_000 + "the end\n")
+        newest = page.locator("#log-test .log-lines .log-line").last
+        expect(newest).to_have_text("the end")
+        box = page.locator("#log-test .log-search")
+        held: list[Route] = []
+        page.route("**/search?*", lambda route: held.append(route))
+        box.fill("needle")
+        with page.expect_request("**/search?*"):
+            box.press("Enter")
+        box.fill("thread")
+        with page.expect_response("**/search?*"):
+            held[0].continue_()
+        page.unroute("**/search?*")
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        expect(page.locator("#log-test .match.current")).to_have_count(0)
+        expect(newest).to_have_text("the end")
 
     def test_copying_and_keeping(self, page: Page, log: Path, console: Console) -> None:
         page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=console.base_url)

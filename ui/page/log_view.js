@@ -232,17 +232,19 @@ export function logView(element, own = false) {
     if (target) return stand(target);
     if (forward) return;
     const mine = generation;
-    const wanted = encodeURIComponent(search.value);
+    const { value: wanted } = search;
+    const [of, text] = [run ?? "", wanted].map(encodeURIComponent);
+    const searched = () => search.value === wanted; // else what is found is no answer to what stands there
     /** @type {number | null} */
     let before = pages.first;
     while (before !== null && before > 0) {
       found.textContent = "…";
-      const path = `log/${encodeURIComponent(run ?? "")}/search?text=${wanted}&before=${before}`;
+      const path = `log/${of}/search?text=${text}&before=${before}`;
       const result = /** @type {LogMatches} */ (await get(path));
-      if (mine !== generation) return;
+      if (mine !== generation || !searched()) return;
       if (result.matches.length > 0) {
         await jump(result.matches[0].offset);
-        if (lines.firstElementChild) stand(lines.firstElementChild);
+        if (searched() && lines.firstElementChild) stand(lines.firstElementChild);
         return;
       }
       before = result.before;
@@ -274,7 +276,10 @@ export function logView(element, own = false) {
   search.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || search.value === "" || run === null) return;
     event.preventDefault();
-    step(event.shiftKey).catch(showProblem);
+    const { value } = search;
+    step(event.shiftKey).catch((problem) => {
+      if (search.value === value) found.textContent = sentences(problem).join(" ");
+    });
   });
   setInterval(read, EVERY_MS);
   show();
