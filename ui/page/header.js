@@ -5,7 +5,7 @@ import { fetchAhead } from "./ahead.js";
 import { Bridge } from "./bridge.js";
 import { remember } from "./browser_storage.js";
 import { nameButton } from "./class_name.js";
-import { readClock } from "./clock.js";
+import { followClock } from "./clock.js";
 import { el, fill } from "./dom.js";
 import { shortGib } from "./format.js";
 import { later } from "./later.js";
@@ -124,7 +124,7 @@ const count = (servers, state) => servers.filter((server) => server.state === st
 
 /** @param {HTMLElement} element */
 function bar(element) {
-  readClock();
+  followClock();
   const gpus = el("div", { id: "header-gpu", class: "header-item" });
   const servers = el("div", { id: "header-servers", class: "header-item", role: "status" });
   const type = tool("type", t("header.type"), toggleType, "Aa");

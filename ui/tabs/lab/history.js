@@ -1,6 +1,7 @@
 // @ts-check
 /** Memory and servers over hours to months, as the store kept them through restarts of the console. */
 
+import { now } from "../../page/clock.js";
 import { el, fill } from "../../page/dom.js";
 import { get, sentences } from "../../page/request.js";
 import { locale, t } from "../../page/texts.js";
@@ -67,16 +68,19 @@ export function historyPanel() {
   const place = el("div", { class: "lab-picture", id: "lab-history-chart" });
   let figure = /** @type {Figure} */ ("memory");
   let seconds = 3600;
+  let turn = 0; // an answer that another choice has overtaken is dropped
 
   async function draw() {
+    const mine = (turn += 1);
     try {
       const history = /** @type {HistoryReply} */ (await get(`lab/history?window=${seconds}`));
+      if (mine !== turn) return;
       const series = scaled(seriesOf(history, figure), SCALE[figure] ?? 1);
       if (!series.some((one) => one.points.length > 1)) {
         fill(place, el("p", { class: "lab-hint" }, t("lab.history.none")));
         return;
       }
-      const end = Date.now() / 1000;
+      const end = now();
       fill(
         place,
         chart(series, {
@@ -91,6 +95,7 @@ export function historyPanel() {
         ),
       );
     } catch (error) {
+      if (mine !== turn) return;
       fill(place, el("p", { class: "lab-problem", role: "alert" }, sentences(error).join(" ")));
     }
   }
