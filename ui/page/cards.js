@@ -69,13 +69,29 @@ export function cardSection(element, look) {
   };
 }
 
+/** What the first click of several was for. @type {{row: HTMLElement, action: string | undefined} | null} */
+let pressed = null;
+
 /**
- * A row of buttons that is drawn anew without losing the focus: the button of the same `data-action` gets it.
+ * A row of buttons that is drawn anew without losing the focus: the button of the same `data-action` gets it. The second
+ * press of a double click is for what was pressed first, and does nothing on what came in its place.
  *
  * @param {string} className
  */
 export function actionRow(className) {
   const element = el("div", { class: className });
+  /** @param {MouseEvent} event */
+  function listen(event) {
+    const { target } = event;
+    const button = target instanceof Element ? target.closest("[data-action]") : null;
+    const action = button instanceof HTMLElement ? button.dataset.action : undefined;
+    if (event.detail <= 1) pressed = { row: element, action };
+    else if (pressed?.row !== element || pressed.action !== action) {
+      event.stopPropagation();
+      event.preventDefault();
+    }
+  }
+  element.addEventListener("click", listen, { capture: true });
   return {
     element,
     /** @param {Children[]} buttons @param {HTMLElement} otherwise what gets the focus where no button is left */
