@@ -37,6 +37,9 @@ export const wishes = (server) => ({
   sleep: SLEEPS.includes(server.engine),
 });
 
+/** What its form was drawn from: a problem is told elsewhere. @param {Pick<Server, "life">} server */
+export const asWished = ({ life }) => JSON.stringify([life?.restarts, life?.idle_s, life?.comes_back]);
+
 /**
  * @param {string} id the server's
  * @param {(path: string, body: object) => Promise<boolean>} act resolves to whether it was done
@@ -98,7 +101,7 @@ export function lifePanel(id, act) {
         Boolean(server.life && (server.life.restarts || server.life.idle_s || server.life.comes_back)),
       );
       this.tick(server);
-      const key = JSON.stringify(server.life);
+      const key = asWished(server);
       if (!server.life || key === shown) return;
       shown = key; // what a person types is left alone until the wishes themselves change
       restarts.input.value = String(server.life.restarts);

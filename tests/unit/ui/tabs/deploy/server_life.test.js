@@ -3,7 +3,7 @@ import "../../../../support/page.js";
 import assert from "node:assert/strict";
 import test from "node:test";
 
-const { lifeLines, wishes } = await import("../../../../../ui/tabs/deploy/server_life.js");
+const { asWished, lifeLines, wishes } = await import("../../../../../ui/tabs/deploy/server_life.js");
 
 const now = () => Date.now() / 1000;
 const server = (more = {}) => ({
@@ -45,4 +45,11 @@ test("whose wishes can be kept", () => {
   assert.deepEqual(wishes(server()), { kept: true, sleep: false });
   assert.deepEqual(wishes(server({ engine: "transformers" })), { kept: true, sleep: false });
   assert.deepEqual(wishes(server({ engine: "external" })), { kept: false, sleep: false });
+});
+
+test("a problem alone is no other wish: the boxes are left as a person types", () => {
+  const life = { restarts: 3, idle_s: 60, comes_back: false, problem: null };
+  assert.equal(asWished({ life }), asWished({ life: { ...life, problem: "it can't" } }));
+  for (const other of [{ restarts: 4 }, { idle_s: 0 }, { comes_back: true }])
+    assert.notEqual(asWished({ life }), asWished({ life: { ...life, ...other } }));
 });
