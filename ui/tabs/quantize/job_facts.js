@@ -41,6 +41,10 @@ export function timing({ state, position, slot, remaining_s: remaining, started_
   return started && ended ? t("quantize.took", { duration: duration(ended - started) }) : "";
 }
 
+/** What is read aloud of a job, at each change: not a time that runs. @param {Job} job */
+export const spokenOf = (job) =>
+  [job.name, t(`common.state.${job.state}`), job.state === "running" ? null : timing(job)].filter(Boolean).join(", ");
+
 /** "calibrating, layer 3 of 24". @param {Job} job */
 export function stageText(job) {
   const { stage = "", done = 0, of = 0, sample = 0, samples = 0 } = job.progress ?? {};

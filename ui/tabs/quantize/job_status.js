@@ -6,7 +6,7 @@ import { copy } from "../../page/clipboard.js";
 import { el, fill } from "../../page/dom.js";
 import { get } from "../../page/request.js";
 import { t } from "../../page/texts.js";
-import { timing } from "./job_facts.js";
+import { spokenOf } from "./job_facts.js";
 
 /** @import { Job } from "../../page/types.d.ts" */
 /** @import { Tab } from "./job_facts.js" */
@@ -20,14 +20,13 @@ export function statusCard(element, root, tab) {
       root.hidden = !job;
       root.dataset.state = job?.state ?? "";
       root.dataset.jobId = job?.id ?? "";
-      const key = job ? JSON.stringify([job.id, job.state, job.diagnosis, tab.isOperator(), timing(job)]) : "";
+      const key = job ? JSON.stringify([job.id, job.state, job.diagnosis, tab.isOperator(), spokenOf(job)]) : "";
       if (!job || key === drawn) return;
       drawn = key;
-      const spoken = [job.name, t(`common.state.${job.state}`), timing(job)].filter(Boolean).join(", ");
       const said = content(job, tab).filter(Boolean);
       fill(
         element,
-        el("p", { class: "unseen", role: "status" }, spoken),
+        el("p", { class: "unseen", role: "status" }, spokenOf(job)),
         said.length ? el("div", { class: "card" }, said) : null,
       );
     },

@@ -3,7 +3,7 @@ import "../../../../support/page.js";
 import assert from "node:assert/strict";
 import test from "node:test";
 
-const { isLive, percent, stageText, timing } = await import("../../../../../ui/tabs/quantize/job_facts.js");
+const { isLive, percent, spokenOf, stageText, timing } = await import("../../../../../ui/tabs/quantize/job_facts.js");
 const { usualError, worstLayers } = await import("../../../../../ui/tabs/quantize/job_result.js");
 
 const job = (state, more = {}) => ({
@@ -64,4 +64,13 @@ test("what error of a layer is usual depends on the method", () => {
   assert.equal(usualError(job("succeeded", { config: { method: "awq", quant_dtype: "int8" } })), 10);
   assert.equal(usualError(job("succeeded", { config: { method: "smooth_quant", quant_dtype: "int8" } })), 1);
   assert.equal(usualError(job("succeeded", { config: { method: "smooth_quant", quant_dtype: "fp8" } })), 3);
+});
+
+test("what is read aloud of a job changes with its state, not with each second", () => {
+  const running = { name: "m", state: "running", started_at: Date.now() / 1000 - 5, remaining_s: 60 };
+  const said = spokenOf(running);
+  assert.equal(spokenOf({ ...running, remaining_s: 30 }), said);
+  assert.equal(spokenOf({ ...running, remaining_s: null, started_at: 1 }), said);
+  const done = { ...running, state: "succeeded", started_at: 100, ended_at: 160 };
+  assert.notEqual(spokenOf(done), spokenOf({ ...done, ended_at: 500 }));
 });
