@@ -36,6 +36,7 @@ def test_a_key_is_made_used_and_withdrawn(page: Page, console: Console) -> None:
     expect(row).to_contain_text("30 requests a minute")
     row.get_by_role("button").click()
     expect(row).to_have_count(0)
+    expect(panel.get_by_role("alert")).to_be_hidden()
     assert models(console, key) == 401
     page.reload()
     expect(page.locator("#deploy-start")).to_be_enabled()

@@ -77,7 +77,7 @@ export async function get(path, options = {}) {
 }
 
 /**
- * POST `body` as JSON to console/`path`: the JSON object that came.
+ * POST `body` as JSON to console/`path`: the JSON object that came, an empty one where it was done without a word (204).
  *
  * @template Reply
  * @param {string} path
@@ -87,11 +87,11 @@ export async function get(path, options = {}) {
  */
 export function post(path, body = {}, more = {}) {
   const headers = { "content-type": "application/json", ...more };
-  return get(path, { method: "POST", headers, body: JSON.stringify(body), silence: POST_SILENCE_MS });
+  return send(path, { headers, body: JSON.stringify(body), silence: POST_SILENCE_MS });
 }
 
 /**
- * POST a file as it is to console/`path`: the JSON object that came.
+ * POST a file as it is to console/`path`: the JSON object that came, as of `post`.
  *
  * @template Reply
  * @param {string} path
@@ -100,7 +100,12 @@ export function post(path, body = {}, more = {}) {
  */
 export function sendFile(path, file) {
   const headers = { "content-type": "application/json" };
-  return get(path, { method: "POST", headers, body: file, silence: FILE_SILENCE_MS });
+  return send(path, { headers, body: file, silence: FILE_SILENCE_MS });
+}
+
+/** @template Reply @param {string} path @param {Options} options @returns {Promise<Reply>} */
+async function send(path, options) {
+  return /** @type {Reply} */ ((await getIfNew(path, { method: "POST", ...options })) ?? {});
 }
 
 /**

@@ -100,6 +100,10 @@ test("a POST's body", async () => {
   assert.deepEqual(await post(path, { seconds: "1" }), ["POST", "application/json", { seconds: "1" }]);
 });
 
+test("a POST that is done without a word", async () => {
+  assert.deepEqual(await post(answered("done", (response) => response.writeHead(204).end())), {});
+});
+
 test("lines, in whatever pieces they come", async () => {
   const path = answered("lines", async (response) => {
     response.writeHead(200);
