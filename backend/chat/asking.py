@@ -77,8 +77,7 @@ class Asking:
         as it was.
         """
         room = await self._rooms.find(visitor, conversation)
-        if replace_last and not instead_of and room.conversation.exchanges:
-            instead_of = room.conversation.exchanges[-1].id
+        instead_of = instead_of or (_last(room) if replace_last else 0)
         self._rooms.check_free(room)
         servers = self._questions.check(room, text, uploads, server_ids, instead_of)
         check_able(sampling, servers)
@@ -110,12 +109,14 @@ class Asking:
         sampling: Sampling,
         runs: Sequence[str],
         *,
+        replace_last: bool = False,
         instead_of: int = 0,
         conversation: str = "",
     ) -> tuple[Message, ...]:
         """As ``ask``, of servers that don't run: of the settings of these starts, which Lab keeps, one after another.
         For an operator alone."""
         room = await self._rooms.find(visitor, conversation)
+        instead_of = instead_of or (_last(room) if replace_last else 0)
         self._rooms.check_free(room)
         if not text.strip() and not uploads and not instead_of:
             raise InvalidInput(Message("chat.error.empty", field="question"))
@@ -305,3 +306,9 @@ class Asking:
         room.expect_watcher()
         room.bump()
         self._library.changed(room.visitor)
+
+
+def _last(room: Room) -> int:
+    """The id of the last exchange; 0 where there is none."""
+    exchanges = room.conversation.exchanges
+    return exchanges[-1].id if exchanges else 0

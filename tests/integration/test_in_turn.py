@@ -107,6 +107,16 @@ async def test_stop_leaves_nothing_running(machine: Machine) -> None:
     assert [answer.state for answer in view.answers] == [AnswerState.DONE] * 2
 
 
+async def test_it_takes_the_place_of_the_last_question(machine: Machine) -> None:
+    chat, runs = machine.chat, [machine.keep(1, "--rate", "1"), machine.keep(2)]
+    for text in ("Who?", "Who are you?"):
+        await chat.asking.ask_in_turn(ME, text, (), Sampling(), runs, replace_last=True)
+        await chat.stop(ME)
+        await asyncio.to_thread(wait_for, "the machine", lambda: not chat.in_turn.busy, DEADLINE_S)
+    (exchange,) = (await chat.view(ME)).conversation.exchanges
+    assert exchange.question.text == "Who are you?"
+
+
 async def test_it_goes_on_though_nobody_looks(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "ABANDONED_S", 0.05)
     await machine.chat.asking.ask_in_turn(ME, "Who?", (), Sampling(), [machine.keep(1), machine.keep(2)])

@@ -88,7 +88,7 @@ class Handlers:
         """A page says which conversation it shows: the console was started anew and doesn't know."""
         who = known_visitor(self._services, request)
         view = await self._chat.view(who.id, str(getattr(event, "id", "")))
-        self._pages.shows(request, view.id)
+        self._pages.at(request, view.id)
         return {}
 
     async def ended(self, request: gr.Request) -> Updates:
@@ -153,12 +153,11 @@ class Handlers:
         text, uploads = written(question)
         filled, page = Form(*form), self._pages.of(request)
         sampling = await self.settings.sampling(request, filled)
-        where, edited = self._where(request), page.edited if instead else 0
+        into: dict[str, Any] = {"conversation": self._where(request), "replace_last": bool(instead)}
+        into["instead_of"] = page.edited if instead else 0
         try:
             if page.turn and who.role is Role.OPERATOR:
-                notices = await self._chat.asking.ask_in_turn(
-                    who.id, text, uploads, sampling, page.turn, instead_of=edited, conversation=where
-                )
+                notices = await self._chat.asking.ask_in_turn(who.id, text, uploads, sampling, page.turn, **into)
             else:
                 notices = await self._chat.asking.ask(
                     who.id,
@@ -166,9 +165,7 @@ class Handlers:
                     uploads,
                     sampling,
                     await self._servers(who, filled),
-                    replace_last=bool(instead),
-                    instead_of=edited,
-                    conversation=where,
+                    **into,
                 )
         except LimitReached as reached:
             kept = Message("chat.limit.kept", level="info")

@@ -43,6 +43,12 @@ class Pages:
             self._pages.popitem(last=False)
         return page
 
+    def at(self, request: Any, conversation: str) -> None:
+        """It says that it shows that conversation. Where it did before, what is known of it stays: the question that is
+        edited, too."""
+        if self.of(request).shown != conversation:
+            self.shows(request, conversation)
+
     def shows(self, request: Any, conversation: str) -> None:
         """It shows that conversation from now on."""
         page = self.of(request)
