@@ -105,6 +105,10 @@ class Archive:
             raise gone()
         return entry
 
+    def exists(self, conversation_id: str) -> bool:
+        """Whether anybody's has that id."""
+        return conversation_id in self._store.waiting(KIND) or bool(self.owners((conversation_id,)))
+
     def value(self, conversation_id: str) -> Any | None:
         """A conversation as it was stored; None where there is none."""
         sql = "SELECT v.value FROM conversation c JOIN conversation_value v ON v.number = c.number WHERE c.id = ?"

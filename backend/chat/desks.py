@@ -1,6 +1,7 @@
 """What each browser has before it: the conversation that it opened last, the servers that were picked, the settings of
 the next conversation. It outlives the console, save the servers."""
 
+import re
 import secrets
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -22,12 +23,22 @@ class Documents(Protocol):
         """Write it as soon as that can be done."""
 
 
+def new_id() -> str:
+    """Of a conversation that begins."""
+    return secrets.token_hex(8)
+
+
+def is_id(text: str) -> bool:
+    """Whether ``new_id`` can have made it."""
+    return re.fullmatch("[0-9a-f]{16}", text) is not None
+
+
 @dataclass
 class Desk:
     """``open`` may be the id of a conversation that hasn't begun. ``picked``: servers by lane, "" = none.
     ``opened``: what was chosen from the list, too."""
 
-    open: str = field(default_factory=lambda: secrets.token_hex(8))
+    open: str = field(default_factory=new_id)
     picked: tuple[str, ...] = ("",) * LANES
     sampling: Sampling = field(default_factory=Sampling)
     opened: dict[str, None] = field(default_factory=dict)
@@ -48,6 +59,10 @@ class Desks:
     def visitors(self) -> tuple[str, ...]:
         """All that have one."""
         return tuple(self._desks)
+
+    def has_open(self, conversation: str) -> bool:
+        """Whether anybody has that one open."""
+        return any(desk.open == conversation for desk in self._desks.values())
 
     def keep(self, visitor: str) -> None:
         """It has changed."""

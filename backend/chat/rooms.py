@@ -8,14 +8,14 @@ from contextlib import suppress
 
 from backend.chat.archive import Archive, gone, unreadable
 from backend.chat.conversation import Conversation, from_json
-from backend.chat.desks import Desks
+from backend.chat.desks import Desks, is_id
 from backend.chat.session import Room
 from backend.classroom.people import People
 from backend.errors import Conflict, Message, NotFound
 
 MOST_AT_ONCE = 4  # conversations of one visitor that are being answered
 REMEMBERED = 100  # idle conversations in memory, some 0.1 MB each; the others are in the store
-REMEMBERED_DELETED = 10_000
+MOST_VACANT = 10_000
 REMEMBERED_CHARACTERS = 100_000_000  # of all of them
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Rooms:
         self._desks = desks
         self._make = make
         self._rooms: OrderedDict[str, Room] = OrderedDict()
-        self._deleted: OrderedDict[str, str] = OrderedDict()  # lately, and whose they were
+        self._vacant: OrderedDict[str, str] = OrderedDict()  # may begin anew, and who may; the latest
 
     def __iter__(self) -> Iterator[Room]:
         return iter(tuple(self._rooms.values()))
@@ -44,9 +44,24 @@ class Rooms:
     def forget(self, conversation: str, visitor: str) -> None:
         """It was deleted. A page that still shows it, empty by now, may begin a new one in its place."""
         self._rooms.pop(conversation, None)
-        self._deleted[conversation] = visitor
-        while len(self._deleted) > REMEMBERED_DELETED:
-            self._deleted.popitem(last=False)
+        self._vacate(conversation, visitor)
+
+    async def claim(self, visitor: str, conversation: str) -> Room:
+        """As ``find``, of the conversation that a page of theirs shows. One of which nothing is known at all hadn't
+        begun when the console was started anew: it is theirs."""
+        try:
+            return await self.find(visitor, conversation)
+        except NotFound:
+            taken = conversation in self._rooms or conversation in self._vacant or self._desks.has_open(conversation)
+            if taken or not is_id(conversation) or await asyncio.to_thread(self._archive.exists, conversation):
+                raise
+        self._vacate(conversation, visitor)
+        return await self.find(visitor, conversation)
+
+    def _vacate(self, conversation: str, visitor: str) -> None:
+        self._vacant.setdefault(conversation, visitor)  # another may have been faster
+        while len(self._vacant) > MOST_VACANT:
+            self._vacant.popitem(last=False)
 
     async def find(self, visitor: str, conversation: str = "") -> Room:
         """The conversation of that id, "" = the one that the visitor's browser has open, which may not have begun.
@@ -60,7 +75,7 @@ class Rooms:
             try:
                 room = await self._stored(visitor, wanted)
             except NotFound:
-                if wanted != desk.open and self._deleted.get(wanted) not in self._people.circle(visitor):
+                if wanted != desk.open and self._vacant.get(wanted) not in self._people.circle(visitor):
                     raise
                 room = self._make(wanted, visitor, Conversation(sampling=desk.sampling))
             room = self._rooms.setdefault(wanted, room)  # another request may have been faster

@@ -19,7 +19,7 @@ from backend.chat.caretaker import Caretaker
 from backend.chat.changes import Changes
 from backend.chat.client import Client, Deadlines
 from backend.chat.conversation import ENDED, Answer, Question
-from backend.chat.desks import Desk, Desks
+from backend.chat.desks import Desks, new_id
 from backend.chat.form_probe import FormProbe
 from backend.chat.in_turn import InTurn
 from backend.chat.keeping import Keeping
@@ -136,6 +136,11 @@ class Chat:
         """The conversation as it is now."""
         return (await self._rooms.find(visitor, conversation)).view()
 
+    async def at(self, visitor: str, conversation: str) -> View:
+        """The conversation that a page of theirs shows; one that hadn't begun when the console was started anew is
+        theirs again. NotFound."""
+        return (await self._rooms.claim(visitor, conversation)).view()
+
     async def open(self, visitor: str, conversation: str) -> View:
         """From now on it is the one that this browser has open. NotFound."""
         room = await self._rooms.find(visitor, conversation)
@@ -225,7 +230,7 @@ class Chat:
         room = await self._rooms.find(visitor, conversation)
         if room.conversation.exchanges:
             desk.sampling = room.conversation.sampling
-            desk.open = Desk().open
+            desk.open = new_id()
             room = await self._rooms.find(visitor, "")
         else:
             desk.open = room.id

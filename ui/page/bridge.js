@@ -13,7 +13,7 @@
 /** @import { AreaScript, GradioElement } from "./types.d.ts" */
 
 const AGAIN_MS = 1000;
-const COMES_BACK = "console-back"; // Gradio's page reaches the console again (ui/gradio_compat/scripts.py)
+const COMES_BACK = "console-back"; // the page reaches the console again (ui/gradio_compat/scripts.py), or another start of it (snapshot.js)
 const SETTLED_MS = 20; // changes of one moment are one change
 
 /** @typedef {(area: string) => Promise<AreaScript>} Load */

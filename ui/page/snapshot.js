@@ -9,6 +9,7 @@ import { t } from "./texts.js";
 /** @typedef {(snapshot: Snapshot) => void} Listener */
 /** @typedef {{fresh: Snapshot | null, next: number}} Reply null: nothing new; when to ask again, in ms */
 
+const COMES_BACK = "console-back"; // what Gradio's page says of a connection that failed (ui/page/bridge.js)
 const CALM_MS = 1000; // where the console doesn't say when to ask again
 const SILENCE_MS = 5000; // it is small, and a page that shows old states without a word is worse than one that asks again
 
@@ -20,8 +21,9 @@ const SILENCE_MS = 5000; // it is small, and a page that shows old states withou
  * @param {(version: string | null) => Promise<Reply>} world.ask
  * @param {() => boolean} world.visible nothing is asked for while the page isn't seen
  * @param {(failures: number, problem: unknown) => void} world.report how many polls have failed in a row
+ * @param {() => void} world.restarted another console answers than before; the listeners hear of its state after this
  */
-export function createPoll({ ask, visible, report }) {
+export function createPoll({ ask, visible, report, restarted }) {
   /** @type {Set<Listener>} */
   const listeners = new Set();
   /** @type {Snapshot | null} */
@@ -61,7 +63,9 @@ export function createPoll({ ask, visible, report }) {
 
   /** @param {Snapshot} fresh */
   function take(fresh) {
+    const another = newest !== null && newest.started_at !== fresh.started_at;
     newest = fresh;
+    if (another) safely(restarted);
     for (const listener of [...listeners]) safely(() => listener(fresh));
   }
 
@@ -148,6 +152,7 @@ const page = createPoll({
   ask: askForSnapshot,
   visible: () => document.visibilityState !== "hidden",
   report: showOffline,
+  restarted: () => globalThis.dispatchEvent(new Event(COMES_BACK)),
 });
 
 export const { listen: onSnapshot, refresh } = page;

@@ -179,6 +179,8 @@ export interface Installation {
 
 export interface Snapshot {
   version: string;
+  /** When the console was started, in seconds since the epoch. */
+  started_at: number;
   role: Role;
   language: string;
   servers: Server[];

@@ -57,9 +57,9 @@ class Snapshots:
         self._parts: dict[tuple[str, Role, Language], dict[str, tuple[Any, bytes]]] = {}
 
     def get(self, role: Role, language: Language) -> Snapshot:
-        """``version``, ``role``, ``language``, ``servers``, ``jobs`` and ``downloads`` in their order, ``header``,
-        ``notices``; the operator's has ``installation``, the newest one of the engines, and in the header how many of
-        the class are here, and how many answers are under way.
+        """``version``, ``started_at`` (the console), ``role``, ``language``, ``servers``, ``jobs`` and ``downloads`` in
+        their order, ``header``, ``notices``; the operator's has ``installation``, the newest one of the engines, and in
+        the header how many of the class are here, and how many answers are under way.
         """
         looked = (time.monotonic(), self._changes())
         header = header_view(self._services)
@@ -80,6 +80,7 @@ class Snapshots:
         servers = self._services.servers.snapshot()
         fields = {
             "version": encode(version),
+            "started_at": encode(self._services.started_at),
             "role": encode(role.value),
             "language": encode(language),
             "servers": self._list("servers", servers, role, language),

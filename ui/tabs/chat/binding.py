@@ -88,7 +88,7 @@ def bind(services: Services, tab: ChatTab, tabs: Mapping[str, Any]) -> None:
     on(tab.bridge.keep, settings_handlers.keep, [tab.input, *form], [tab.presets, tab.message])
     on(tab.bridge.forget, settings_handlers.forget, None, [tab.presets, tab.message])
     on(tab.bridge.weigh, handlers.weigh, [tab.input, tab.instead, *form], tab.meter, **latest)
-    on(tab.bridge.at, handlers.at, None, tab.message, **latest)
+    in_page(on(tab.bridge.at, handlers.at, None, tab.message, **latest).then, hear("chat", "placeArrived"))
     in_page(tab.bridge.grew, hear("chat", "shown"), [tab.box, tab.other_box])
     # Rarely shown: setting them with every token would cost each conversation.
     in_page(tab.bridge.widened, hear("chat", "shownBeside"), list(tab.more_boxes))

@@ -26,6 +26,7 @@ import { fillWindow, sideSwitch } from "./view.js";
 import { whenSeen } from "./when_seen.js";
 
 /** @import { AreaScript, GradioElement } from "../../page/types.d.ts" */
+/** @import { Value as Targets } from "./more_servers.js" */
 
 const bridge = new Bridge();
 
@@ -62,6 +63,7 @@ const chat = {
   shown: () => conversation.id,
   /** @param {string} id */
   open(id) {
+    edited = 0;
     conversation.turnTo(id);
     bridge.tell("show", { id });
     write();
@@ -76,6 +78,10 @@ const chat = {
 
 let wide = false; // a third box is shown
 let gone = false; // the conversation that the page shows can't be had any more: a new one can be begun
+let wanted = 0; // the exchange that the page asked to edit last
+let edited = 0; // the one whose question came into the input last
+/** @type {string[]} the starts that are asked one after another */
+let runs = [];
 let drawn = ""; // the conversation that the list marks
 let state = "idle"; // that chat-stats shows
 let full = 0; // how much of the context the last answer's prompt and text took, 0…1
@@ -110,7 +116,7 @@ function watchServers() {
   let known = null;
   onSnapshot(({ servers }) => {
     const now = servers.map(({ id, state, takes_forms: forms }) => `${id} ${state} ${forms}`).join("\n");
-    if (known !== null && now !== known) bridge.tell("servers");
+    if (known !== null && now !== known) tellNext("servers");
     known = now;
   });
 }
@@ -128,27 +134,39 @@ function listenToCommands() {
   onCommand("write", write);
 }
 
-/** The settings beside the form: what asks the model something waits until the console has them. */
+/** The settings beside the form, and how the page stands: what asks the model something waits until the console has them. */
 const told = inTurn((/** @type {object} */ values) => bridge.tell("options", { values }));
+const placeTold = inTurn((/** @type {object} */ place) => bridge.tell("at", place));
+const arrived = () => Promise.all([told.all(), placeTold.all()]);
 /** In the frame that is drawn next; where none is, soon. @param {() => void} draw */
 const nextFrame = (draw) => void (document.hidden ? setTimeout(draw) : requestAnimationFrame(draw));
 
 /** @param {string} event @param {object} [data] */
-const tellNext = (event, data) => void told.all().then(() => bridge.tell(event, data));
+const tellNext = (event, data) => void arrived().then(() => bridge.tell(event, data));
+
+/** @param {string} event @param {{exchange: number}} data */
+function act(event, data) {
+  if (event === "edit") wanted = data.exchange;
+  tellNext(event, data);
+}
 
 export const events = {
   /** A question is about to be asked, with these inputs. @param {...unknown} values */
   async asking(...values) {
-    await told.all();
+    await arrived();
     return values;
   },
   optionsArrived: () => told.arrived(),
+  placeArrived: () => placeTold.arrived(),
   /** Something may have changed the conversation: it is followed anew. */
   changed: () => conversation.follow(),
   /** A new conversation was begun. */
   begun: () => conversation.turnTo(""),
-  /** Somebody is about to write. */
-  write,
+  /** A question stands in the input, to be edited. */
+  write() {
+    edited = wanted;
+    write();
+  },
   /** What is new in the first two boxes. */
   shown() {
     nextFrame(drawStats); // Gradio has drawn the messages by then
@@ -175,13 +193,13 @@ export const parts = {
     );
     weighed = written.wanted;
     listenToActions(
-      tellNext,
+      act,
       () => conversation.id,
       () => conversation.follow(),
     );
-    // Gradio's half of the page has forgotten, in a console that was started anew, which conversation this page shows.
+    // A console that was started anew knows nothing of this page.
     addEventListener("console-back", () => {
-      if (conversation.id) bridge.tell("at", { id: conversation.id });
+      if (conversation.id) placeTold.tell({ id: conversation.id, edited, runs });
     });
     listenToCommands();
     fillWindow();
@@ -227,10 +245,11 @@ export const parts = {
   },
 
   more(element, gradio) {
-    follow(
-      gradio,
-      moreServers(element, (event, data) => bridge.tell(event, data)),
-    );
+    const show = moreServers(element, (event, data) => bridge.tell(event, data));
+    follow(gradio, (/** @type {Targets} */ value) => {
+      runs = (value.turn ?? []).map(({ id }) => id);
+      show(value);
+    });
   },
 
   view: sideSwitch,
@@ -241,8 +260,10 @@ export const parts = {
   },
 
   starter(element, gradio) {
-    const show = starter(element, (index) => void told.all().then(() => bridge.tell("sample", { index })));
-    follow(gradio, show);
+    follow(
+      gradio,
+      starter(element, (index) => tellNext("sample", { index })),
+    );
   },
 
   code(element, gradio) {

@@ -85,10 +85,11 @@ class Handlers:
         }
 
     async def at(self, request: gr.Request, event: gr.EventData) -> Updates:
-        """A page says which conversation it shows: the console was started anew and doesn't know."""
+        """A page says how it stands: what it told may not have arrived, or the console was started anew."""
         who = known_visitor(self._services, request)
-        view = await self._chat.view(who.id, str(getattr(event, "id", "")))
-        self._pages.at(request, view.id)
+        view = await self._chat.at(who.id, str(getattr(event, "id", "")))
+        if self._pages.at(request, view.id, number_of(event, "edited")) and getattr(event, "runs", None):
+            await self.turn(request, event)
         return {}
 
     async def ended(self, request: gr.Request) -> Updates:

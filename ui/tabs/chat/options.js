@@ -24,12 +24,11 @@ export function options(element, tell) {
   let values = {};
   /** @type {Able} */
   let able = { thinking: false, unable: [] };
-  let touched = false;
+  let known = false; // what the console shows of them has come
 
   /** @param {string} name @param {unknown} value */
   function set(name, value) {
     values = { ...values, [name]: value };
-    touched = true;
     tell(values);
   }
 
@@ -145,13 +144,13 @@ export function options(element, tell) {
       able = value.able ?? able;
       if (value.values) {
         values = value.values;
-        touched = false;
+        known = true;
       }
       draw();
     },
     /** The console was started anew: it knows nothing of what was set since. */
     again() {
-      if (touched) tell(values);
+      if (known) tell(values);
     },
   };
 }

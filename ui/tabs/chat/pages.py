@@ -43,11 +43,15 @@ class Pages:
             self._pages.popitem(last=False)
         return page
 
-    def at(self, request: Any, conversation: str) -> None:
-        """It says that it shows that conversation. Where it did before, what is known of it stays: the question that is
-        edited, too."""
-        if self.of(request).shown != conversation:
+    def at(self, request: Any, conversation: str, edited: int) -> bool:
+        """It says that it shows that conversation, and which question was edited last. What is known of the page stays;
+        one of which nothing is known, since the console was started anew, is believed: True."""
+        known = self.of(request).shown
+        if known != conversation:
             self.shows(request, conversation)
+        if not known:
+            self.of(request).edited = edited
+        return not known
 
     def shows(self, request: Any, conversation: str) -> None:
         """It shows that conversation from now on."""

@@ -8,7 +8,7 @@ import pytest
 from backend.chat.checks import check_total
 from backend.chat.conversation import CONVERSATION_LIMIT, Answer, Conversation, Exchange, Question
 from backend.chat.service import Chat
-from backend.errors import InvalidInput
+from backend.errors import InvalidInput, NotFound
 from backend.store import Store
 
 
@@ -44,6 +44,22 @@ async def test_long_conversations_are_forgotten_first_come_first_gone(
     (await chat._rooms.find("busy")).watchers = 1
     await chat.view("newcomer")
     assert remembered(chat) == ["busy", "newcomer"]
+
+
+async def test_a_page_keeps_a_conversation_that_had_not_begun(chat: Chat) -> None:
+    """Of the console before, which knew it alone."""
+    shown, of_another = "0123456789abcdef", (await chat.view("another")).id
+    with pytest.raises(NotFound):
+        await chat.view("me", shown)
+    assert (await chat.at("me", shown)).id == shown
+    for number in range(4):  # it isn't in memory any more
+        await chat.view(f"{number}")
+    assert (await chat.view("me", shown)).conversation == Conversation()
+    stored = "fedcba9876543210"
+    chat.archive.add("another", [(stored, {"exchanges": []}, "theirs")])
+    for visitor, taken in (("another", shown), ("me", of_another), ("me", stored), ("me", "../../etc/passwd")):
+        with pytest.raises(NotFound):
+            await chat.at(visitor, taken)
 
 
 def test_a_conversation_has_a_total() -> None:

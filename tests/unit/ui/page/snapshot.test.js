@@ -6,8 +6,9 @@ import test, { mock } from "node:test";
 const { askForSnapshot, createPoll, isSnapshot } = await import("../../../../ui/page/snapshot.js");
 const { RequestError } = await import("../../../../ui/page/request.js");
 
-const snapshot = (version, states = []) => ({
+const snapshot = (version, states = [], startedAt = 1) => ({
   version,
+  started_at: startedAt,
   role: "operator",
   language: "en",
   servers: states.map((state, index) => ({ id: String(index), state })),
@@ -23,14 +24,17 @@ function world(t) {
   t.mock.method(console, "error", () => {});
   const asked = [];
   const reported = [];
+  const told = [];
   const held = { visible: true, report: (failures) => reported.push(failures) };
   const poll = createPoll({
     ask: (version) => new Promise((resolve, reject) => asked.push({ version, resolve, reject })),
     visible: () => held.visible,
     report: (failures, problem) => held.report(failures, problem),
+    restarted: () => told.push("restarted"),
   });
   return {
     poll,
+    told,
     asked,
     reported,
     held,
@@ -76,6 +80,17 @@ test("it asks again when the console says", async (t) => {
   await pass(1);
   assert.equal(asked.length, 5);
   assert.deepEqual(seen, ["a", "b", "c"]);
+});
+
+test("another console answers: that is told before its state", async (t) => {
+  const { poll, told, pass, answer } = world(t);
+  poll.listen(({ version }) => told.push(version));
+  await pass(0);
+  for (const [version, startedAt] of Object.entries({ a: 1, b: 1, c: 2 })) {
+    await answer(snapshot(version, [], startedAt));
+    await pass(1000);
+  }
+  assert.deepEqual(told, ["a", "b", "restarted", "c"]);
 });
 
 test("one request at a time; a refresh meanwhile is the next one, at once", async (t) => {
