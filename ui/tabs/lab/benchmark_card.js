@@ -4,6 +4,7 @@
 import { actionRow, badge, problemLine } from "../../page/cards.js";
 import { el, fill } from "../../page/dom.js";
 import { duration, gib, number } from "../../page/format.js";
+import { latestReply } from "../../page/latest_reply.js";
 import { get, link, post } from "../../page/request.js";
 import { t } from "../../page/texts.js";
 import { comparedView } from "./compared_view.js";
@@ -53,6 +54,10 @@ export function benchmarkCard(id, changed) {
     body,
     actions.element,
   );
+  const compare = latestReply(
+    () => get(`lab/benchmarks/${id}/compared`),
+    (/** @type {Compared} */ reply) => fill(compared, comparedView(reply)),
+  ); // the page says by itself that the console is away
   let asked = "";
   let curve = /** @type {Curve} */ ("tokens_per_s");
   let drawn = "";
@@ -118,16 +123,11 @@ export function benchmarkCard(id, changed) {
   }
 
   /** The servers side by side, asked for when there is more to see. @param {Benchmark} one @param {number} done */
-  async function showCompared(one, done) {
+  function showCompared(one, done) {
     const now = `${one.state} ${done}`;
     if (now === asked || (!done && !one.config.table)) return;
     asked = now;
-    try {
-      const reply = /** @type {Compared} */ (await get(`lab/benchmarks/${id}/compared`));
-      if (now === asked) fill(compared, comparedView(reply));
-    } catch {
-      asked = ""; // the page says by itself that the console is away
-    }
+    void compare();
   }
 
   /** @param {Benchmark} one */

@@ -3,6 +3,7 @@
 
 import { cardList } from "../../page/cards.js";
 import { el } from "../../page/dom.js";
+import { latestReply } from "../../page/latest_reply.js";
 import { get } from "../../page/request.js";
 import { t } from "../../page/texts.js";
 import { benchmarkCard, isOver } from "./benchmark_card.js";
@@ -25,20 +26,21 @@ export function benchmarkList(section, id, title, belongs) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
 
-  async function load() {
-    clearTimeout(timer);
-    let pause = CALM_MS;
-    try {
-      const { benchmarks } = /** @type {{benchmarks: Benchmark[]}} */ (await get("lab/benchmarks"));
+  const look = latestReply(
+    () => get("lab/benchmarks"),
+    (/** @type {{benchmarks: Benchmark[]}} */ { benchmarks }) => {
       const mine = benchmarks.filter(belongs);
       none.hidden = mine.length > 0;
       cards.show(mine);
-      if (mine.some((one) => !isOver(one))) pause = BUSY_MS;
-    } catch {
-      // the page says by itself that the console is away
-    }
+      clearTimeout(timer);
+      const pause = mine.every(isOver) ? CALM_MS : BUSY_MS;
+      if (section.offsetParent && document.visibilityState === "visible") timer = setTimeout(load, pause);
+    },
+  ); // the page says by itself that the console is away
+
+  function load() {
     clearTimeout(timer);
-    if (section.offsetParent && document.visibilityState === "visible") timer = setTimeout(load, pause);
+    return look();
   }
 
   new IntersectionObserver((seen) => seen.some(({ isIntersecting }) => isIntersecting) && load()).observe(section);
