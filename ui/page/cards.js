@@ -113,16 +113,26 @@ export function actionRow(className) {
  */
 export function problemLine(className) {
   const element = el("p", { class: className, role: "alert", hidden: true });
+  /** @param {unknown} problem */
+  function say(problem) {
+    const text = sentences(problem).join(" ");
+    if (element.textContent !== text) element.textContent = text; // a screen reader says once what stays so
+    element.hidden = false;
+  }
+  const clear = () => {
+    element.hidden = true;
+  };
   return {
     element,
+    say,
+    clear,
     /** Does it; says so where it fails, and resolves to null then. @template Reply @param {() => Promise<Reply>} action */
     async attempt(action) {
-      element.hidden = true;
+      clear();
       try {
         return await action();
       } catch (problem) {
-        element.textContent = sentences(problem).join(" ");
-        element.hidden = false;
+        say(problem);
         return null;
       }
     },

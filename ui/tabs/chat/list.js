@@ -1,9 +1,11 @@
 // @ts-check
 /** The list of conversations beside the chat: found, opened, renamed, pinned, deleted, kept as files. */
 
+import { problemLine } from "../../page/cards.js";
 import { ask } from "../../page/dialog.js";
 import { el, fill } from "../../page/dom.js";
-import { get, post, sentences } from "../../page/request.js";
+import { latestReply } from "../../page/latest_reply.js";
+import { get, post } from "../../page/request.js";
 import { onChatChange, onSnapshot } from "../../page/snapshot.js";
 import { t } from "../../page/texts.js";
 import { showDrawer } from "./drawer.js";
@@ -23,11 +25,11 @@ import { keptChoice } from "./list_kept.js";
  * @property {boolean} under_way
  * @property {number} version
  */
-/** @typedef {{revision: string, total: number, entries: Entry[], days: number | null}} Part */
+/** @typedef {{revision: string, total: number, entries: Entry[], days: number | null, query: string, after: Entry[]}} Part `query`: asked for, behind the entries `after` */
 /** @typedef {{open: (id: string) => void, shown: () => string, begin: () => void, changed: (version: number) => void}} Chat */
 
 const TYPED_MS = 150;
-const GONE = -1; // the version of a conversation that was deleted
+const UNKNOWN = -1; // the version of a conversation that isn't in the list: it may have been deleted
 
 /** @param {HTMLElement} element @param {Chat} chat */
 export function conversationList(element, chat) {
@@ -35,7 +37,8 @@ export function conversationList(element, chat) {
   let entries = [];
   let total = 0;
   let query = "";
-  let asked = 0; // the newest request; what an older one brings is late
+  let found = ""; // the query that the entries are of
+  let toFollow = false; // the conversation that is shown may have changed
   /** @type {string | null} the row whose name is being written */
   let naming = null;
 
@@ -48,7 +51,8 @@ export function conversationList(element, chat) {
   });
   const rows = el("ul", { class: "chat-list-rows", "aria-label": t("chat.list.title") });
   const said = el("p", { class: "chat-list-said", role: "status" });
-  const problem = el("p", { class: "chat-list-problem", role: "alert", hidden: true });
+  const problem = problemLine("chat-list-problem");
+  const lost = problemLine("chat-list-problem"); // what the list itself can't be had for
   const end = el("div", { class: "chat-list-end" });
   const scroll = el("div", { class: "chat-list-scroll" }, rows, said, end);
   const kept = keptChoice(attempt, () => look());
@@ -72,7 +76,8 @@ export function conversationList(element, chat) {
       "nav",
       { class: "chat-list", "aria-label": t("chat.list.title") },
       el("div", { class: "chat-list-head" }, search),
-      problem,
+      problem.element,
+      lost.element,
       scroll,
       foot,
     ),
@@ -89,7 +94,7 @@ export function conversationList(element, chat) {
   });
   search.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown") focusRow(0);
-    else if (event.key === "Enter" && entries[0]) open(entries[0].id);
+    else if (event.key === "Enter") void openFirst();
     else if (event.key === "Escape" && search.value) {
       search.value = query = "";
       look();
@@ -121,13 +126,13 @@ export function conversationList(element, chat) {
   new IntersectionObserver(([{ isIntersecting }]) => {
     if (isIntersecting && entries.length < total) more();
   }).observe(end);
-  onChatChange(async () => {
-    const isShown = (/** @type {Entry} */ { id }) => id === chat.shown();
-    const was = entries.some(isShown);
-    if (naming === null) await look();
-    const shown = entries.find(isShown);
-    if (shown) chat.changed(shown.version);
-    else if (was && !query) chat.changed(GONE);
+  /** Asks for the list anew, as far as it was seen. */
+  const look = latestReply(() => part(0), take, lost.say);
+  /** Asks for what follows. */
+  const more = latestReply(() => part(entries.length), takeMore, lost.say);
+  onChatChange(() => {
+    toFollow = true;
+    if (naming === null) void look();
   });
   onSnapshot(({ role }) => kept.forRole(role));
   look();
@@ -137,58 +142,56 @@ export function conversationList(element, chat) {
     /** @type {HTMLElement | undefined} */ (rows.querySelectorAll(".chat-list-open")[place])?.focus();
   }
 
-  /** Asks for the list anew, as far as it was seen. */
-  async function look() {
-    const mine = (asked += 1);
-    try {
-      const came = await part(0);
-      if (mine !== asked) return;
-      const seen = entries.length;
-      ({ entries, total } = came);
-      kept.show(came.days);
-      draw();
-      if (seen > entries.length && entries.length < total) await more();
-      problem.hidden = true;
-    } catch (failed) {
-      if (mine === asked) tell(failed);
-    }
+  /** @param {Part} came */
+  function take(came) {
+    const isShown = (/** @type {Entry} */ { id }) => id === chat.shown();
+    const [seen, was] = [entries.length, entries.some(isShown)];
+    ({ entries, total } = came);
+    found = came.query;
+    kept.show(came.days);
+    lost.clear();
+    draw();
+    if (seen > entries.length && entries.length < total) void more();
+    if (!toFollow) return;
+    toFollow = false;
+    const shown = entries.find(isShown);
+    // One that isn't among what was found may have changed, too.
+    if (shown) chat.changed(shown.version);
+    else if (was || query) chat.changed(UNKNOWN);
   }
 
-  async function more() {
-    const mine = asked;
-    try {
-      const came = await part(entries.length);
-      if (mine !== asked) return;
-      const known = new Set(entries.map(({ id }) => id));
-      entries = [...entries, ...came.entries.filter(({ id }) => !known.has(id))];
-      total = came.entries.length ? came.total : entries.length;
-      draw();
-    } catch (failed) {
-      if (mine === asked) tell(failed);
+  /** The first of what is found by what stands in the box now. */
+  async function openFirst() {
+    clearTimeout(typed);
+    query = search.value.trim();
+    if ((found === query || (await look())) && entries[0]) open(entries[0].id);
+  }
+
+  /** @param {Part} came */
+  function takeMore(came) {
+    lost.clear();
+    if (came.after !== entries) {
+      if (entries.length < total) void more(); // it came anew meanwhile
+      return;
     }
+    const known = new Set(entries.map(({ id }) => id));
+    entries = [...entries, ...came.entries.filter(({ id }) => !known.has(id))];
+    total = came.entries.length ? came.total : entries.length;
+    draw();
   }
 
   /** @param {number} skip @returns {Promise<Part>} */
-  function part(skip) {
-    return get(`chat/list?${new URLSearchParams({ q: query, skip: String(skip) })}`);
-  }
-
-  /** @param {unknown} failed */
-  function tell(failed) {
-    problem.textContent = sentences(failed).join(" ");
-    problem.hidden = false;
+  async function part(skip) {
+    const asked = { query, after: entries };
+    return { ...(await get(`chat/list?${new URLSearchParams({ q: query, skip: String(skip) })}`)), ...asked };
   }
 
   /** Does it, says where it fails, and looks at the list anew. @template Reply @param {() => Promise<Reply>} action */
   async function attempt(action) {
-    problem.hidden = true;
     try {
-      return await action();
-    } catch (failed) {
-      tell(failed);
-      return null;
+      return await problem.attempt(action);
     } finally {
-      look();
+      void look();
     }
   }
 
