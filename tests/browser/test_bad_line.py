@@ -235,6 +235,30 @@ def cut_at(line: BadLine, after: int) -> None:
     line.cut()
 
 
+def test_words_in_a_lesson_arrive_when_the_line_is_back(page: Page, line: BadLine) -> None:
+    page.get_by_role("tab", name="Lab").click()
+    page.locator('[data-section="lesson"]').click()
+    page.locator("#lab-lessons .lab-book").first.click()
+    words, name = page.locator("#lab-lesson-words"), page.locator("#lab-lesson-name")
+    expect(words).to_be_visible()
+    line.leave()
+    words.fill("What I saw")
+    name.fill("Ann")
+    words.focus()
+    said = page.locator("#lab-lesson .lab-problem:visible")
+    expect(said.first).to_contain_text("tries again")
+    page.clock.fast_forward(5000)
+    line.back()
+    page.clock.fast_forward(5000)
+    expect(said).to_have_count(0)
+    expect(page.locator("#lab-lesson [role=status]")).to_have_text(pattern(r"\w"))
+    page.locator("#lab-lessons .lab-book").last.click()
+    expect(words).to_have_value("")
+    page.locator("#lab-lessons .lab-book").first.click()
+    expect(words).to_have_value("What I saw")
+    expect(name).to_have_value("Ann")
+
+
 def test_an_hour_away(page: Page, line: BadLine, place: Ground) -> None:
     """A job ends, a server stops and memory is measured meanwhile; the page says that it doesn't know, then knows."""
     model = place.model("wait")

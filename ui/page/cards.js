@@ -126,6 +126,7 @@ export function problemLine(className) {
     element,
     say,
     clear,
+    isShown: () => !element.hidden,
     /** Does it; says so where it fails, and resolves to null then. @template Reply @param {() => Promise<Reply>} action */
     async attempt(action) {
       clear();

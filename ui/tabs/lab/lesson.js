@@ -2,8 +2,10 @@
 /** Lessons: the shelf, one lesson with its steps, the report; for the operator also files and how far each visitor is. */
 
 import { remember, remembered } from "../../page/browser_storage.js";
+import { problemLine } from "../../page/cards.js";
 import { el, fill } from "../../page/dom.js";
-import { get, post, sentences } from "../../page/request.js";
+import { outbox } from "../../page/outbox.js";
+import { get, post } from "../../page/request.js";
 import { onSnapshot } from "../../page/snapshot.js";
 import { t } from "../../page/texts.js";
 import { lessonView } from "./lesson_view.js";
@@ -19,48 +21,52 @@ export function lessonPanel(element, openSection) {
   let isOperator = false;
   /** @type {string} */
   let chosen = remembered(CHOSEN, "sessionStorage") ?? "";
-  const problem = el("p", { class: "lab-problem", role: "alert", hidden: true });
+  const problem = problemLine("lab-problem");
+  const lost = problemLine("lab-problem"); // why what is shown may be old
   const shelf = el("div", { class: "lab-shelf", id: "lab-lessons" });
   const place = el("div", { class: "lab-lesson", id: "lab-lesson-open" });
   const teacher = el("div", { id: "lab-lesson-teacher" });
-  const view = lessonView(act, openSection);
+  const given = outbox((path, /** @type {object} */ body) => post(`lab/lessons/${path}`, body), failed);
+  const view = lessonView(act, given, openSection);
 
   /** @param {unknown} error */
   function failed(error) {
-    problem.textContent = sentences(error).join(" ");
-    problem.hidden = false;
-    problem.scrollIntoView({ block: "nearest" });
+    if (problem.isShown()) return problem.say(error);
+    problem.say(error);
+    problem.element.scrollIntoView({ block: "nearest" });
   }
 
-  /** Does it for the open lesson, then draws anew. @param {string} what @param {object} [body] */
-  async function act(what, body = {}) {
-    problem.hidden = true;
-    try {
-      await post(`lab/lessons/${chosen}/${what}`, body);
-    } catch (error) {
-      failed(error);
-      return false;
-    }
+  /** Sends it until it has arrived, then draws anew. @param {string} path below the lessons @param {object} [body] */
+  async function act(path, body = {}) {
+    problem.clear();
+    if (!(await given.put(path, body))) return false;
+    problem.clear();
     await look();
     return true;
   }
 
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
+  let looks = 0;
   /** What is true now is ticked off as it is asked for. */
   async function look() {
     clearTimeout(timer);
+    const mine = ++looks;
     try {
       const reply = /** @type {ShelfReply} */ (await get("lab/lessons"));
+      if (mine !== looks) return; // what it tells may be older than what was done since
       if (chosen && !reply.lessons.some(({ id, begun }) => id === chosen && begun)) chosen = "";
       showShelf(reply);
       if (chosen) {
         const lesson = /** @type {WholeLesson} */ (await get(`lab/lessons/${encodeURIComponent(chosen)}`));
+        if (mine !== looks) return;
         if (lesson.id === chosen) view.show(lesson, reply.name);
       }
       place.hidden = !chosen;
+      lost.clear();
     } catch (error) {
-      failed(error);
+      if (mine !== looks) return;
+      lost.say(error);
     }
     clearTimeout(timer);
     if (element.offsetParent && document.visibilityState === "visible") timer = setTimeout(look, LOOK_MS);
@@ -109,7 +115,7 @@ export function lessonPanel(element, openSection) {
   async function open(id) {
     chosen = id;
     remember(CHOSEN, id, "sessionStorage");
-    await act("begin");
+    await act(`${encodeURIComponent(id)}/begin`);
     place.scrollIntoView({ block: "nearest" });
   }
 
@@ -141,7 +147,7 @@ export function lessonPanel(element, openSection) {
     file.addEventListener("change", async () => {
       const [one] = file.files ?? [];
       if (!one) return;
-      problem.hidden = true;
+      problem.clear();
       try {
         await post("lab/lessons/add", { name: one.name, content: await base64(one) });
         said.textContent = t("lab.lesson.added", { name: one.name });
@@ -154,7 +160,15 @@ export function lessonPanel(element, openSection) {
     fill(teacher, details, el("label", { class: "lab-field" }, t("lab.lesson.add"), file), said);
   }
 
-  fill(element, el("p", { class: "lab-hint" }, t("lab.lesson.what")), shelf, problem, place, teacher);
+  fill(
+    element,
+    el("p", { class: "lab-hint" }, t("lab.lesson.what")),
+    shelf,
+    problem.element,
+    lost.element,
+    place,
+    teacher,
+  );
   fill(place, view.element);
   place.hidden = true;
   onSnapshot(({ role }) => {

@@ -3,21 +3,27 @@
 
 import { byId, el, fill } from "../../page/dom.js";
 import { gib, number } from "../../page/format.js";
-import { link, post, sentences } from "../../page/request.js";
+import { link } from "../../page/request.js";
 import { showTab } from "../../page/tabs.js";
 import { t } from "../../page/texts.js";
 
 /** @import { LessonStep, MeasuredServer, WholeLesson } from "./types.d.ts" */
-/** @typedef {(what: string, body?: object) => Promise<boolean>} Act */
+/** @typedef {(path: string, body?: object) => Promise<boolean>} Act sends it to that address below the lessons */
+/** @typedef {{waiting: (path: string) => object | undefined}} Given what hasn't arrived there */
 
+const NAME = "name"; // where the name goes under which they hand in
 const MARKED_MS = 6000;
 const SOON_MS = 150;
 const MOST_LOOKS = 100;
 const ENOUGH_LOOKS = 4; // at an open tab: what isn't shown by then is folded away, or comes late
 const PARTS = /** @type {const} */ (["weights", "context", "kv", "work"]);
 
-/** `openSection` shows a part of the Lab by its name. @param {Act} act @param {(name: string) => void} openSection */
-export function lessonView(act, openSection) {
+/**
+ * @param {Act} act
+ * @param {Given} given
+ * @param {(name: string) => void} openSection shows a part of the Lab by its name
+ */
+export function lessonView(act, given, openSection) {
   const title = el("h3", {});
   const intro = el("p", { class: "lab-intro" });
   const steps = el("ol", { class: "lab-steps" });
@@ -39,7 +45,7 @@ export function lessonView(act, openSection) {
   const report = el("div", { class: "lab-actions", id: "lab-report" });
   const anew = el(
     "button",
-    { class: "button small", type: "button", onclick: () => act("begin", { anew: true }) },
+    { class: "button small", type: "button", onclick: () => act(below("begin"), { anew: true }) },
     t("lab.lesson.anew"),
   );
   const element = el(
@@ -56,19 +62,21 @@ export function lessonView(act, openSection) {
     report,
     anew,
   );
-  words.addEventListener("change", async () => {
-    if (await act("words", { words: words.value })) said.textContent = t("lab.beside.noted");
-  });
-  name.addEventListener("change", async () => {
-    try {
-      await post("lab/lessons/name", { name: name.value });
-      said.textContent = t("lab.beside.noted");
-    } catch (error) {
-      said.textContent = sentences(error).join(" ");
-    }
-  });
+  /** @param {string} path @param {object} body */
+  async function note(path, body) {
+    said.textContent = "";
+    if (await act(path, body)) said.textContent = t("lab.beside.noted");
+  }
+  words.addEventListener("change", () => note(below("words"), { words: words.value }));
+  name.addEventListener("change", () => note(NAME, { name: name.value }));
   let drawn = "";
   let open = "";
+  /** @param {string} what of the open lesson */
+  const below = (what) => `${encodeURIComponent(open)}/${what}`;
+  /** What is done with a step has an address of its own. @param {string} step @returns {Act} */
+  const ofStep = (step) => (what, body) => act(below(`${what}?step=${encodeURIComponent(step)}`), body);
+  /** What was written there and hasn't arrived. @param {string} path @returns {Record<string, string>} */
+  const written = (path) => /** @type {Record<string, string>} */ (given.waiting(path) ?? {});
   return {
     element,
     /** @param {WholeLesson} lesson @param {string} known the name that they gave before */
@@ -82,12 +90,12 @@ export function lessonView(act, openSection) {
       element.dataset.done = String(lesson.done);
       title.textContent = lesson.title;
       fill(intro, rich(lesson.intro));
-      if (other || document.activeElement !== words) words.value = lesson.words;
-      if (document.activeElement !== name) name.value = known;
+      if (other || document.activeElement !== words) words.value = written(below("words")).words ?? lesson.words;
+      if (document.activeElement !== name) name.value = written(NAME).name ?? known;
       keepTyping(steps, () =>
         fill(
           steps,
-          lesson.steps.map((step) => line(step, act, openSection)),
+          lesson.steps.map((step) => line(step, ofStep(step.id), openSection)),
         ),
       );
       fill(

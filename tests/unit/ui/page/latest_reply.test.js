@@ -38,7 +38,13 @@ test("one that failed is made again until its reply comes", async () => {
   assert.equal(await first, false);
   asked.at(-1).resolve("of a");
   await until(() => taken.length === 1);
-  assert.deepEqual([asked.map(({ value }) => value), failed], [["a", "a", "a"], [0, 0]]);
+  assert.deepEqual(
+    [asked.map(({ value }) => value), failed],
+    [
+      ["a", "a", "a"],
+      [0, 0],
+    ],
+  );
 });
 
 test("a refusal isn't asked for again, an older request's failure not either", async (t) => {
