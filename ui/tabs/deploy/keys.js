@@ -5,6 +5,7 @@ import { copyButton } from "../../page/clipboard.js";
 import { everySecond } from "../../page/clock.js";
 import { el, fill } from "../../page/dom.js";
 import { number } from "../../page/format.js";
+import { keepPlace, whenChanged } from "../../page/redraw.js";
 import { apiAddress, get, post, sentences } from "../../page/request.js";
 import { t } from "../../page/texts.js";
 
@@ -111,9 +112,11 @@ export function keysPanel(element) {
   function show() {
     none.hidden = keys.keys.length > 0;
     table.hidden = keys.keys.length === 0;
-    fill(rows, keys.keys.map(row));
+    drawRows(keys.keys);
     showLending();
   }
+
+  const drawRows = whenChanged((/** @type {Key[]} */ all) => keepPlace(rows, () => fill(rows, all.map(row))));
 
   /** @param {Key} key */
   function row(key) {
@@ -122,6 +125,7 @@ export function keysPanel(element) {
       {
         class: "button small",
         type: "button",
+        dataset: { focus: key.id },
         "aria-label": t("deploy.keys.withdraw-of", { name: key.name }),
         onclick: () => attempt(() => post(`keys/${encodeURIComponent(key.id)}/withdraw`)),
       },
@@ -136,15 +140,22 @@ export function keysPanel(element) {
   }
 
   function showLending() {
-    const boxes = external.map((server) => {
-      const box = el("input", {
-        type: "checkbox",
-        checked: keys.lent.includes(server.id),
-        onchange: () => attempt(() => post(`servers/${encodeURIComponent(server.id)}/lend`, { lent: box.checked })),
-      });
-      return el("label", { dataset: { serverId: server.id } }, box, " ", t("deploy.keys.lend", { name: server.name }));
+    drawLending(external.map(({ id, name: named }) => [id, named]));
+    for (const box of lending.querySelectorAll("input")) box.checked = keys.lent.includes(box.dataset.focus ?? "");
+  }
+
+  const drawLending = whenChanged((/** @type {string[][]} */ servers) =>
+    keepPlace(lending, () => fill(lending, servers.map(lendingBox))),
+  );
+
+  /** @param {string[]} server */
+  function lendingBox([id, named]) {
+    const box = el("input", {
+      type: "checkbox",
+      dataset: { focus: id },
+      onchange: () => attempt(() => post(`servers/${encodeURIComponent(id)}/lend`, { lent: box.checked })),
     });
-    fill(lending, boxes);
+    return el("label", { dataset: { serverId: id } }, box, " ", t("deploy.keys.lend", { name: named }));
   }
 
   const isSeen = () => document.visibilityState === "visible" && element.offsetParent !== null;

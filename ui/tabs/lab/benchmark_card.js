@@ -5,6 +5,7 @@ import { actionRow, badge, problemLine } from "../../page/cards.js";
 import { el, fill } from "../../page/dom.js";
 import { duration, gib, number } from "../../page/format.js";
 import { latestReply } from "../../page/latest_reply.js";
+import { keepPlace, whenChanged } from "../../page/redraw.js";
 import { get, link, post } from "../../page/request.js";
 import { t } from "../../page/texts.js";
 import { comparedView } from "./compared_view.js";
@@ -41,7 +42,17 @@ export function benchmarkCard(id, changed) {
   const head = el("div", { class: "lab-actions" });
   const bar = el("progress", { max: "1", "aria-label": t("lab.benchmark.progress") });
   const compared = el("div", { class: "lab-compared" });
-  const body = el("div", {});
+  const stage = el("div", {});
+  const drawing = el("div", {});
+  const levels = el("div", {});
+  const choose = el("select", {
+    class: "lab-input",
+    onchange() {
+      curve = /** @type {Curve} */ (choose.value);
+      if (shown) drawCurve(shown);
+    },
+  });
+  const choice = el("label", { class: "lab-pick", hidden: true }, t("lab.benchmark.curve.label"), choose);
   const actions = actionRow("lab-actions");
   const problem = problemLine("lab-problem");
   const element = el(
@@ -51,16 +62,20 @@ export function benchmarkCard(id, changed) {
     bar,
     problem.element,
     compared,
-    body,
+    stage,
+    choice,
+    drawing,
+    levels,
     actions.element,
   );
   const compare = latestReply(
     () => get(`lab/benchmarks/${id}/compared`),
-    (/** @type {Compared} */ reply) => fill(compared, comparedView(reply)),
+    (/** @type {Compared} */ reply) => keepPlace(compared, () => fill(compared, comparedView(reply))),
   ); // the page says by itself that the console is away
   let asked = "";
   let curve = /** @type {Curve} */ ("tokens_per_s");
-  let drawn = "";
+  /** @type {Benchmark | null} */
+  let shown = null;
 
   /** @param {string} path */
   const act = (path) => async () => {
@@ -69,10 +84,8 @@ export function benchmarkCard(id, changed) {
   };
 
   /** @param {Benchmark} one */
-  function show(one) {
-    const now = JSON.stringify([one, curve]);
-    if (now === drawn) return;
-    drawn = now;
+  function draw(one) {
+    shown = one;
     element.dataset.state = one.state;
     const { config, targets } = one;
     const measured = targets.filter(({ skipped }) => !skipped);
@@ -80,7 +93,6 @@ export function benchmarkCard(id, changed) {
       some.reduce((sum, one) => sum + one.levels.length + one.answered, 0);
     const of = (config.users.length + one.questions) * measured.length;
     const done = steps(measured);
-    const levels = targets.reduce((sum, target) => sum + target.levels.length, 0);
     const sizes = { prompt: config.prompt_tokens, answer: config.answer_tokens, seconds: config.seconds };
     const what = config.users.length
       ? [t("lab.benchmark.sizes", sizes), config.picture ? t("lab.benchmark.with_picture") : ""]
@@ -97,11 +109,16 @@ export function benchmarkCard(id, changed) {
     bar.value = done / Math.max(1, of);
     if (one.questions) showCompared(one, done);
     fill(
-      body,
+      stage,
       stages(one, done, of),
       targets.map((target) => target.problem && el("p", { class: "lab-problem" }, target.problem)),
-      levels > 0 && [picture(one), table(targets), notes(targets)],
     );
+    choice.hidden = !targets.some((target) => target.levels.length > 0);
+    if (!choice.hidden) {
+      offerCurves(CURVES.filter((name) => hasCurve(one, name)));
+      drawCurve(one);
+      keepPlace(levels, () => fill(levels, table(targets), notes(targets)));
+    }
     /** @param {string} action @param {string} text */
     const button = (action, text) =>
       el("button", { class: "button small", type: "button", dataset: { action }, onclick: act(action) }, text);
@@ -130,29 +147,26 @@ export function benchmarkCard(id, changed) {
     void compare();
   }
 
-  /** @param {Benchmark} one */
-  function picture(one) {
-    const choose = el("select", {
-      class: "lab-input",
-      onchange: () => ((curve = /** @type {Curve} */ (choose.value)), show(one)),
-    });
-    const has = CURVES.filter((name) =>
-      one.targets.some(({ levels }) => levels.some((level) => figure(level, name) !== null)),
-    );
+  /** Somebody may have it open. */
+  const offerCurves = whenChanged((/** @type {Curve[]} */ names) => {
     fill(
       choose,
-      has.map((name) => el("option", { value: name }, t(`lab.benchmark.curve.${name}`))),
+      names.map((name) => el("option", { value: name }, t(`lab.benchmark.curve.${name}`))),
     );
     choose.value = curve;
+  });
+
+  /** @param {Benchmark} one */
+  function drawCurve(one) {
     /** @param {Target} target @returns {[number, number | null][]} */
     const pointsOf = ({ levels }) => levels.map((level) => [level.users, figure(level, curve)]);
-    const shown = one.targets.filter(({ levels }) => levels.length > 0);
-    const series = shown.map((target) => ({ name: nameOf(target), points: pointsOf(target) }));
+    const measured = one.targets.filter(({ levels }) => levels.length > 0);
+    const series = measured.map((target) => ({ name: nameOf(target), points: pointsOf(target) }));
     const knees = one.targets.filter(({ knee }) => knee !== null);
     const mark =
       knees.length === 1 && knees[0].knee !== null ? { x: knees[0].knee, text: t("lab.benchmark.knee") } : null;
-    return [
-      el("label", { class: "lab-pick" }, t("lab.benchmark.curve.label"), choose),
+    fill(
+      drawing,
       chart(series, {
         x: { name: t("lab.benchmark.field.users"), from: 0 },
         y: { name: t(`lab.benchmark.curve.${curve}`), from: 0 },
@@ -162,12 +176,16 @@ export function benchmarkCard(id, changed) {
       el(
         "ul",
         { class: "lab-legend" },
-        shown.map((target, index) => el("li", {}, swatch(index), nameOf(target), " · ", kneeText(target))),
+        measured.map((target, index) => el("li", {}, swatch(index), nameOf(target), " · ", kneeText(target))),
       ),
-    ];
+    );
   }
-  return { element, show, tick: () => {} };
+  return { element, show: whenChanged(draw), tick: () => {} };
 }
+
+/** Whether anything was measured for it. @param {Benchmark} one @param {Curve} name */
+const hasCurve = ({ targets }, name) =>
+  targets.some(({ levels }) => levels.some((level) => figure(level, name) !== null));
 
 /** A line of the tutorials' table is named by what it stands for. @param {Target} target */
 const nameOf = ({ line, engine, name }) =>
@@ -244,7 +262,13 @@ function table(targets) {
   );
   return el(
     "div",
-    { class: "table-scroll", tabindex: "0", role: "region", "aria-label": t("lab.benchmark.list") },
+    {
+      class: "table-scroll",
+      tabindex: "0",
+      role: "region",
+      "aria-label": t("lab.benchmark.list"),
+      dataset: { focus: "levels" },
+    },
     el("table", { class: "table lab-levels" }, el("thead", {}, head), el("tbody", {}, rows)),
   );
 }

@@ -20,7 +20,7 @@ const share = (part, of) => (part === null || part === undefined || !of ? "–" 
 const scrolled = (label, className, head, rows) =>
   el(
     "div",
-    { class: "table-scroll", tabindex: "0", role: "region", "aria-label": label },
+    { class: "table-scroll", tabindex: "0", role: "region", "aria-label": label, dataset: { focus: className } },
     el("table", { class: `table ${className}` }, el("thead", {}, head), el("tbody", {}, rows)),
   );
 
@@ -96,8 +96,8 @@ function texts(servers, answers, open) {
   );
   return el(
     "details",
-    { class: "lab-menu wide", open },
-    el("summary", {}, t("lab.quality.answers")),
+    { class: "lab-menu wide", open, dataset: { fold: "answers" } },
+    el("summary", { dataset: { focus: "answers" } }, t("lab.quality.answers")),
     scrolled(t("lab.quality.answers"), "lab-answers", head, rows),
   );
 }

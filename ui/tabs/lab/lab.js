@@ -3,6 +3,7 @@
 
 import { Bridge } from "../../page/bridge.js";
 import { el, fill, outer } from "../../page/dom.js";
+import { keepPlace } from "../../page/redraw.js";
 import { onSnapshot } from "../../page/snapshot.js";
 import { t } from "../../page/texts.js";
 import { benchmarkPanel } from "./benchmark.js";
@@ -52,27 +53,30 @@ function show() {
     if (place) outer(place, `lab-${name}`).hidden = name !== shown || !sections.includes(name);
   }
   if (!buttons) return;
+  const row = buttons;
+  keepPlace(row, () => fill(row, sectionButtons(sections)));
+}
+
+/** @param {readonly Section[]} sections */
+function sectionButtons(sections) {
   const choose = (/** @type {Section} */ name) => () => {
     shown = name;
     show();
   };
-  fill(
-    buttons,
-    el(
-      "div",
-      { class: "lab-sections", role: "group", "aria-label": t("lab.sections") },
-      sections.map((name) =>
-        el(
-          "button",
-          {
-            type: "button",
-            class: "lab-section",
-            "aria-pressed": String(name === shown),
-            dataset: { section: name },
-            onclick: choose(name),
-          },
-          t(`lab.section.${name}`),
-        ),
+  return el(
+    "div",
+    { class: "lab-sections", role: "group", "aria-label": t("lab.sections") },
+    sections.map((name) =>
+      el(
+        "button",
+        {
+          type: "button",
+          class: "lab-section",
+          "aria-pressed": String(name === shown),
+          dataset: { section: name, focus: name },
+          onclick: choose(name),
+        },
+        t(`lab.section.${name}`),
       ),
     ),
   );

@@ -1,8 +1,12 @@
 // @ts-check
 /** Runs: every start and every quantization as a row; filter, sort, columns, files, a chart; rows side by side. */
 
+import { problemLine } from "../../page/cards.js";
 import { ask } from "../../page/dialog.js";
 import { el, fill } from "../../page/dom.js";
+import { number } from "../../page/format.js";
+import { latestReply } from "../../page/latest_reply.js";
+import { keepPlace, whenChanged } from "../../page/redraw.js";
 import { get, link, post, sentences } from "../../page/request.js";
 import { t } from "../../page/texts.js";
 import { beside } from "./beside.js";
@@ -12,10 +16,15 @@ import { chosenColumns, COLUMNS, isNumber, keepColumns, read } from "./run_value
 
 /** @import { RunRow, RunsReply, WholeRow } from "./types.d.ts" */
 
+/** @typedef {[id: string, name: string, x: number, y: number]} Point */
+
 const TYPING_MS = 250;
 const AGAIN_MS = 5000;
 const MOST_BESIDE = 8;
 const GIB = 2 ** 30;
+
+/** @param {unknown} problem */
+const problemText = (problem) => el("p", { class: "lab-problem", role: "alert" }, sentences(problem).join(" "));
 
 /**
  * The list in its place. `startAgain(row)` fills another tab's form.
@@ -32,14 +41,15 @@ export function runsPanel(element, startAgain, measure) {
   let total = 0;
   /** @type {Set<string>} */
   const chosen = new Set();
-  let turn = 0;
+  let wanted = 1; // so many rows are shown, or as many as came with them
 
-  const problem = el("p", { class: "lab-problem", role: "alert", hidden: true });
+  const problem = problemLine("lab-problem");
+  const lost = problemLine("lab-problem"); // why the list may be old
   const count = el("span", { class: "lab-hint", id: "lab-runs-count", role: "status" });
   const table = el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": t("lab.runs.title") });
   const more = el(
     "button",
-    { class: "button small", type: "button", hidden: true, onclick: () => load(rows.length) },
+    { class: "button small", type: "button", hidden: true, onclick: showMore },
     t("lab.runs.more"),
   );
   const kinds = choice("lab-runs-kind", "kind", ["server", "quantization"], (value) => t(`lab.kind.${value}`));
@@ -54,7 +64,7 @@ export function runsPanel(element, startAgain, measure) {
       clearTimeout(typing);
       typing = setTimeout(() => {
         asked.text = search.value;
-        load();
+        fromTop();
       }, TYPING_MS);
     },
   });
@@ -74,7 +84,7 @@ export function runsPanel(element, startAgain, measure) {
       "aria-label": t(`lab.column.${name}`),
       onchange: () => {
         asked[name] = select.value;
-        load();
+        fromTop();
       },
     });
     fill(
@@ -87,22 +97,38 @@ export function runsPanel(element, startAgain, measure) {
 
   const parameters = () => new URLSearchParams(asked).toString();
 
-  /** The first part of the list, or what follows after `skip` rows. @param {number} [skip] */
-  async function load(skip = 0) {
-    const mine = ++turn;
-    try {
-      const reply = /** @type {RunsReply} */ (await get(`lab/runs?${parameters()}&skip=${skip}`));
-      if (mine !== turn) return; // another was asked for meanwhile
-      rows = skip ? [...rows, ...reply.rows] : reply.rows;
-      total = reply.total;
+  /** The list, as far down as it was opened. */
+  const load = latestReply(
+    async () => {
+      const query = parameters();
+      /** @type {Map<string, RunRow>} a row that began meanwhile moves the others */
+      const found = new Map();
+      for (let skip = 0; ;) {
+        const reply = /** @type {RunsReply} */ (await get(`lab/runs?${query}&skip=${skip}`));
+        for (const row of reply.rows) found.set(row.id, row);
+        skip += reply.rows.length;
+        if (skip >= wanted || !reply.rows.length) return { ...reply, rows: [...found.values()] };
+      }
+    },
+    (reply) => {
+      ({ rows, total } = reply);
       showStates(reply.states);
-      problem.hidden = true;
+      lost.clear();
       show();
       if (picture.dataset.open) drawPicture();
-    } catch (error) {
-      problem.textContent = sentences(error).join(" ");
-      problem.hidden = false;
-    }
+    },
+    lost.say,
+  );
+
+  /** Something else is looked for. */
+  function fromTop() {
+    wanted = 1;
+    void load();
+  }
+
+  function showMore() {
+    wanted = rows.length + 1;
+    void load();
   }
 
   /** @param {string[]} known */
@@ -117,16 +143,27 @@ export function runsPanel(element, startAgain, measure) {
   }
 
   function show() {
-    count.textContent = t(total === 1 ? "lab.runs.count-one" : "lab.runs.count", { count: total.toLocaleString() });
+    const counted = t(total === 1 ? "lab.runs.count-one" : "lab.runs.count", { count: number(total, 0) });
+    if (count.textContent !== counted) count.textContent = counted;
     more.hidden = rows.length >= total;
-    if (total === 0) {
-      const empty = asked.text || asked.kind || asked.state ? "lab.runs.none-found" : "lab.runs.empty";
-      fill(table, el("div", { class: "empty" }, t(empty)));
-    } else {
-      fill(table, el("table", { class: "table lab-runs-table" }, head(), el("tbody", {}, rows.map(line))));
-    }
+    drawTable([rows, columns, asked]);
+    for (const box of /** @type {NodeListOf<HTMLInputElement>} */ (table.querySelectorAll("[data-run] input")))
+      box.checked = chosen.has(box.closest("tr")?.dataset.run ?? "");
     showActions();
   }
+
+  /** What can be chosen and selected in stays while nothing is new. */
+  const drawTable = whenChanged((/** @type {unknown[]} */ _) => {
+    const searched = asked.text || asked.kind || asked.state;
+    keepPlace(table, () =>
+      fill(
+        table,
+        rows.length === 0
+          ? el("div", { class: "empty" }, t(searched ? "lab.runs.none-found" : "lab.runs.empty"))
+          : el("table", { class: "table lab-runs-table" }, head(), el("tbody", {}, rows.map(line))),
+      ),
+    );
+  });
 
   const head = () =>
     el(
@@ -141,14 +178,14 @@ export function runsPanel(element, startAgain, measure) {
           const by = () => {
             asked.order = asked.sort === column && asked.order === "down" ? "up" : "down";
             asked.sort = column;
-            load();
+            fromTop();
           };
           return el(
             "th",
             { scope: "col", class: isNumber(column) ? "number" : null, "aria-sort": sorted },
             el(
               "button",
-              { class: "lab-sort", type: "button", dataset: { column }, onclick: by },
+              { class: "lab-sort", type: "button", dataset: { column, focus: `sort-${column}` }, onclick: by },
               t(`lab.column.${column}`),
             ),
           );
@@ -160,8 +197,8 @@ export function runsPanel(element, startAgain, measure) {
   function line(row) {
     const box = el("input", {
       type: "checkbox",
-      checked: chosen.has(row.id),
       "aria-label": row.name,
+      dataset: { focus: row.id },
       onchange: () => {
         if (box.checked) chosen.add(row.id);
         else chosen.delete(row.id);
@@ -181,12 +218,23 @@ export function runsPanel(element, startAgain, measure) {
       ? el("span", { class: "badge", dataset: { state: row.state } }, read(column, row.state))
       : read(column, row[column]);
 
-  function showActions() {
+  const showActions = () => drawActions([[...chosen], total, columns, asked, startable()]);
+
+  /** What can be done with those that are chosen. */
+  const drawActions = whenChanged((/** @type {unknown[]} */ _) => keepPlace(actions, fillActions));
+
+  const startable = () =>
+    rows.filter(
+      ({ id, kind, engine }) => chosen.has(id) && kind === "server" && !["external", "proxy"].includes(String(engine)),
+    );
+
+  function fillActions() {
     const ids = [...chosen].join(",");
     const files = /** @type {const} */ (["csv", "json", "md"]).map((format) => {
       const which = ids ? `ids=${encodeURIComponent(ids)}` : parameters();
       const href = link(`lab/runs/file?format=${format}&${which}&columns=${columns.join(",")}`);
-      return el("a", { class: "button small", href, download: `runs.${format}` }, t(`lab.runs.file.${format}`));
+      const look = { class: "button small", href, download: `runs.${format}`, dataset: { focus: format } };
+      return el("a", look, t(`lab.runs.file.${format}`));
     });
     const clear = () => {
       chosen.clear();
@@ -196,46 +244,33 @@ export function runsPanel(element, startAgain, measure) {
     const remove = async () => {
       const text = t("lab.runs.delete-text", { count: chosen.size });
       if (!(await ask({ id: "lab-delete", title: t("lab.runs.delete"), text, confirm: t("lab.runs.delete") }))) return;
-      try {
-        await post("lab/runs/delete", { ids: [...chosen] });
-        clear();
-      } catch (error) {
-        problem.textContent = sentences(error).join(" ");
-        problem.hidden = false;
-      }
-      load();
+      if (await problem.attempt(() => post("lab/runs/delete", { ids: [...chosen] }))) clear();
+      void load();
     };
-    const startable = rows.filter(
-      ({ id, kind, engine }) => chosen.has(id) && kind === "server" && !["external", "proxy"].includes(String(engine)),
-    );
-    const few = { class: "button small", type: "button" };
+    const settings = startable();
+    /** @param {string} focus */
+    const few = (focus) => ({ class: "button small", type: "button", dataset: { focus } });
     fill(
       actions,
       chosen.size > 0 && el("span", { class: "lab-hint" }, t("lab.runs.chosen", { count: chosen.size })),
       total > 0 && files,
-      startable.length > 0 && el("button", { ...few, onclick: () => measure(startable) }, t("lab.runs.measure")),
-      chosen.size > 0 && el("button", { ...few, onclick: clear }, t("lab.runs.clear")),
+      settings.length > 0 &&
+        el("button", { ...few("measure"), onclick: () => measure(settings) }, t("lab.runs.measure")),
+      chosen.size > 0 && el("button", { ...few("clear"), onclick: clear }, t("lab.runs.clear")),
       chosen.size > 0 &&
-        el("button", { class: "button small danger", type: "button", onclick: remove }, t("lab.runs.delete")),
+        el("button", { ...few("delete"), class: "button small danger", onclick: remove }, t("lab.runs.delete")),
     );
   }
 
-  async function showBeside() {
-    const ids = [...chosen].slice(0, MOST_BESIDE);
-    if (!ids.length) {
-      fill(side);
-      return;
-    }
-    try {
-      const { rows: whole } = /** @type {{rows: WholeRow[]}} */ (await post("lab/runs/beside", { ids }));
-      fill(
-        side,
-        beside(whole, chosen.size > MOST_BESIDE, startAgain, () => load()),
-      );
-    } catch (error) {
-      fill(side, el("p", { class: "lab-problem", role: "alert" }, sentences(error).join(" ")));
-    }
-  }
+  const showBeside = latestReply(
+    async () => {
+      const ids = [...chosen].slice(0, MOST_BESIDE);
+      return ids.length ? post("lab/runs/beside", { ids }) : { rows: [] };
+    },
+    (/** @type {{rows: WholeRow[]}} */ { rows: whole }) =>
+      fill(side, whole.length > 0 && beside(whole, chosen.size > MOST_BESIDE, startAgain, () => void load())),
+    (error) => fill(side, problemText(error)),
+  );
 
   function columnMenu() {
     const boxes = COLUMNS.map((column) => {
@@ -295,10 +330,13 @@ export function runsPanel(element, startAgain, measure) {
     return details;
   }
 
-  async function drawPicture() {
-    try {
-      const path = `lab/runs/points?${parameters()}&x=${axes.x}&y=${axes.y}`;
-      const { points } = /** @type {{points: [string, string, number, number][]}} */ (await get(path));
+  const drawPicture = latestReply(
+    async () => {
+      const { x, y } = axes;
+      const { points } = /** @type {{points: Point[]}} */ (await get(`lab/runs/points?${parameters()}&x=${x}&y=${y}`));
+      return { points, x, y };
+    },
+    whenChanged(({ points, x: across, y: up }) => {
       if (!points.length) {
         fill(picture, el("p", { class: "lab-hint" }, t("lab.runs.no-points")));
         return;
@@ -310,21 +348,21 @@ export function runsPanel(element, startAgain, measure) {
           : { name: t(`lab.column.${name}`), format: (/** @type {number} */ value) => read(name, value) };
       /** @param {string} name @param {number} value */
       const scaled = (name, value) => (name.endsWith("_bytes") ? value / GIB : value);
-      const label = t("lab.runs.chart-label", { y: t(`lab.column.${axes.y}`), x: t(`lab.column.${axes.x}`) });
+      const label = t("lab.runs.chart-label", { y: t(`lab.column.${up}`), x: t(`lab.column.${across}`) });
       const all = points.map(([, name, x, y]) => ({
         name,
-        points: /** @type {[number, number][]} */ ([[scaled(axes.x, x), scaled(axes.y, y)]]),
+        points: /** @type {[number, number][]} */ ([[scaled(across, x), scaled(up, y)]]),
       }));
-      fill(picture, chart(all, { x: axis(axes.x), y: axis(axes.y), points: true, label }));
-    } catch (error) {
-      fill(picture, el("p", { class: "lab-problem", role: "alert" }, sentences(error).join(" ")));
-    }
-  }
+      fill(picture, chart(all, { x: axis(across), y: axis(up), points: true, label }));
+    }),
+    lost.say,
+  );
 
   fill(
     element,
     el("div", { class: "lab-tools" }, search, kinds, states, columnMenu(), count),
-    problem,
+    problem.element,
+    lost.element,
     table,
     more,
     actions,
@@ -332,9 +370,14 @@ export function runsPanel(element, startAgain, measure) {
     chartMenu(),
     historyPanel(),
   );
-  const refresh = () => {
-    // Rows that were opened further down, or are being compared, aren't taken away under a reader's eyes.
-    if (document.visibilityState === "visible" && element.offsetParent && rows.length <= 200) load();
+  let refreshing = false; // on a slow line the next one waits for it
+  const refresh = async () => {
+    if (refreshing) return;
+    if (document.visibilityState === "visible" && element.offsetParent) {
+      refreshing = true;
+      await load();
+      refreshing = false;
+    }
   };
   setInterval(refresh, AGAIN_MS);
   new IntersectionObserver((seen) => seen.some(({ isIntersecting }) => isIntersecting) && load()).observe(element);
