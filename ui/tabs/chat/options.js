@@ -2,6 +2,7 @@
 /** The settings beside Gradio's form: drawn from what the console says, and told at each change. */
 
 import { el, fill } from "../../page/dom.js";
+import { keepPlace } from "../../page/redraw.js";
 import { t } from "../../page/texts.js";
 
 /** @typedef {Record<string, unknown>} Values */
@@ -24,6 +25,9 @@ export function options(element, tell) {
   let values = {};
   /** @type {Able} */
   let able = { thinking: false, unable: [] };
+  /** @type {Map<string, () => void>} by field */
+  const notes = new Map();
+  const switches = el("div", {});
   let known = false; // what the console shows of them has come
 
   /** @param {string} name @param {unknown} value */
@@ -40,7 +44,13 @@ export function options(element, tell) {
       value: String(values[name] ?? ""),
       onchange: () => set(name, input.validity.badInput ? "?" : input.value),
     });
-    return field(control, input, able.unable.includes(name) ? t("chat.option.unable") : "");
+    return noted(name, control, field(control, input));
+  }
+
+  /** Its label says whether the chosen server takes it. @param {string} name @param {string} control @param {HTMLElement} label */
+  function noted(name, control, label) {
+    notes.set(name, () => say(control, label, able.unable.includes(name) ? t("chat.option.unable") : ""));
+    return label;
   }
 
   function thinking() {
@@ -64,8 +74,10 @@ export function options(element, tell) {
       checked: values.logprobs === true,
       onchange: () => set("logprobs", input.checked),
     });
+    const more = el("small", {}, t("chat.logprobs.unable"));
+    notes.set("logprobs", () => (more.hidden = !able.unable.includes("logprobs")));
     const label = field("logprobs", input);
-    if (able.unable.includes("logprobs")) label.append(el("small", {}, t("chat.logprobs.unable")));
+    label.append(more);
     return label;
   }
 
@@ -85,6 +97,7 @@ export function options(element, tell) {
       "select",
       {
         id: "chat-answer-form",
+        dataset: { focus: "answer-form" },
         onchange() {
           set("form_kind", choice.value);
           draw();
@@ -96,7 +109,7 @@ export function options(element, tell) {
         return option;
       }),
     );
-    const label = field("answer-form", choice, able.unable.includes("answer_form") ? t("chat.option.unable") : "");
+    const label = noted("answer_form", "answer-form", field("answer-form", choice));
     return el("div", { class: "chat-answer-form" }, label, text);
   }
 
@@ -133,19 +146,24 @@ export function options(element, tell) {
       stopWords(),
       ownTools(),
     );
-    fill(element, thinking(), logprobs(), answerForm(), more);
+    keepPlace(element, () => fill(element, switches, logprobs(), answerForm(), more));
+    showAble();
+  }
+
+  /** What the chosen server takes. Somebody may be writing beside it. */
+  function showAble() {
+    for (const note of notes.values()) note();
+    if (able.thinking !== Boolean(switches.firstChild)) fill(switches, thinking());
   }
 
   return {
     /** @param {Value} value */
     draw(value) {
-      const same = !value.values && (!value.able || JSON.stringify(value.able) === JSON.stringify(able));
-      if (same) return; // somebody may be typing in it
       able = value.able ?? able;
-      if (value.values) {
-        values = value.values;
-        known = true;
-      }
+      if (!value.values) return showAble();
+      values = value.values;
+      known = true;
+      fill(switches);
       draw();
     },
     /** The console was started anew: it knows nothing of what was set since. */
@@ -155,13 +173,16 @@ export function options(element, tell) {
   };
 }
 
-/** @param {string} control @param {HTMLElement} input @param {string} [problem] */
-export function field(control, input, problem = "") {
-  return el(
-    "label",
-    { class: "chat-option" },
-    el("span", {}, t(`chat.${control}.label`)),
-    input,
-    el("small", { dataset: { problem: problem ? "" : null } }, problem || t(`chat.${control}.info`)),
-  );
+/** @param {string} control @param {HTMLElement} input */
+function field(control, input) {
+  const name = el("span", {}, t(`chat.${control}.label`));
+  return say(control, el("label", { class: "chat-option" }, name, input, el("small", {})), "");
+}
+
+/** What stands below a setting: why it can't be, else what it is. @param {string} control @param {HTMLElement} label @param {string} problem */
+function say(control, label, problem) {
+  const small = /** @type {HTMLElement} */ (label.querySelector("small"));
+  small.textContent = problem || t(`chat.${control}.info`);
+  small.toggleAttribute("data-problem", problem !== "");
+  return label;
 }

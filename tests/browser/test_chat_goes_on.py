@@ -1,5 +1,6 @@
-"""The Chat tab of a console that is started anew while nothing is under way: the page goes on with what it shows."""
+"""The Chat tab goes on with what it shows while the console is started anew, and servers come and go."""
 
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -97,3 +98,19 @@ def test_an_edited_question_takes_its_own_place(context: BrowserContext, place: 
     asked(page, "Another beginning")
     expect(page.locator("#chat-boxes")).not_to_contain_text("First question")
     expect(page.locator("#chat-boxes")).not_to_contain_text("Second question")
+
+
+def test_what_is_being_written_stays_when_another_server_is_chosen(context: BrowserContext, place: Ground) -> None:
+    page = opened(context, place)
+    page.locator(".chat-options summary").click()
+    tools = page.locator("#chat-own-tools")
+    tools.press_sequentially('[{"name": "find"')
+    unable = page.locator("#chat-options small[data-problem]")
+    before = unable.count()
+    server = place.start(place.model("ok"))
+    place.until(place.server, server, "running")
+    expect(page.locator("#chat-server input")).to_have_value(re.compile("transformers"))
+    expect(unable).not_to_have_count(before)
+    expect(tools).to_have_value('[{"name": "find"')
+    expect(tools).to_be_focused()
+    place.stop(server)
