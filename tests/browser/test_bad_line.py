@@ -251,7 +251,7 @@ def test_words_in_a_lesson_arrive_when_the_line_is_back(page: Page, line: BadLin
     line.back()
     page.clock.fast_forward(5000)
     expect(said).to_have_count(0)
-    expect(page.locator("#lab-lesson [role=status]")).to_have_text(pattern(r"\w"))
+    expect(page.locator("#lab-lesson-open [role=status]")).to_have_text(pattern(r"\w"))
     page.locator("#lab-lessons .lab-book").last.click()
     expect(words).to_have_value("")
     page.locator("#lab-lessons .lab-book").first.click()

@@ -116,7 +116,7 @@ function watchServers() {
   let known = null;
   onSnapshot(({ servers }) => {
     const now = servers.map(({ id, state, takes_forms: forms }) => `${id} ${state} ${forms}`).join("\n");
-    if (known !== null && now !== known) tellNext("servers");
+    if (known !== null && now !== known) void arrived().then(() => bridge.tell("servers"));
     known = now;
   });
 }
@@ -262,7 +262,7 @@ export const parts = {
   starter(element, gradio) {
     follow(
       gradio,
-      starter(element, (index) => tellNext("sample", { index })),
+      starter(element, (index) => void arrived().then(() => bridge.tell("sample", { index }))),
     );
   },
 
