@@ -245,7 +245,7 @@ def test_words_in_a_lesson_arrive_when_the_line_is_back(page: Page, line: BadLin
     words.fill("What I saw")
     name.fill("Ann")
     words.focus()
-    said = page.locator("#lab-lesson .lab-problem:visible")
+    said = page.locator("#lab-lesson [role=alert]:visible")
     expect(said.first).to_contain_text("tries again")
     page.clock.fast_forward(5000)
     line.back()

@@ -158,6 +158,34 @@ def test_two_pages_of_one_browser(chat: Page) -> None:
     other.close()
 
 
+def test_the_list_and_what_is_shown_are_followed(chat: Page) -> None:
+    ask(chat, "Lynx in the first")
+    begin(chat)
+    ask(chat, "Otter in the second")
+    other = chat.context.new_page()
+    other.goto(chat.url)
+    open_chat(other)
+    expect(other.locator("#chat-box")).to_contain_text("Otter in the second")
+    chat.bring_to_front()
+    chat.route("**/chat/list?*", lambda route: route.abort(), times=1)
+    begin(other)
+    ask(other, "Badger in the third")
+    expect(row(chat, "Badger in the third")).to_have_count(1)  # though one request for it was cut
+
+    chat.locator("#chat-search").fill("Lynx")
+    expect(row(chat, "Otter in the second")).to_have_count(0)
+    row(other, "Otter in the second").locator(".chat-list-open").click()
+    ask(other, "Otter again")
+    expect(chat.locator("#chat-box")).to_contain_text("Otter again")  # while something else is searched for
+
+    chat.locator("#chat-search").fill("")
+    expect(row(chat, "Badger in the third")).to_have_count(1)
+    chat.locator("#chat-search").fill("Lynx")
+    chat.keyboard.press("Enter")  # before anything was found
+    expect(chat.locator("#chat-box")).to_contain_text("Lynx in the first")
+    other.close()
+
+
 def test_a_guests_cookie_that_is_gone(new_page: NewPage, console: Console, child: Scripted) -> None:
     page = open_chat(new_page(token=console.class_token))
     ask(page, "A guest's first")

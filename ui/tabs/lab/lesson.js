@@ -22,7 +22,7 @@ export function lessonPanel(element, openSection) {
   /** @type {string} */
   let chosen = remembered(CHOSEN, "sessionStorage") ?? "";
   const problem = problemLine("lab-problem");
-  const lost = problemLine("lab-problem"); // why what is shown may be old
+  const lost = problemLine("lab-lost"); // why what is shown may be old
   const shelf = el("div", { class: "lab-shelf", id: "lab-lessons" });
   const place = el("div", { class: "lab-lesson", id: "lab-lesson-open" });
   const teacher = el("div", { id: "lab-lesson-teacher" });

@@ -44,7 +44,7 @@ export function runsPanel(element, startAgain, measure) {
   let wanted = 1; // so many rows are shown, or as many as came with them
 
   const problem = problemLine("lab-problem");
-  const lost = problemLine("lab-problem"); // why the list may be old
+  const lost = problemLine("lab-lost"); // why the list may be old
   const count = el("span", { class: "lab-hint", id: "lab-runs-count", role: "status" });
   const table = el("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": t("lab.runs.title") });
   const more = el(
