@@ -15,7 +15,7 @@ LONG = (
     "browser/test_shell.py", "browser/test_kept.py", "browser/test_page_for_everyone.py", "browser/test_deploy_page.py",
     "browser/test_lessons.py", "browser/test_deploy_life.py", "browser/test_lab.py", "browser/test_first_minute.py",
     "browser/test_modules.py", "browser/test_chat_talk.py", "browser/test_chat_compare.py", "browser/test_paste.py",
-    "browser/test_vram_replay.py", "browser/test_bad_line.py",
+    "browser/test_vram_replay.py", "browser/test_bad_line.py", "browser/test_chat_goes_on.py",
 )  # fmt: skip
 PROCESSES_A_CORE = 1.5
 
