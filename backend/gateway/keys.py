@@ -153,6 +153,7 @@ def _kept_secret(store: Store) -> bytes:
         store.keep_json(SECRET_AREA, SECRET_KEY, known)
     return known.encode()
 
+
 def offered_keys(headers: Iterable[str]) -> list[str]:
     """The keys in those headers' values, as people and clients write them: with or without the scheme, quoted."""
     found = []
