@@ -81,7 +81,7 @@ async def read(
         (CHUNKED + chunk(TEXT[:-1]), GONE),
         (CHUNKED + chunk(TEXT[:-2]), GONE),
         (CHUNKED + chunk(TEXT + END[:-16]), WHOLE),
-        (b"HTTP/1.1 400 Bad\r\n\r\n" + gzip.compress(b'{"error":"boom"}'), ("", "chat.error.status")),
+        (b"HTTP/1.1 400 Bad\r\n\r\n" + gzip.compress(b'{"error":"boom"}', mtime=0), ("", "chat.error.status")),
         (b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\ndown", ("", "chat.error.status")),
         (OK.replace(b"200 OK", b"302 Found") + b"Location: http://x/\r\n\r\n", ("", "chat.error.redirect")),
         (b"HELLO\r\n\r\n", ("", "chat.end.gone")),

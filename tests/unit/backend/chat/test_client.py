@@ -13,7 +13,7 @@ from backend.chat.client import plain, said_by
     [
         (b'{"error": "boom"}', "boom"),
         (b'{"error": "Bad Request", "message": "too many"}', "Bad Request: too many"),
-        (gzip.compress(b'{"error": "boom"}'), "boom"),
+        (gzip.compress(b'{"error": "boom"}', mtime=0), "boom"),
         (b'data: {"error": "boom"}\n\n', "boom"),
         (
             b"<html><head><style>a{}</style><title>502 Bad&nbsp;Gateway</title></head><body>nginx",
