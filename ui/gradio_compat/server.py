@@ -1,5 +1,6 @@
 """Gradio's half in this process: the page, its sessions and its routes, set for a class at once (see the package)."""
 
+import asyncio
 import hashlib
 import json
 from collections import ChainMap
@@ -12,7 +13,9 @@ import gradio as gr
 import orjson
 from fastapi import FastAPI
 from gradio.routes import file_upload_statuses
+from gradio.server_messages import EventMessage
 from gradio.state_holder import SessionState, StateHolder
+from gradio.utils import LRUCache
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -52,8 +55,18 @@ USED = frozenset(
         ),
     }
 )  # fmt: skip
+Messages = asyncio.Queue[EventMessage]
 FileCheck = Callable[[gr.Request | None, str], None]
 FilesTaken = Callable[[gr.Request | None, Sequence[str]], None]
+
+
+class Unread(LRUCache[str, Messages]):  # type: ignore[misc]
+    """What each session has still to read. Gradio forgets the oldest session's; an event of it may be under way, and
+    looking for its place in vain would end Gradio's queue: no handler would answer anybody."""
+
+    def __missing__(self, session: str) -> Messages:
+        found = self[session] = Messages()
+        return found
 
 
 class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's types are not followed
@@ -79,6 +92,7 @@ class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's types are not followed
         """Gradio calls this itself when the page is made, and builds its web application at each call: once will do."""
         self.max_threads = MAX_THREADS
         super().queue(default_concurrency_limit=None, api_open=False, max_size=MOST_WAITING)
+        self._queue.pending_messages_per_session = Unread(self._queue.pending_messages_per_session.max_size)
         # Gradio looks for new events every millisecond, which takes an idle console 6% of a core.
         self._queue.sleep_when_free = QUEUE_LOOK_S
         # Of 10,000 events it would remember when each came and ended, for a page that isn't there.

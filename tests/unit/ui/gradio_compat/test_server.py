@@ -15,7 +15,8 @@ import gradio as gr
 import httpx
 import pytest
 from fastapi import FastAPI
-from gradio.server_messages import HeartbeatMessage
+from gradio.queueing import Event
+from gradio.server_messages import HeartbeatMessage, ProcessStartsMessage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
@@ -250,6 +251,22 @@ async def test_what_nobody_reads_is_forgotten(app: FastAPI, monkeypatch: pytest.
         stream = await client.get(f"{API}/queue/data", params={"session_hash": "who reads"})
         assert '"msg":"process_completed"' in stream.text
         assert '"data":["Hi"]' in stream.text
+
+
+async def test_an_event_of_a_forgotten_session_ends_no_queue(app: FastAPI) -> None:
+    page = page_of(app)
+    queue = page._queue
+    messages = queue.pending_messages_per_session
+    messages.max_size = 2
+    function = next(fn for fn in page.fns.values() if fn.api_name == "echo")
+    async with living(app):
+        event = Event("old", function, Request({"type": "http"}), None)
+        for session in ("old", "newer", "newest"):
+            messages[session] = asyncio.Queue()
+        assert "old" not in messages
+        queue.send_message(event, ProcessStartsMessage(eta=None))
+        assert messages["old"].qsize() == 1
+        assert len(messages) == 2
 
 
 async def test_a_pages_first_event_writes_nothing_out(app: FastAPI) -> None:
