@@ -35,6 +35,7 @@ RUNS_MARK = "LMDEPLOY_CONSOLE_RUNS"
 # What each of them says, and of which type. All of it is needed, but for what MAYBE_ABSENT names.
 _SECONDS = (int, float)
 _NONE = type(None)
+_SIZE = (int, _NONE)  # of a disk, as its driver tells it: 8 EiB, say
 SHAPES: Mapping[str, Any] = {
     SPEC: {
         **dict.fromkeys(("id", "kind", "name", "boot_id"), str),
@@ -52,7 +53,7 @@ SHAPES: Mapping[str, Any] = {
         "exit_code": int,
         "ended_at": _SECONDS,
         "seconds": _SECONDS,  # that it ran
-        "free_bytes": (int, _NONE),  # of the log's disk
+        "free_bytes": _SIZE,  # of the log's disk
         "error": {"errno": (int, _NONE), "folder": bool, "path": str, "text": str},
     },
     STOP: {"kill_at": _SECONDS},
@@ -152,14 +153,16 @@ def read_result(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def _fits(value: Any, shape: Any) -> bool:
-    """Whether it has that type; a number is finite, and of a size that can be stored and shown."""
+    """Whether it has that type; a number is finite, and of a size that can be stored and shown. (A disk's size is only
+    compared.)"""
     if isinstance(shape, dict):
         return isinstance(value, dict) and all(
             _fits(value[key], kind) if key in value else key in MAYBE_ABSENT for key, kind in shape.items()
         )
-    if isinstance(value, int | float) and not abs(value) <= (_LATEST_S if shape is _SECONDS else _LARGEST):
-        return False
-    return isinstance(value, shape)
+    if shape is _SIZE or not isinstance(value, int | float):
+        return isinstance(value, shape)
+    least, most = (0, _LATEST_S) if shape is _SECONDS else (-_LARGEST, _LARGEST)
+    return isinstance(value, shape) and least <= value <= most
 
 
 def main(folder: Path) -> None:

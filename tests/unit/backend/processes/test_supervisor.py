@@ -66,6 +66,7 @@ def found(settings: Settings) -> Iterator[Found]:
         ("status", ENDED | {"error": {"errno": 2}}),
         ("status", '{"exit_code": 0, "ended_at": 1e999}'),
         ("status", '{"exit_code": 0, "ended_at": NaN}'),
+        ("status", '{"exit_code": 0, "ended_at": -1}'),
         ("status", f'{{"exit_code": {10**30}, "ended_at": 1}}'),
         ("status", DEEP),
         ("process", {"boot_id": "", "runner_pid": "x", "runner_start": 1, "pid": 1, "start": 1}),
@@ -81,6 +82,11 @@ def test_a_file_that_is_not_what_was_written_is_none(found: Found, name: str, co
     assert damaged.exit_code is None
     assert damaged.problem is not None
     assert damaged.problem.key == "servers.process.exit-unknown"
+
+
+def test_a_disk_of_any_size_leaves_the_end_known(found: Found) -> None:
+    runs = found(spec=SPEC, status=ENDED | {"free_bytes": 1 << 63})  # as Amazon's EFS tells it
+    assert (runs["damaged"].exit_code, runs["damaged"].problem) == (3, None)
 
 
 @pytest.mark.parametrize(
