@@ -5,29 +5,34 @@ from collections.abc import AsyncIterator
 
 import gradio as gr
 import httpx
+import pytest
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from backend.quantization.text_files import MOST_CHARACTERS
 from ui.gradio_compat.server import API, UPLOAD, Page, mount
-from ui.web.bodies import SMALL, BoundedBodies
+from ui.web import bodies
+from ui.web.bodies import ROOMS, SMALL, BoundedBodies, Room
 from ui.web.visitor import STATE_KEY, Role, Visitor
 
 MIB = 1 << 20
 
 
 class Browser:
-    """One of the class, before the layer and a page with one handler."""
+    """One of the class, before the layer and a page with one handler; ``role`` and ``visitor`` may be set anew."""
 
-    def __init__(self, in_total: int = 3 * MIB, body_s: float = 60.0) -> None:
+    def __init__(self, in_total: int = 3 * MIB, body_s: float = 60.0, each: int = 64 * MIB) -> None:
+        self.role, self.visitor = Role.CLASS, "0" * 32
         page = Page(lambda request, path: None, lambda request, paths: None, analytics_enabled=False)
         with page:
             text = gr.Textbox()
             gr.Button().click(len, text, gr.Number(), api_name="count", queue=False)
         app = FastAPI()
-        mount(app, page, lambda inner: BoundedBodies(inner, 2 * MIB, in_total, body_s), max_file_size=3 * MIB)
+        rooms = {**ROOMS, Role.CLASS: Room(2 * MIB, each, in_total)}
+        mount(app, page, lambda inner: BoundedBodies(inner, rooms, body_s), max_file_size=3 * MIB)
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-            await app({**scope, "state": {STATE_KEY: Visitor(Role.CLASS, "en", "0" * 32)}}, receive, send)
+            await app({**scope, "state": {STATE_KEY: Visitor(self.role, "en", self.visitor)}}, receive, send)
 
         transport = httpx.ASGITransport(guarded)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=60)
@@ -36,7 +41,7 @@ class Browser:
         return await self.client.post(f"{API}/{route}", json={"data": [text], "session_hash": "s", "fn_index": 0})
 
     async def send(self, body: AsyncIterator[bytes]) -> httpx.Response:
-        return await self.client.post(f"{API}/run/count", content=body)
+        return await self.client.post(f"{API}/run/count", content=body, headers={"content-type": "application/json"})
 
 
 async def test_a_long_text_is_taken() -> None:
@@ -81,6 +86,36 @@ async def test_all_together_have_so_much_room() -> None:
     assert (await browser.count("x" * (MIB * 7 // 4))).status_code == 200
 
 
+async def test_a_class_that_fills_its_room_leaves_the_operators() -> None:
+    browser = Browser(in_total=0)
+    assert (await browser.count("x" * MIB)).status_code == 413
+    browser.role = Role.OPERATOR
+    assert (await browser.count("x" * MIB)).json()["data"] == [MIB]
+
+
+async def test_one_guest_leaves_room_for_the_others() -> None:
+    browser, came, go = Browser(each=2 * MIB), asyncio.Event(), asyncio.Event()
+
+    async def held() -> AsyncIterator[bytes]:
+        yield b"x" * (MIB * 3 // 2)
+        came.set()
+        await go.wait()
+
+    sent = asyncio.create_task(browser.send(held()))
+    await asyncio.wait_for(came.wait(), 30)
+    answer = await browser.count("x" * MIB)
+    assert answer.status_code == 413
+    assert "from this browser" in answer.json()["detail"]
+    browser.visitor = "1" * 32
+    assert (await browser.count("x" * MIB)).status_code == 200
+    go.set()
+    await sent
+
+
+def test_the_operators_longest_calibration_text_fits() -> None:
+    assert MOST_CHARACTERS * len("中".encode()) < ROOMS[Role.OPERATOR].most
+
+
 async def test_what_a_click_says_passes_always() -> None:
     browser = Browser(in_total=0)
     assert (await browser.count("x" * (SMALL // 2))).status_code == 200
@@ -95,6 +130,18 @@ async def test_a_body_that_never_ends_is_ended() -> None:
     answer = await Browser(body_s=0.5).send(slow())
     assert answer.status_code == 408
     assert "Try again" in answer.json()["detail"]
+
+
+async def test_a_body_that_keeps_coming_has_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "SLOWEST", 4)
+
+    async def steady() -> AsyncIterator[bytes]:
+        parts = [b'{"data": ["x"],', b' "session_hash"', b': "s", "fn_ind', b'ex": 0}']
+        for part in parts:
+            yield part
+            await asyncio.sleep(0.3)
+
+    assert (await Browser(body_s=0.5).send(steady())).status_code == 200
 
 
 async def test_uploads_have_their_own_limits() -> None:
