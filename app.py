@@ -214,6 +214,8 @@ def announce(
 def say_running(running: RunningInstance, language: Language) -> int:
     """For a second start: the address of the console that runs. Raises Unavailable where another machine runs it."""
     if running.machine:
+        if not running.address:
+            raise Unavailable(Sentence("cli.starting_elsewhere", {"machine": running.machine}))
         where = {"machine": running.machine, "address": running.address}
         raise Unavailable(Sentence("cli.already_elsewhere", where))
     if running.address:

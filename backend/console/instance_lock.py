@@ -10,6 +10,7 @@ from pathlib import Path
 from backend.errors import Message, Unavailable
 from backend.outside_text import clean
 from backend.private_folders import make_private
+from backend.processes.runner import boot_id
 from backend.whole_file import write_whole
 
 LOCK_FILE = "console.lock"
@@ -58,7 +59,7 @@ class InstanceLock:
     def write_address(self, address: str) -> None:
         """Tell a second start where this console is reached. The file is for this user only (mode 0600)."""
         try:
-            about = {"address": address, "pid": os.getpid(), "machine": os.uname().nodename}
+            about = {"address": address, "pid": os.getpid(), "machine": os.uname().nodename, "network": _network()}
             write_whole(self._address_path, json.dumps(about))
         except OSError as error:
             raise self._unusable(error) from error
@@ -75,11 +76,21 @@ class InstanceLock:
         try:
             value = json.loads(self._address_path.read_text(encoding="utf-8"))
             machine = clean(str(value.get("machine", "")))
-            elsewhere = "" if machine == os.uname().nodename else machine
-            return RunningInstance(str(value["address"]), int(value["pid"]), elsewhere)
+            network = value.get("network", "")  # an older console says its machine's name alone
+            here = network == _network() if network else machine == os.uname().nodename
+            return RunningInstance(str(value["address"]), int(value["pid"]), "" if here else machine)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return RunningInstance("", 0)
 
     def _unusable(self, error: OSError) -> Unavailable:
         params = {"path": str(self._lock_path.parent), "error": error.strerror or str(error)}
         return Unavailable(Message("servers.state-dir-unusable", params))
+
+
+def _network() -> str:
+    """Where a loopback address is the same: this boot and network namespace. (A machine's name may change while it
+    runs, and containers of one machine have a loopback each.) "" where that can't be told."""
+    try:
+        return f"{boot_id()} {os.readlink('/proc/self/ns/net')}"
+    except OSError:
+        return ""

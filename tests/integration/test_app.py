@@ -14,7 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app import listen
+from app import listen, say_running
+from backend.console.instance_lock import RunningInstance
+from backend.errors import Unavailable
 from backend.settings import Settings
 from tests.support.console import Console
 from tests.support.waiting import wait_for
@@ -161,6 +163,14 @@ def test_a_second_start_prints_the_address_of_the_first(console: Console) -> Non
     assert console.process.poll() is None
     with console.client() as operator:
         assert operator.get("/").status_code == 200
+
+
+def test_a_second_start_on_another_machine_names_the_first() -> None:
+    for address, key in (("http://127.0.0.1:1/", "cli.already_elsewhere"), ("", "cli.starting_elsewhere")):
+        with pytest.raises(Unavailable) as caught:
+            say_running(RunningInstance(address, 1, "node7"), "en")
+        [sentence] = caught.value.messages
+        assert (sentence.key, sentence.params["machine"]) == (key, "node7")
 
 
 def test_a_busy_port_that_was_asked_for(console: Console, tmp_path: Path) -> None:

@@ -27,13 +27,22 @@ def test_one_holder_at_a_time_and_the_second_learns_the_address(tmp_path: Path) 
     second.release()
 
 
-def test_a_holder_on_another_machine_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "machine"),
+    [
+        ({"machine": "node7", "network": ""}, "node7"),  # an older console's
+        ({"machine": "node7", "network": "another boot"}, "node7"),
+        ({"network": "another container"}, os.uname().nodename),
+        ({"machine": "renamed since"}, ""),
+    ],
+)
+def test_a_holder_on_another_machine_is_named(tmp_path: Path, said: dict[str, str], machine: str) -> None:
     first, second = InstanceLock(tmp_path), InstanceLock(tmp_path)
     first.acquire()
     first.write_address("http://127.0.0.1:1/")
     file = tmp_path / ADDRESS_FILE
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"machine": "node7"}))
-    assert second.acquire() == RunningInstance("http://127.0.0.1:1/", os.getpid(), "node7")
+    file.write_text(json.dumps(json.loads(file.read_text()) | said))
+    assert second.acquire() == RunningInstance("http://127.0.0.1:1/", os.getpid(), machine)
     first.release()
 
 
