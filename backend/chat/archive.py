@@ -1,7 +1,7 @@
 """Conversations as the store keeps them: listed, searched, renamed, pinned, deleted.
 
 A search reads all texts of those that may see them: it finds any part of a word in any script (显存 as well as "kv"),
-and nothing of what was deleted can be left in an index. It takes SEARCH_S at most. Safe to call from any thread.
+and nothing of what was deleted can be left in an index. It takes twice SEARCH_S at most. Safe to call from any thread.
 """
 
 import json
@@ -19,7 +19,8 @@ KIND = "conversation"  # in the store's targets
 QUERY_LENGTH = 200
 NAME_LENGTH = 120
 PAGE = 100  # rows of the list at a time
-SEARCH_S = 5
+SEARCH_S = 5  # for each of a search's two questions to the store
+COUNT_S = 60
 _BEFORE, _AROUND = 30, 140  # characters of a text shown with a match
 _ROW = "c.id, c.visitor, c.title, c.named, c.pinned, c.created_at, c.changed_at, c.exchanges"
 _NAME = "UPDATE conversation SET title = ?, folded_title = ?, named = ? WHERE id = ?"
@@ -132,13 +133,16 @@ class Archive:
         return tuple((found, visitor, tuple(json.loads(names))) for found, visitor, names in rows)
 
     def bytes_of(self, visitor: str) -> int:
-        """The bytes of the text of all of that visitor's."""
+        """The bytes of the text of all of that visitor's, which are all read for that. Raises Unavailable."""
         lengths = " + ".join(f"length(CAST({column} AS BLOB))" for column in ("v.value", "t.folded", "b.body"))
         sql = (
             f"SELECT coalesce(sum({lengths}), 0) FROM conversation c JOIN conversation_value v USING (number) "
             "JOIN conversation_text t USING (number) JOIN conversation_body b USING (number) WHERE c.visitor = ?"
         )
-        return int(self._store.rows(sql, (visitor,))[0][0])
+        try:
+            return int(self._store.search(sql, (visitor,), COUNT_S)[0][0])
+        except TimeoutError as error:
+            raise Unavailable(Message("chat.import.count_cut", {"seconds": COUNT_S})) from error
 
     def bytes_in_total(self) -> int:
         """The bytes of all that stands in the store, whosever it is."""

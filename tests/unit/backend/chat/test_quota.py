@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 from backend.chat.archive import Archive
 from backend.chat.pictures import Pictures
 from backend.chat.quota import Quota
-from backend.errors import InvalidInput
+from backend.errors import InvalidInput, Unavailable
 from backend.store import Store
 
 OPERATOR, ME, OTHER = "o" * 32, "a" * 32, "b" * 32
@@ -99,3 +100,15 @@ def test_what_is_being_written_counts(world: World) -> None:
 
 def test_the_operator_has_no_such_limit(world: World) -> None:
     world.take(OPERATOR, "x" * (4 * MIB))
+
+
+def test_counting_keeps_no_reader_waiting_and_ends_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.take(ME, "x" * (MIB // 2))
+    with ThreadPoolExecutor(1) as other, world.store._tables_lock:  # as while somebody reads
+        assert other.submit(world.archive.bytes_of, ME).result(30) > MIB
+    many: list[tuple[str, dict[str, Any], str]] = [(f"m{number}", {"exchanges": []}, "") for number in range(500)]
+    world.archive.add(OTHER, many)
+    monkeypatch.setattr("backend.chat.archive.COUNT_S", -1)
+    with pytest.raises(Unavailable) as caught:
+        world.take(OTHER, "x")
+    assert caught.value.messages[0].key == "chat.import.count_cut"
