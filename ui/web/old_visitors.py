@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from backend import disk
 from backend.whole_file import write_whole
 
 log = logging.getLogger(__name__)
@@ -34,11 +35,14 @@ class OldVisitors:
 
     def settle(self, known: Mapping[str, str]) -> None:
         """The path is being made: these visitors, by their role ("" = it isn't known), are the old ones, for good.
-        Raises OSError."""
-        if self._path.exists():
-            return
-        self._roles = {_digest(visitor): role or "-" for visitor, role in known.items()}
-        write_whole(self._path, "".join(f"{digest} {role}\n" for digest, role in self._roles.items()))
+        Raises Unavailable where they can't be written."""
+        try:
+            if self._path.exists():
+                return
+            self._roles = {_digest(visitor): role or "-" for visitor, role in known.items()}
+            write_whole(self._path, "".join(f"{digest} {role}\n" for digest, role in self._roles.items()))
+        except OSError as error:
+            raise disk.cannot_use(self._path, error) from error
 
     def take(self, visitor_id: str, role: str) -> bool:
         """Whether the id is this browser's from now on, which asks in that role; False where it was taken over before,

@@ -20,10 +20,12 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backend.errors import Unavailable
 from backend.settings import Settings
 from tests.conftest import make_settings
 from tests.support.asgi import client, tell_visitor
 from ui.web.guard import WRONG_TOKENS, Guard
+from ui.web.old_visitors import OldVisitors
 from ui.web.places import CLOSED_PREFIXES, BelowBase
 from ui.web.visitor import Role
 
@@ -221,6 +223,15 @@ async def test_an_old_visitor_is_taken_over_once(settings: Settings, before: Rol
         await sign_in(thief, Role.CLASS)
         assert (await thief.get("/")).json()["visitor"] != "0123456789abcdef" * 2
     assert (settings.state_dir / "old-visitors").stat().st_mode & 0o777 == 0o600
+
+
+def test_old_visitors_that_cannot_be_written_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "file" / "old-visitors"
+    path.parent.write_text("")
+    with pytest.raises(Unavailable) as caught:
+        OldVisitors(path).settle({"a" * 32: "class"})
+    [message] = caught.value.messages
+    assert (message.key, message.params["path"]) == ("servers.own-file-unusable", str(path))
 
 
 async def taken_over(guard: Guard, role: Role, visitor_id: str) -> bool:
