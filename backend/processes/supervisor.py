@@ -400,8 +400,8 @@ class Supervisor:
                 row = ProcessRow(**{name: spec[name] for name in names})
                 self._rows[row.id] = row
                 self._store.keep_process(row)
-            elif (folder / runner.SPEC).exists():
-                log.warning("%s is damaged: the run can't be taken up; its folder stays", folder / runner.SPEC)
+            elif fault := _fault(folder / runner.SPEC):
+                log.warning("%s (%s): the run can't be taken up; its folder stays", folder / runner.SPEC, fault)
 
 
 def _not_started(error: Mapping[str, Any]) -> Message:
@@ -411,6 +411,17 @@ def _not_started(error: Mapping[str, Any]) -> Message:
     if error["errno"] in (errno.EACCES, errno.EPERM):
         return Message("servers.process.no-permission", params)
     return Message("servers.process.not-started", params)
+
+
+def _fault(path: Path) -> str:
+    """What keeps that file, which couldn't be read, from being it; "" where there is none."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:  # of a folder that can't be entered, say
+        return error.strerror or str(error)
+    return "damaged"
 
 
 def _last_written(path: Path, otherwise: float) -> float:

@@ -1,5 +1,6 @@
 """A restarted supervisor among files that aren't what was written: one run's damage is that run's alone."""
 
+import errno
 import json
 import os
 import time
@@ -99,6 +100,21 @@ def test_a_run_whose_spec_is_damaged_is_said_and_its_folder_stays(
     damaged = settings.runs_dir / "damaged" / runner.SPEC
     assert damaged.exists()
     assert str(damaged) in caplog.text
+
+
+def test_a_folder_that_cannot_be_entered_is_said_and_stays(
+    found: Found, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed, stat = settings.runs_dir / "damaged", os.stat
+
+    def refusing(path: Any, *rest: Any, **more: Any) -> os.stat_result:
+        if path == closed / runner.SPEC:  # root enters every folder
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, *rest, **more)
+
+    monkeypatch.setattr(os, "stat", refusing)
+    assert set(found()) == {"sound"}
+    assert f"{closed / runner.SPEC} (Permission denied)" in caplog.text
 
 
 def test_what_fails_on_one_run_leaves_the_others_watched(
