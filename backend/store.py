@@ -101,6 +101,7 @@ class Store:
         self._write_lock = threading.Lock()
         self._pending_lock = threading.Lock()
         self._pending: dict[Target, _Write] = {}
+        self._refused: dict[Target, tuple[_Write, Exception]] = {}  # of those, which no database takes
         self._unsaved: Message | None = None
         self._scrub_due = False
         self._wake = threading.Event()
@@ -277,6 +278,10 @@ class Store:
         with self._write_lock:
             with self._pending_lock:
                 batch = dict(self._pending)
+            # Not tried again until something else is written in their place: they would fail the transaction of all.
+            refused = {target: one for target, one in self._refused.items() if batch.get(target) is one[0]}
+            for target in refused:
+                del batch[target]
             error = self._tried(batch.values())
             left: dict[Target, Exception] = {}
             if isinstance(error, sqlite3.OperationalError):  # the file's trouble, not one row's
@@ -284,6 +289,11 @@ class Store:
             elif error is not None:
                 tried = {target: self._tried((write,)) for target, write in batch.items()}
                 left = {target: why for target, why in tried.items() if why is not None}
+            for target, why in left.items():
+                if _why(self.path, why) == "refused":
+                    refused[target] = (batch[target], why)
+            self._refused = refused
+            left = {target: why for target, (_, why) in refused.items()} | left
             with self._pending_lock:
                 for target, write in batch.items():
                     if target not in left and self._pending.get(target) is write:

@@ -5,10 +5,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -293,6 +294,29 @@ def test_what_the_database_does_not_take_keeps_nothing_else_from_it(tmp_path: Pa
     store.close()
     store = Store(tmp_path)
     assert (store.problem, store.get_json("setting", "later"), store.processes()) == (None, 2, (ROW,))
+    store.close()
+
+
+def test_what_the_database_does_not_take_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each later write is one transaction a row, for as long as the console runs."""
+    store, transactions = Store(tmp_path), list[int]()
+    tried = Store._tried
+
+    def counting(self: Store, writes: Iterable[Any]) -> Exception | None:
+        transactions.append(len(written := list(writes)))
+        return tried(self, written)
+
+    store.keep_json("measured", "/models/\udcff", 1)
+    assert not store.settle()
+    with store._write_lock:  # its own thread writes nothing meanwhile
+        monkeypatch.setattr(Store, "_tried", counting)
+        for number in range(10):
+            store.keep_json("setting", str(number), number)
+    wait_for("they are written", lambda: not set(store._pending) - {("document", "measured", "/models/\udcff")})
+    assert 10 in transactions
+    assert 1 not in transactions
+    assert store.unsaved is not None
+    assert store.unsaved.key == "servers.store.unsaved-rows"
     store.close()
 
 
