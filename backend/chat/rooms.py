@@ -16,6 +16,7 @@ from backend.errors import Conflict, Message, NotFound
 MOST_AT_ONCE = 4  # conversations of one visitor that are being answered
 REMEMBERED = 100  # idle conversations in memory, some 0.1 MB each; the others are in the store
 MOST_VACANT = 10_000
+MOST_VACANT_EACH = 20  # of one visitor: who opens one page after another keeps nobody else's out
 REMEMBERED_CHARACTERS = 100_000_000  # of all of them
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,9 @@ class Rooms:
 
     def _vacate(self, conversation: str, visitor: str) -> None:
         self._vacant.setdefault(conversation, visitor)  # another may have been faster
+        theirs = [one for one, who in self._vacant.items() if who == visitor]
+        for one in theirs[:-MOST_VACANT_EACH]:
+            del self._vacant[one]
         while len(self._vacant) > MOST_VACANT:
             self._vacant.popitem(last=False)
 

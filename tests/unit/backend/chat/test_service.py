@@ -7,6 +7,8 @@ import pytest
 
 from backend.chat.checks import check_total
 from backend.chat.conversation import CONVERSATION_LIMIT, Answer, Conversation, Exchange, Question
+from backend.chat.desks import new_id
+from backend.chat.rooms import MOST_VACANT_EACH
 from backend.chat.service import Chat
 from backend.errors import InvalidInput, NotFound
 from backend.store import Store
@@ -60,6 +62,16 @@ async def test_a_page_keeps_a_conversation_that_had_not_begun(chat: Chat) -> Non
     for visitor, taken in (("another", shown), ("me", of_another), ("me", stored), ("me", "../../etc/passwd")):
         with pytest.raises(NotFound):
             await chat.at(visitor, taken)
+
+
+async def test_one_visitor_claims_so_many_pages(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.chat.rooms.MOST_VACANT", MOST_VACANT_EACH + 1)
+    other = new_id()
+    await chat.at("other", other)
+    for _ in range(2 * MOST_VACANT_EACH):
+        await chat.at("me", new_id())
+    assert (await chat.view("other", other)).id == other
+    assert sum(who == "me" for who in chat._rooms._vacant.values()) == MOST_VACANT_EACH
 
 
 def test_a_conversation_has_a_total() -> None:
