@@ -84,8 +84,10 @@ def fetch(plan: dict[str, Any]) -> None:
     source, stage, target = plan["source"], Path(plan["stage"]), Path(plan["target"])
     files = [RemoteFile(**file) for file in plan["files"]]
     in_cache = plan["layout"] == "hub"
-    if not in_cache and not stage.exists() and all(is_at(place_in(target, file.path), file) for file in files):
-        return  # this child was killed after its last step
+    if not in_cache and not stage.exists() and target.exists():
+        print(f"checking what stands in {target}", flush=True)  # large files are read whole
+        if all(is_at(place_in(target, file.path), file) for file in files):
+            return  # this child was killed after its last step
     hub = hub_of(source)
     stage.mkdir(parents=True, exist_ok=True)
     count = Count(sum(file.size for file in files))
