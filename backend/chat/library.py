@@ -3,7 +3,6 @@ files. For one event loop, save ``revision``."""
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from backend.chat.archive import PAGE, Archive, Entry
 from backend.chat.conversation import Conversation, Picture, to_json
+from backend.chat.desks import new_id
 from backend.chat.export import Exported, exported
 from backend.chat.imports import Found, read_file
 from backend.chat.keeping import Keeping
@@ -211,7 +211,7 @@ class Library:
                         told = error.messages
                     notes += [message for message in told if message not in notes]
                     conversation = conversation.with_picture(placeholder, kept)
-                new.append((secrets.token_hex(8), to_json(conversation), one.title))
+                new.append((new_id(), to_json(conversation), one.title))
             with self.quota.room_for(visitor) as fits:
                 self._archive.add(visitor, new, fits)
         except OSError as error:
