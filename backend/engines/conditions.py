@@ -56,7 +56,9 @@ def quantization(engine: str, model: ModelInfo, environment: Environment | None)
     if methods and model.quantization not in methods:
         return (Message("engines.quantization", {**params, "methods": ", ".join(methods)}, "engine"),)
     if model.quantization in PACKED_FORMATS:
-        if model.all_plain:
+        if model.all_plain:  # TurboMind goes by the tensors
+            if engine == "turbomind":
+                return (Message("engines.quantization-not-there", params, "model", "warning"),)
             return (Message("engines.quantization-plain", params, "model"),)
         if model.packed_as not in {"", model.quantization}:
             return (Message("engines.quantization-differs", {**params, "packed": model.packed_as}, "model"),)

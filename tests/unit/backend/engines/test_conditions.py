@@ -37,7 +37,6 @@ def said(settings: Any, chosen: Any, machine: Machine = SERVER) -> dict[str, str
         ("turbomind", quantized("awq", 64), "engines.group-size"),
         ("turbomind", quantized("compressed-tensors", 64), "engines.group-size"),
         ("pytorch", quantized("compressed-tensors", 128), "engines.group-size"),
-        ("turbomind", replace(quantized("gptq"), all_plain=True), "engines.quantization-plain"),
         ("pytorch", replace(quantized("awq"), all_plain=True), "engines.quantization-plain"),
         ("turbomind", replace(quantized("gptq"), packed_as="awq"), "engines.quantization-differs"),
         ("turbomind", replace(quantized("awq"), packed_as="awq", bits=8), "engines.quantization-bits"),
@@ -70,6 +69,13 @@ def test_what_dies_is_refused(engine: str, chosen: Any, key: str) -> None:
 )
 def test_what_starts_is_not_refused(engine: str, chosen: Any) -> None:
     assert "error" not in said(config(engine), chosen).values()
+
+
+@pytest.mark.parametrize("method", ["awq", "gptq"])
+def test_plain_weights_that_are_declared_as_quantized_run_unquantized_on_turbomind(method: str) -> None:
+    found = said(config("turbomind"), replace(quantized(method), all_plain=True))
+    assert found["engines.quantization-not-there"] == "warning"
+    assert "error" not in found.values()
 
 
 def test_a_group_size_is_refused_in_the_name_of_the_engine_that_does() -> None:
