@@ -189,7 +189,8 @@ SIGNATURES: tuple[Signature, ...] = (
           r"|the configuration file)"
           r"|--trust-remote-code"),
     # The machine.
-    _sign("scheduler", r"\*\*\* (?:JOB|STEP) .{0,80}(?P<cause>CANCELLED AT .{1,80}?) \*\*\*"
+    _sign("scheduler", r"\*\*\* (?:JOB .{0,80}(?P<cause>CANCELLED AT .{1,80}?)"
+          r"|STEP .{0,80}(?P<cause4>CANCELLED AT \S+ DUE TO .{1,60}?)) \*\*\*"
           r"|(?P<cause2>PBS: job killed: .{1,80})|(?P<cause3>TERM_RUNLIMIT: .{1,80})"),
     _sign("memory-host", r"ray\.exceptions\.OutOfMemoryError|node running low on memory"),
     _sign("memory", r"CUDA (?:runtime )?error: (?:CUDA_ERROR_)?(?:out of memory|OUT_OF_MEMORY)|OutOfMemoryError"
@@ -312,8 +313,9 @@ SIGNATURES: tuple[Signature, ...] = (
           r"|No video backend found\. Install either (?P<cause14>[\w-]+)"
           r"|Failed to import (?P<cause10>peft)|Cannot find a working (?P<cause17>triton) installation"
           r"|[Uu]sing .{0,120}requires .*pip install ['\"`]*(?P<cause11>[\w-]+)"),
-    # The package is there, and lacks a part that another version has. Of "google" many packages have a part.
-    _sign("package-version", r"ModuleNotFoundError: No module named '(?P<cause>(?!google\.|PIL\.)[^'.]+)\.[^']+'"),
+    # The package is there, and lacks a part that another version has. Of a namespace many packages have a part.
+    _sign("package-version", r"ModuleNotFoundError: No module named '(?P<cause>(?!(?:google|PIL|nvidia|cuda|azure|ruamel"
+          r"|backports|zope)\.)[^'.]+)\.[^']+'"),
     _sign("module", r"ModuleNotFoundError: No module named '(?P<cause>[^'.]+)"
           r"|^\S*python[\d.]*: No module named (?P<cause2>\w+)"),
     _sign("package-version",
@@ -376,4 +378,6 @@ SIGNATURES: tuple[Signature, ...] = (
           r"|Unable to connect to GCS"
           r"|Failed to connect to GCS", dragged=True),
     _sign("ray-worker", r"ray\.exceptions\.|ActorDiedError|Ray worker exited|raylet", dragged=True),
+    # Without a reason: srun ends a step's other processes as one fails.
+    _sign("scheduler", r"\*\*\* STEP .{0,80}(?P<cause>CANCELLED AT .{1,80}?) \*\*\*", dragged=True),
 )  # fmt: skip

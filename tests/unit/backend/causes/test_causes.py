@@ -26,6 +26,11 @@ LOGS = Path(__file__).parents[3] / "logs"
 HUB = "huggingface_hub/utils/_http.py:http_backoff"
 CONNECT = traceback("httpx.ConnectError: [Errno -3] Temporary failure in name resolution", HUB)
 
+STEP_ENDED = (
+    "srun: error: node1: task 0: Exited with exit code 1\n"
+    "slurmstepd: error: *** STEP 123.0 ON node1 CANCELLED AT 2026-01-01T00:00:00 ***\n"
+)
+
 
 def named(text: str, code: int | None = 1) -> str:
     return diagnose(text, code).reason.key.removeprefix("engines.died.")
@@ -57,6 +62,10 @@ def named(text: str, code: int | None = 1) -> str:
                                  "LIMIT ***\n"),
         ("scheduler", READY + "slurmstepd: error: *** STEP 123.0 ON node1 CANCELLED AT 2026-01-01T00:00:00 ***\n"),
         ("scheduler", READY + "=>> PBS: job killed: walltime 3626 exceeded limit 3600\n"),
+        ("scheduler", READY + "slurmstepd: error: *** STEP 123.0 ON node1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME "
+                              "LIMIT ***\n"),
+        ("memory", fatal("CUDA error: out of memory") + STEP_ENDED),
+        ("module", turbomind("ModuleNotFoundError: No module named 'timm'") + STEP_ENDED),
         # The machine's memory.
         ("memory-host", turbomind("RuntimeError: [enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: "
                                   "can't allocate memory: you tried to allocate 14483456 bytes. Error code 12")),
@@ -269,6 +278,10 @@ def named(text: str, code: int | None = 1) -> str:
         ("arguments", "Usage: transformers serve [OPTIONS]\nError: No such option: --tp\n"),
         # Packages and libraries.
         ("module", turbomind("ModuleNotFoundError: No module named 'timm'")),
+        ("module", turbomind("ModuleNotFoundError: No module named 'nvidia.cudnn'")),
+        ("module", turbomind("ModuleNotFoundError: No module named 'cuda.bindings'")),
+        ("module", turbomind("ModuleNotFoundError: No module named 'azure.identity'")),
+        ("module", turbomind("ModuleNotFoundError: No module named 'ruamel.yaml'")),
         ("module", turbomind("ImportError: This modeling file requires the following packages that were not found in "
                              "your environment: einops. Run `pip install einops`")),
         ("module", turbomind("ImportError: \nLlamaTokenizer requires the SentencePiece library but it was not "
