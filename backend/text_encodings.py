@@ -33,6 +33,8 @@ _COMMON_ASIAN = 0.12  # of all characters; Latin letters taken two by two make r
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _LEAST = 0.08  # of the characters that aren't ASCII: in Chinese prose a quarter is among those fifty
 _PAIRED = 0.9
+_WORDS = 0.6  # of the letters of a script, in its own encoding; Chinese names taken as one come to half
+_MIXED = 0.1  # of the bytes beyond ASCII: so many in whole lines of UTF-8 aren't there by chance
 _HEAD = 200_000
 # The first bytes of the characters that schools teach: nearly all of a real text.
 _FIRST_LEVEL = {"gb18030": range(0xB0, 0xD8), "big5hkscs": range(0xA4, 0xC7), "cp949": range(0xB0, 0xC9)}
@@ -40,13 +42,16 @@ _LEVEL_WEIGHT = 0.3
 
 
 def encoding_of(content: bytes) -> str:
-    """Python's name of the encoding; "" where it is no text in any."""
+    """Python's name of the encoding; outside_text.LINES where some lines are UTF-8 and others aren't; "" where it is no
+    text in any."""
     certain = outside_text.encoding_of(content)
-    if certain != "lines":
+    if certain != outside_text.LINES:
         return certain
     if _cut_utf8(content):
         return outside_text.UTF8
     head = content[:_HEAD]
+    if _has_utf8_lines(head):
+        return outside_text.LINES
     if double := next((encoding for encoding in _UTF16 if _is_asian(head, encoding)), ""):
         return double
     best, score = _best(_WIDE, head)
@@ -55,23 +60,40 @@ def encoding_of(content: bytes) -> str:
     if score < _LEAST or not (pairs or score > 3 * _LEAST):
         alone = sum(len(run) == 1 for run in runs) * 2 > len(runs)  # letters with accents stand between plain ones
         narrow, other = _best(_ACCENTED if alone else _SCRIPTS, head)
-        best, score = (narrow, other) if other > max(score, 2 * _LEAST) else (best, score)
+        best, score = (narrow, other) if other > max(score, 2 * _LEAST if alone else _WORDS) else (best, score)
     return best if score > 0 else ""
 
 
 def decode_guessed(content: bytes) -> tuple[str, str]:
     """The text of a document, and the encoding where that is a guess; "" where it is certain, or where Chinese and
     Latin lines may be mixed, each of which is taken by itself."""
-    certain = outside_text.encoding_of(content) != "lines"
+    certain = outside_text.encoding_of(content) != outside_text.LINES
     encoding = "" if certain else encoding_of(content)
-    if encoding in ("", outside_text.UTF8, "gb18030"):
+    if encoding in ("", outside_text.UTF8, outside_text.LINES, "gb18030"):
         return outside_text.decode(content), ""
     return content.decode(encoding, "backslashreplace"), encoding
 
 
 def decode(content: bytes, encoding: str) -> str:
     """The text; a character that is cut off or wrong is shown as U+FFFD."""
+    if encoding == outside_text.LINES:
+        return outside_text.decode(content)
     return content.decode(encoding, "replace")
+
+
+def _has_utf8_lines(head: bytes) -> bool:
+    """Whether whole lines are UTF-8, of more than two letters or one character each, which chance makes now and then."""
+    lines = [line for line in head.split(b"\n") if not line.isascii()]
+    valid = [line for line in lines if len(line.decode("utf-8", "replace")) < len(line) - 2 and _is_utf8(line)]
+    return _high(valid) >= _MIXED * _high(lines) > 0
+
+
+def _is_utf8(line: bytes) -> bool:
+    return outside_text.encoding_of(line) == outside_text.UTF8
+
+
+def _high(lines: list[bytes]) -> int:
+    return sum(len(run) for line in lines for run in _HIGH_RUN.findall(line))
 
 
 def _is_asian(head: bytes, encoding: str) -> bool:

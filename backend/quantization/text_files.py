@@ -115,7 +115,8 @@ def _text(content: bytes, name: str, cut: bool) -> Reading:
     text = _clean(raw)
     notices: tuple[Message, ...] = ()
     if encoding not in ("ascii", "utf-8", "utf-8-sig"):
-        notices = (_note("encoding", name, encoding=encoding.upper()),)
+        lines = outside_text.encodings_of_lines(content) if encoding == outside_text.LINES else {encoding}
+        notices = (_note("encoding", name, encoding=", ".join(sorted(lines)).upper()),)
     if cut:
         text = text.rpartition("\n")[0] or text
         notices += (_note("cut", name, mib=MOST_BYTES >> 20),)
