@@ -50,11 +50,11 @@ WRAPPERS = frozenset(
 _NO_TEXT = frozenset(
     ("id", "ids", "uid", "uuid", "guid", "idx", "url", "urls", "uri", "link", "href", "image", "images", "image_url",
      "video", "audio", "path", "file", "file_name", "filename", "hash", "sha", "sha1", "sha256", "md5", "checksum",
-     "label", "labels", "rejected", "date", "timestamp", "created_at")
+     "label", "labels", "date", "timestamp", "created_at")
 )  # fmt: skip
 _NO_TEXT_ENDS = ("_id", "_ids", "_url", "_uri", "_path", "_hash", "-id")
 
 
 def is_no_text(name: str) -> bool:
     """Whether what stands under the name is an id, an address, a label or an answer that was rejected."""
-    return name in _NO_TEXT or name.endswith(_NO_TEXT_ENDS)
+    return "reject" in name or name in _NO_TEXT or name.endswith(_NO_TEXT_ENDS)

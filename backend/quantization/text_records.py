@@ -1,7 +1,7 @@
 """The text in records of training or evaluation data. What of it isn't taken is counted by its field. Pure.
 
 A field with a known name counts whatever it holds; another counts if it holds prose, which its values in all records
-tell together.
+tell together. Beside known ones that takes long prose, since most other fields say where a text comes from.
 """
 
 from collections import Counter
@@ -25,8 +25,10 @@ from backend.quantization.text_json import loads
 
 LEAST_PROSE = 20  # characters: shorter values of unknown fields are rather names and categories
 PROSE_SHARE = 0.2  # of a field's values: where so many are prose, the short ones are text too
+LONG = 40  # characters on average: authors, licences and categories have fewer, or are always the same
 JUDGED = 400  # characters of a value
 DEEPEST = 16
+_NO_PROSE = ("data:", "Mozilla/", '{"', "{'", '["', "['", "[{", "[[")
 _PLACE = {name: place for place, name in enumerate(ORDER)}
 
 
@@ -39,12 +41,15 @@ class TextRecords:
     def __init__(self, value: Any) -> None:
         self._value = value
         self.left = Counter[str]()
-        counts, prose = Counter[str](), Counter[str]()
+        fields, known = dict[str, _Field](), False
         for name, text in _values("", value, 0):
-            if name not in KNOWN:
-                counts[name] += 1
-                prose[name] += _is_prose(text)
-        self._prose = {name for name, count in prose.items() if count and count >= PROSE_SHARE * counts[name]}
+            if (field := fields.get(name)) is not None:
+                field.add(text)
+            elif name not in KNOWN:
+                fields[name] = _Field(text)
+            elif name not in TITLES:
+                known = True
+        self._prose = {name for name, field in fields.items() if field.is_prose(beside_known=known)}
 
     def texts(self) -> Iterator[str]:
         """Every sample's text."""
@@ -56,9 +61,9 @@ class TextRecords:
         if isinstance(value, str):
             if value.strip():
                 yield value
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             yield from self._of_record(_lower(value), depth)
-        elif isinstance(value, Sequence):
+        elif isinstance(value, list):
             if value and all(_is_turn(turn) for turn in value):
                 yield from self._one({"messages": value}, depth)
             else:
@@ -153,9 +158,9 @@ class TextRecords:
             return
         if is_no_text(name):
             left.update([name] if any(_values(name, value, 0)) else [])
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             yield from self._mapping(_lower(value), known, said, depth, left)
-        elif isinstance(value, Sequence) and not isinstance(value, str) and not _is_strings(value):
+        elif isinstance(value, list) and not _is_strings(value):
             for item in value:
                 yield from self._field(name, item, known, said, depth + 1, left)
         elif text := _text_of(value):
@@ -165,25 +170,51 @@ class TextRecords:
                 left.add(name)
 
 
+class _Field:
+    """What a field with an unknown name holds in all records."""
+
+    def __init__(self, text: str) -> None:
+        self._count = self._prose = self._size = 0
+        self._different = set[int]()
+        self.add(text)
+
+    def add(self, text: str) -> None:
+        """One more value."""
+        head = text[:JUDGED].strip()
+        size = _size(head)
+        self._count += 1
+        self._prose += _is_prose(head, size)
+        self._size += max(size, LONG) if "\n" in head else size
+        self._different.add(hash(head))
+
+    def is_prose(self, *, beside_known: bool) -> bool:
+        """Whether it is text of the samples."""
+        long = self._size >= LONG * self._count and 2 * len(self._different) > self._count
+        return 0 < self._prose >= PROSE_SHARE * self._count and (long or not beside_known)
+
+
 def _lower(record: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(name).strip().lower(): value for name, value in record.items()}
 
 
 def _in_order(record: Mapping[str, Any]) -> Iterator[str]:
-    """The names as the record has them, but those with a usual order in that order."""
-    usual = iter(sorted((name for name in record if name in _PLACE), key=_PLACE.__getitem__))
-    return (next(usual) if name in _PLACE else name for name in record)
+    """The names as the record has them, but those with a usual order in that order; a title before the whole text."""
+    titles = [name for name in record if name in TITLES]
+    titles = titles if titles and any(name in WHOLE for name in record) else []
+    usual = iter(sorted((name for name in record if name in _PLACE and name not in titles), key=_PLACE.__getitem__))
+    yield from titles
+    yield from (next(usual) if name in _PLACE else name for name in record if name not in titles)
 
 
 def _values(name: str, value: Any, depth: int) -> Iterator[tuple[str, str]]:
     """Every text in a value, with the name that it stands under."""
     if depth > 2 * DEEPEST:
         return
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         numbered = _column(value) is not value
         for key, item in value.items():
             yield from _values(name if numbered else str(key).strip().lower(), item, depth + 1)
-    elif isinstance(value, Sequence) and not isinstance(value, str):
+    elif isinstance(value, list):
         if _is_strings(value) and "\n" in value[0][-1:]:  # a text by lines
             yield name, "".join(value)
             return
@@ -217,14 +248,14 @@ def _unpacked(name: str, value: Any) -> Any:
 
 def _is_turn(value: Any) -> bool:
     """Whether it is one turn of a conversation rather than a sample of its own."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return False
     names = {str(name).strip().lower() for name in value}
     return bool(names & SPEAKER) and bool(names & set(SAID))
 
 
 def _is_container(value: Any) -> bool:
-    return isinstance(value, (list, Mapping)) and bool(value)
+    return isinstance(value, (list, dict)) and bool(value)
 
 
 def _is_strings(value: Any) -> bool:
@@ -233,7 +264,7 @@ def _is_strings(value: Any) -> bool:
 
 def _column(value: Any) -> Any:
     """What stands in a column: pandas numbers its rows. Anything else as it is."""
-    numbered = isinstance(value, Mapping) and bool(value) and all(str(name).isdecimal() for name in value)
+    numbered = isinstance(value, dict) and bool(value) and all(str(name).isdecimal() for name in value)
     return list(value.values()) if numbered else value
 
 
@@ -258,9 +289,13 @@ def _joined_words(words: Sequence[str]) -> str:
     return ("" if words[0] > "\u2e80" else " ").join(words)
 
 
-def _is_prose(text: str) -> bool:
-    head = text[:JUDGED].strip()
-    if "://" in head[:10] or head.startswith("data:"):
+def _size(text: str) -> int:
+    """Characters, a Chinese one as three."""
+    return len(text) if text.isascii() else len(text) + 2 * sum(char > "\u2e80" for char in text)
+
+
+def _is_prose(head: str, size: int) -> bool:
+    """Whether a value begins like a text, rather than an address, a time, JSON or the name of a browser."""
+    if "://" in head[:10] or head.startswith(_NO_PROSE) or head[:4].isdecimal():
         return False
-    wide = 0 if head.isascii() else sum(char > "\u2e80" for char in head)
-    return "\n" in head or (len(head) + 2 * wide >= LEAST_PROSE and (" " in head or wide > 0))
+    return "\n" in head or (size >= LEAST_PROSE and (" " in head or size > len(head)))

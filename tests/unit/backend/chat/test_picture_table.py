@@ -593,3 +593,12 @@ def test_the_last_bytes_of_a_photo_may_be_missing() -> None:
 def test_a_strip_says_that_writing_may_be_lost() -> None:
     checked = check_picture(saved(Image.new("L", (400, 12_000)), "PNG"), "chat.png")
     assert [notice.key for notice in checked.notices] == ["chat.notice.thin"]
+
+
+def test_a_nearly_blank_page_of_16_bits_stays_white() -> None:
+    page = np.random.default_rng(1).normal(62_000, 150, (200, 300)).astype(np.uint16)
+    page[100, 100:120] = 1_500  # ink, of fewer pixels than what is taken for stray
+    seen = pixels(check_picture(png(page, 16, 0), "page.png"))
+    assert np.median(seen) == 241
+    assert seen[:90].min() > 235
+    assert seen[100, 100:120].max() < 10

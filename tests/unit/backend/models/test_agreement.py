@@ -160,6 +160,7 @@ def without(part: str) -> list[TensorInfo]:
         ([replace(tensor, shape=(0,)) for tensor in plain()], "weights-empty"),
         ([replace(t, shape=(0,)) if len(t.shape) == 2 else t for t in plain()], "weights-empty"),
         ([*plain(), TensorInfo("model.rotary.none", "BF16", (0,), 0)], ""),
+        ([*plain(), *(TensorInfo(f"model.layers.0.cache.{n}", "BF16", (0,), 0) for n in range(99))], ""),
         (renamed("_orig_mod."), "weights-wrapped"),
         (renamed("module."), "weights-wrapped"),
         (renamed("base_model.model."), "weights-unmerged"),

@@ -22,6 +22,7 @@ def read(value: Any) -> tuple[list[str], dict[str, int]]:
         {"article": "one", "highlights": "two"},
         {"document": "one", "summary": "two"},
         {"title": "one", "text": "two"},
+        {"text": "two", "id": "x", "title": "one"},
         {"text": "one", "response": "two"},
         {"text": "one", "code": "two"},
         {"prompt": "one", "canonical_solution": "two"},
@@ -88,3 +89,25 @@ def test_what_is_left_out_is_counted_by_its_field() -> None:
     rows: list[dict[str, Any]] = [{"id": "a1", "url": "https://x", "text": f"text {n}", "tags": ["x"]} for n in (1, 2)]
     rows[1] |= {"rejected": rejected, "score": 0.5, "image_path": "a/b.png", "note": ""}
     assert read(rows) == (["text 1", "text 2"], {"id": 2, "url": 2, "tags": 2, "rejected": 1, "image_path": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("license", "Creative Commons Attribution-ShareAlike 4.0 International"),
+        ("authors", "Ann Smith, Bob Miller {n}"),
+        ("crawled", "2023-02-05 14:23:{n}.98"),
+        ("发布时间", "2016年03月05日 12:00:{n}"),
+        ("meta", '{{"license": "MIT", "source": "a page of the web", "number": {n}}}'),
+        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/{n} (KHTML, like Gecko)"),
+        ("category", "人工智能与机器学习"),
+    ],
+)
+def test_where_a_text_comes_from_is_left_out_and_named(name: str, value: str) -> None:
+    rows = [{"text": f"text {n}", name: value.format(n=n)} for n in range(10, 20)]
+    assert read(rows) == ([f"text {n}" for n in range(10, 20)], {name: 10})
+
+
+@pytest.mark.parametrize("name", ["rejected", "rejected_response", "response_rejected", "answer_rejected"])
+def test_rejected_answers_are_no_text(name: str) -> None:
+    assert read([{"prompt": "one", "chosen": "two", name: PROSE}]) == (["one\ntwo"], {name: 1})
