@@ -16,6 +16,7 @@ _MINISWHITE_TAG = 262
 _SAMPLE = 1_000_000  # pixels that the range is judged by
 _STRAY = 0.001  # of the pixels, at either end: hot ones, dead ones
 _CORE = 0.1  # of the whole range: if nearly all pixels lie in less, the stray ones would flatten the picture
+_PAPER = 0.75  # of the scale: nearly all of a blank page is brighter
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,6 +35,8 @@ def eight_bits(picture: Image.Image) -> tuple[Image.Image, Range | None]:
     low, high, core = _range(picture)
     if low > high:  # not a number anywhere
         return Image.new("L", picture.size), None
+    if core is not None and any(low >= 0 and high <= scale <= core[0] / _PAPER for scale in _SCALES):
+        core = None  # a nearly blank page: what is dark on it is ink, and no stray pixel
     clipped = core is not None
     low, high = core or (low, high)
     scales = ((1.0,) if picture.mode == "F" else ()) + _SCALES
