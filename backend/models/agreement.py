@@ -79,8 +79,9 @@ def weights_against_config(
 def _as_trained(name: str, own: Iterable[TensorInfo]) -> Message | None:
     """Tensors as they are while a model is trained, under a wrapper's names or on other machines, saved so."""
     own = tuple(own)
-    empty = [tensor.name for tensor in own if 0 in tensor.shape]
-    if empty and len(empty) >= len(own) * EMPTY_SHARE:
+    trained = [tensor for tensor in own if tensor.name.endswith(("weight", "bias"))]  # others may be empty by design
+    empty = [tensor.name for tensor in trained if 0 in tensor.shape]
+    if empty and len(empty) >= len(trained) * EMPTY_SHARE:
         params: dict[str, Value] = {"model": name, "count": len(empty), "tensor": empty[0]}
         return Message("models.weights-empty", params, "model")
     prefix = next((prefix for prefix in WRAPPERS if own and all(t.name.startswith(prefix) for t in own)), "")

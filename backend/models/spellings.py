@@ -145,7 +145,7 @@ def head_dim(text: Config) -> int:
     """
     latent, rotary, rest = (whole(text.get(key)) for key in ("kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim"))
     if rotary and rest:
-        return (latent if latent and latent != rest else rest) + rotary
+        return (latent or rest) + rotary
     heads = whole(text.get("num_attention_heads"))
     return whole(text.get("head_dim")) or (whole(text.get("hidden_size")) // heads if heads else 0)
 
