@@ -82,7 +82,7 @@ def decode(content: bytes, encoding: str) -> str:
 
 
 def _has_utf8_lines(head: bytes) -> bool:
-    """Whether whole lines are UTF-8, of more than two letters or one character each, which chance makes now and then."""
+    """Whether whole lines are UTF-8, of more than two letters or one character each: chance makes such lines."""
     lines = [line for line in head.split(b"\n") if not line.isascii()]
     valid = [line for line in lines if len(line.decode("utf-8", "replace")) < len(line) - 2 and _is_utf8(line)]
     return _high(valid) >= _MIXED * _high(lines) > 0

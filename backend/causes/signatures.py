@@ -314,8 +314,8 @@ SIGNATURES: tuple[Signature, ...] = (
           r"|Failed to import (?P<cause10>peft)|Cannot find a working (?P<cause17>triton) installation"
           r"|[Uu]sing .{0,120}requires .*pip install ['\"`]*(?P<cause11>[\w-]+)"),
     # The package is there, and lacks a part that another version has. Of a namespace many packages have a part.
-    _sign("package-version", r"ModuleNotFoundError: No module named '(?P<cause>(?!(?:google|PIL|nvidia|cuda|azure|ruamel"
-          r"|backports|zope)\.)[^'.]+)\.[^']+'"),
+    _sign("package-version", r"ModuleNotFoundError: No module named '(?P<cause>(?!(?:google|PIL|nvidia|cuda|azure"
+          r"|ruamel|backports|zope)\.)[^'.]+)\.[^']+'"),
     _sign("module", r"ModuleNotFoundError: No module named '(?P<cause>[^'.]+)"
           r"|^\S*python[\d.]*: No module named (?P<cause2>\w+)"),
     _sign("package-version",
