@@ -12,6 +12,7 @@ from pathlib import Path
 
 from backend.errors import Level, Message
 from backend.models.checkpoint import ModelInfo
+from backend.models.weights import HEAD_BYTES
 from backend.outside_text import Unusable, clean, decode, open_regular, read_bytes, read_json
 
 TOKENIZER = "tokenizer.json"
@@ -23,7 +24,6 @@ TOKENS = "added_tokens_decoder"
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 DEFAULTS = "generation_config.json"
 MOST_TOKENIZER_BYTES = 64 << 20
-HEAD_BYTES = 200
 PIECES = b"\n"  # a SentencePiece model: the field of its first piece
 RANKS = re.compile(rb"[A-Za-z0-9+/]+=* \d+\r?\n")  # tiktoken's, which Llama 3 and Kimi have under this name
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from backend.paste.block import Block
 from backend.paste.lines import Line
-from backend.paste.variables import set_variable
+from backend.paste.variables import ASSIGNMENT, set_variable
 from backend.paste.words import Token
 
-_ASSIGNMENT = re.compile(r"(?:\$env:)?([A-Za-z_]\w*)=(.*)", re.DOTALL | re.IGNORECASE)
 _FOLDER = re.compile(r"[/~.$%\\]|[A-Za-z]:")  # rather than a volume's name
 _COMMAND = re.compile(r"\s*(?:-\s+)?(?=(?:command|entrypoint|args)\s*:)")
 # A service's keys, each with docker's option for the same.
@@ -42,7 +41,7 @@ def docker(block: Block, words: Sequence[Token]) -> None:
             option(block, name, value, word.start, end)
         else:
             key = "paste.docker"
-            if assigned := _ASSIGNMENT.fullmatch(word.text):
+            if assigned := ASSIGNMENT.fullmatch(word.text):
                 set_variable(block, word.start, word.end, assigned[1], assigned[2])
             else:
                 block.accounts.append(block.left(word.start, word.end, key))
@@ -50,7 +49,7 @@ def docker(block: Block, words: Sequence[Token]) -> None:
 
 
 def option(block: Block, name: str, value: str, start: int, end: int) -> None:
-    assigned = _ASSIGNMENT.fullmatch(value)
+    assigned = ASSIGNMENT.fullmatch(value)
     if name in ("-e", "--env") and assigned:
         set_variable(block, start, end, assigned[1], assigned[2])
         return

@@ -16,10 +16,9 @@ from backend.paste.programs import (
     program,
 )
 from backend.paste.surroundings import prefix
-from backend.paste.variables import set_variable
+from backend.paste.variables import ASSIGNMENT, set_variable
 from backend.paste.words import Token
 
-_ASSIGNMENT = re.compile(r"(?:\$env:)?([A-Za-z_]\w*)=(.*)", re.DOTALL | re.IGNORECASE)
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:]+\]|[\w\-]+(?:\.[\w\-]+)*):\d{2,5}(?:/\S*)?")
 _CLIENT = re.compile(  # OpenAI's and LMDeploy's own clients, from Python
@@ -73,7 +72,7 @@ def weak(block: Block, words: list[Token], code: bool) -> None:
         return
     place = 0
     while place < len(words) and (
-        _ASSIGNMENT.fullmatch(words[place].text) or program(words[place].text) in ("sudo", "time")
+        ASSIGNMENT.fullmatch(words[place].text) or program(words[place].text) in ("sudo", "time")
     ):
         place += 1
     names = [program(word.text) for word in words]
@@ -152,7 +151,7 @@ def _assignments(words: Sequence[Token], names: Sequence[str]) -> list[tuple[int
             return [(words[0].start, words[-1].end, bare[0].text, bare[1].text)]
     found = []
     for place, word in enumerate(rest):
-        assigned = _ASSIGNMENT.fullmatch(word.text)
+        assigned = ASSIGNMENT.fullmatch(word.text)
         if assigned is None:
             return []
         start = words[0].start if place == 0 else word.start

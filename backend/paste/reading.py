@@ -31,13 +31,13 @@ from backend.paste.programs import (
     program,
 )
 from backend.paste.surroundings import prefix
+from backend.paste.variables import ASSIGNMENT
 from backend.paste.words import Token, tokens
 
 # What a command stands in, told as one word: os.system("…"), CMD="…".
 _INSIDE = re.compile(r"(?:[\w.$:]*(?:=|\())+[\[rfb]?(?=\S+\s)")
 _TELLS = SHELLS | WRAPPERS | DOCKERS | {"ssh", "kubectl", "eval", "echo", "printf", "alias", "="}
 DEEPEST = 3  # shells in shells
-_ASSIGNMENT = re.compile(r"(?:\$env:)?([A-Za-z_]\w*)=(.*)", re.DOTALL | re.IGNORECASE)
 _PATH_LIKE = re.compile(r"[/\\~\d]|^\.|-|_|\$")
 _LIST = re.compile(r"[\"']lmdeploy[\"']\s*,")
 _NEIGHBOURS = frozenset(
@@ -277,7 +277,7 @@ def _reader(block: Block, name: str, words: list[Token]) -> Callable[[list[Token
 def _is_meant(block: Block, before: Sequence[Token], rest: Sequence[Token]) -> bool:
     """Not the name in a sentence ("run lmdeploy chat to talk"), nor another command's word."""
     known = WRAPPERS | RUNNERS | DOCKERS | SHELLS | {"export", "set"}
-    wrapped = any(program(word.text) in known or _ASSIGNMENT.fullmatch(word.text) for word in before)
+    wrapped = any(program(word.text) in known or ASSIGNMENT.fullmatch(word.text) for word in before)
     if program(before[0].text) in ADVICE and not wrapped:
         return False
     return wrapped or any(_PATH_LIKE.search(word.text) for word in rest[2:]) or plain_name(rest[1].text) == "list"

@@ -1,15 +1,12 @@
 """What stands before a command: variables, wrappers, containers. Pure."""
 
-import re
 from collections.abc import Sequence
 
 from backend.paste.block import Block
 from backend.paste.containers import bind, docker
 from backend.paste.programs import APPTAINERS, DOCKERS, RUNNERS, SHELLS, WRAPPERS, program
-from backend.paste.variables import set_variable
+from backend.paste.variables import ASSIGNMENT, set_variable
 from backend.paste.words import Token
-
-_ASSIGNMENT = re.compile(r"(?:\$env:)?([A-Za-z_]\w*)=(.*)", re.DOTALL | re.IGNORECASE)
 
 
 def prefix(block: Block, words: Sequence[Token]) -> None:
@@ -20,7 +17,7 @@ def prefix(block: Block, words: Sequence[Token]) -> None:
     words = bind(block, words) if any(program(word.text) in APPTAINERS for word in words) else words
     for word in words:
         name = program(word.text)
-        if assigned := _ASSIGNMENT.fullmatch(word.text):
+        if assigned := ASSIGNMENT.fullmatch(word.text):
             set_variable(block, word.start, word.end, assigned[1], assigned[2])
         elif name in ("export", "set", "setx", "setenv"):
             block.accounts.append(block.left(word.start, word.end, "paste.shell"))

@@ -4,6 +4,7 @@ import re
 
 from backend.paste.block import Block
 
+ASSIGNMENT = re.compile(r"(?:\$env:)?([A-Za-z_]\w*)=(.*)", re.DOTALL | re.IGNORECASE)
 # What the hubs' libraries read; a block may well call its own variable HF_MODEL.
 _HUB_VARIABLES = re.compile(
     r"(?:HF_(?:HOME|TOKEN|ENDPOINT|DEBUG|HUB_\w+|DATASETS_\w+|XET_\w+)|HUGGING_?FACE_HUB_\w+|MODELSCOPE_\w+"
