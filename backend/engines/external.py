@@ -1,6 +1,7 @@
 """A server that runs already, here or elsewhere, with an OpenAI-compatible address. Pure."""
 
 import re
+import string
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ _END = re.compile(
 _VERSION = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?", re.IGNORECASE)
 _DOTS = str.maketrans("。．｡", "...")
 _QUOTES = r"\s\"'`“”‘’「」『』《》<>"
-_AROUND = re.compile(rf"^[{_QUOTES}(]+|[{_QUOTES}),;，；。、]+$")
+_BEHIND = rf"[{_QUOTES}),;，；。、]"
+_AROUND = re.compile(rf"^[{_QUOTES}(]+|(?<!{_BEHIND}){_BEHIND}+$")
 # OPENAI_BASE_URL=…, export X=…, set X=…, $env:X = …, "base_url": …, --base-url …, 地址：…
 _ASSIGNED = re.compile(
     r"^(?:(?:export|set|setx|env)\s+|\$env:)?[\"']?(?!https?\b)\w[\w.]*[\"']?\s*(?:=\s*|:\s+|:(?=[\"'`]|https?:))"
@@ -37,12 +39,13 @@ _SCHEME = re.compile(r"(https?)\s*[:;]?\s*[/\\]+\s*", re.IGNORECASE)
 _BARE_IPV6 = re.compile(r"[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.:]*(?:%\w+)?")
 _INNER = (".local", ".lan", ".internal", ".home", ".intranet", ".localdomain", ".home.arpa", ".cluster.local")
 _BLANK = re.compile(r"\s")
-_REMARK = re.compile(r"\s+(?:\(|#).*")  # "(Press CTRL+C to quit)", "# the lab's"
+_REMARK = re.compile(r"(?<!\s)\s+(?:\(|#).*")  # "(Press CTRL+C to quit)", "# the lab's"
 _KEY = re.compile(
     r"(?:api[_-]?key[\"']?\s*[=:]|authorization[\"']?\s*[:=]\s*[\"']?bearer\s|--api-keys?[\s=])"
-    rf"\s*[{_QUOTES}]*(?P<key>[^{_QUOTES},;()]+)",
+    rf"\s*[{_QUOTES}]*(?P<key>[^{_QUOTES},;()&]+)",
     re.IGNORECASE,
 )
+_OF_NAMES = string.ascii_letters + string.digits + "_-"
 # What stands in a key's place: EMPTY, YOUR_API_KEY, $OPENAI_API_KEY, sk-…
 _NO_KEY = re.compile(
     r"none|null|empty|no-?key|(?:sk-)?(?:x{2,}|[-.*]+)|your.*|.*[${}].*|.*[^!-~].*", re.IGNORECASE | re.DOTALL
@@ -128,7 +131,9 @@ def clean_address(text: str) -> str:
     address = _REMARK.sub("", address)
     inside = {found.rstrip(".,:") for found in _INSIDE.findall(address)}
     if len(inside) == 1 and _is_about(address):
-        address = inside.pop()
+        address = _without_key(inside.pop())
+    else:
+        address = _AROUND.sub("", _without_key(address))
     while (slashes := _SCHEME.match(address)) and _SCHEME.match(address[slashes.end() :]):
         address = address[slashes.end() :]
     if slashes:
@@ -153,8 +158,27 @@ def _is_about(text: str) -> bool:
 def key_beside(text: str) -> str:
     """The key in what was pasted with an address (``api_key="sk-…"``, ``Authorization: Bearer …``); "" for none, and
     for what only stands in its place."""
-    found = {match["key"] for match in _KEY.finditer(text) if not _NO_KEY.fullmatch(match["key"])}
+    found = {key for _, _, key in _keys(text)}
+    found = {key for key in found if not _NO_KEY.fullmatch(key)}
     return found.pop() if len(found) == 1 else ""
+
+
+def _keys(text: str) -> list[tuple[int, int, str]]:
+    """Each key that is named as one: where its name begins, where it ends, and the key."""
+    found = []
+    for match in _KEY.finditer(text):
+        begin = len(text[: match.start()].rstrip(_OF_NAMES))
+        if text[begin - 1 : begin] not in ("/", ".", "@"):  # else it is a host's name: http://api-key:8000
+            found.append((begin, match.end(), match["key"]))
+    return found
+
+
+def _without_key(text: str) -> str:
+    """An address without the key that ``key_beside`` finds behind it, or in its query."""
+    if key_beside(text):
+        for begin, end, _ in reversed(_keys(text)):
+            text = text[:begin] + text[end:].removeprefix("&")
+    return text.rstrip("?&") if text.endswith(("?", "&")) else text
 
 
 def base_url(address: str) -> str:

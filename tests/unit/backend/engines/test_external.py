@@ -1,5 +1,7 @@
 """Addresses as people copy them, and where such an API may lie: as given first."""
 
+import time
+
 import pytest
 
 from backend.engines.external import candidates, check_address, clean_address, key_beside
@@ -103,3 +105,29 @@ def test_as_given_first_and_nothing_below_a_version(address: str, tried: list[st
 )
 def test_a_key_that_was_pasted_along(given: str, key: str) -> None:
     assert key_beside(given) == key
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("http://h:1/v1 api_key=sk-x1", "http://h:1/v1"),
+        ("http://h:1/v1 OPENAI_API_KEY=sk-x1", "http://h:1/v1"),
+        ("http://h:1/v1 Authorization: Bearer sk-x1", "http://h:1/v1"),
+        ("http://h:1/v1?api_key=sk-x1", "http://h:1/v1"),
+        ("http://h:1/v1?x=2&api_key=sk-x1&y=3", "http://h:1/v1?x=2&y=3"),
+        ("curl http://h:1/v1/models?api_key=sk-x1", "http://h:1/v1/models"),
+    ],
+)
+def test_a_key_does_not_stay_in_the_address(given: str, address: str) -> None:
+    assert (clean_address(given), key_beside(given)) == (address, "sk-x1")
+
+
+def test_a_host_whose_name_is_like_a_keys() -> None:
+    for host in ("http://api-key:8000/v1", "http://my.api-key:8000/v1"):
+        assert (clean_address(host), key_beside(host)) == (host, "")
+
+
+def test_blanks_without_end_take_no_time() -> None:
+    begun = time.process_time()
+    clean_address("http://a" + " " * 30_000 + "b")
+    assert time.process_time() - begun < 1
