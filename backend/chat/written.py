@@ -19,12 +19,15 @@ class Written:
 
     def beyond(self, text: str, thinking: str) -> tuple[str, str]:
         """Some servers send the whole message once more at the end, or a longer one each time; trimmed, or with the
-        thought taken out of the text."""
+        thought taken out of the text, or put into it."""
         before, thought = "".join(self.text), "".join(self.thinking)
-        own, answer = _split(before)
+        own, answer = _split(before) if self.in_pieces else ("", "")
         if self.in_pieces and own and text.strip() and text.strip() == answer:
             text = ""
             thinking = "" if thinking.strip() == own else thinking
+        elif self.in_pieces and thought.strip() and not own:
+            said, answer = _split(text)
+            text = answer if said == thought.strip() else text
         return self._beyond(before, text), self._beyond(thought, thinking)
 
     def _beyond(self, before: str, now: str) -> str:
