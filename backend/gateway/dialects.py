@@ -15,7 +15,7 @@ def in_own_words(body: Mapping[str, Any], fields: Collection[str]) -> tuple[dict
     options = own.get("options")
     if isinstance(options, Mapping):
         del own["options"]
-        own = {**options, **own}
+        own = {**options, **{name: value for name, value in own.items() if value is not None or name not in options}}
     for name, said in _SAID_OTHERWISE.items():
         if own.get(name) is None or (words := said(own[name])) is None:
             continue
@@ -45,6 +45,13 @@ def _of_thinking(value: Any) -> dict[str, Any] | None:
     return words
 
 
+def _of_length(value: Any) -> dict[str, Any] | None:
+    """Ollama's: a number of tokens; a negative one is no limit."""
+    if type(value) is not int:
+        return None
+    return {"max_tokens": value} if value >= 0 else {}
+
+
 def _of_format(value: Any) -> dict[str, Any] | None:
     """Ollama's: "json", or a schema."""
     if value == "":
@@ -58,4 +65,5 @@ def _of_format(value: Any) -> dict[str, Any] | None:
 
 _SAID_OTHERWISE = {
     "think": _of_thinking, "thinking": _of_thinking, "reasoning": _of_thinking, "format": _of_format,
+    "num_predict": _of_length,
 }  # fmt: skip

@@ -84,7 +84,7 @@ def _part(part: Any, at: str, left_out: set[str]) -> dict[str, Any] | None:
     for name in part:
         if name in _PART_IGNORED and part[name] and name not in allowed:
             left_out.add(f"messages.content.{name}")
-        elif name not in allowed | _PART_IGNORED:
+        elif part[name] is not None and name not in allowed | _PART_IGNORED:
             raise _unknown(name, at, allowed)
     if kind in _TEXTS:
         if not isinstance(part.get(field), str):
@@ -100,7 +100,7 @@ def _picture_part(part: Mapping[str, Any], at: str, left_out: set[str]) -> dict[
         for name in given:
             if name in _PICTURE_IGNORED:
                 left_out.add(f"messages.content.image_url.{name}")
-            elif name not in allowed:
+            elif given[name] is not None and name not in allowed:
                 raise _unknown(name, f"{at}.image_url", allowed)
         url = given.get("url")
     detail = (given.get("detail") if isinstance(given, dict) else None) or part.get("detail")

@@ -40,8 +40,9 @@ IGNORED = frozenset(
         "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
         "verbosity", "prediction",
         "mirostat", "mirostat_eta", "mirostat_tau", "repeat_last_n", "tfs_z", "num_keep", "num_ctx", "num_batch",
-        "num_gpu", "num_thread", "use_mmap", "use_mlock", "keep_alive",
-        "cache_prompt", "include_reasoning", "typical_p", "top_a", "session_id",
+        "num_gpu", "num_thread", "use_mmap", "use_mlock", "keep_alive", "low_vram", "numa", "main_gpu", "num_gqa",
+        "f16_kv", "logits_all", "vocab_only", "embedding_only", "rope_frequency_base", "rope_frequency_scale",
+        "penalize_newline", "cache_prompt", "include_reasoning", "typical_p", "top_a", "session_id",
     }
 )  # fmt: skip
 # Other APIs' names, and LMDeploy's.
@@ -94,13 +95,13 @@ def passed_on(endpoint: Endpoint, body: Mapping[str, Any]) -> tuple[dict[str, An
     Raises Refusal for a field that isn't known, or whose value may not pass.
     """
     body, left_out = in_own_words(body, endpoint.fields)
-    request = {}
+    request: dict[str, Any] = {}
     for name, value in body.items():
         own = ALIASES.get(name, name)
-        if own in endpoint.fields and (own == name or own not in body):
-            request[own] = value
-        else:
+        if own not in endpoint.fields or (own != name and body.get(own) is not None):
             left_out.add(name)
+        elif value is not None or request.get(own) is None:  # what is null isn't set
+            request[own] = value
     unknown = sorted(name for name in left_out & set(body) if not _means_nothing(name, body[name]))
     if unknown:
         params = {"value": ", ".join(unknown)[:300], "known": ", ".join(sorted(endpoint.fields))}
@@ -137,6 +138,13 @@ def pictures_in(request: Mapping[str, Any]) -> int:
     contents = [message.get("content") for message in messages]
     parts = [part for content in contents if isinstance(content, list) for part in content]
     return sum(part["type"] == "image_url" for part in parts)
+
+
+def choices_in(request: Mapping[str, Any]) -> int:
+    """How many choices the answer must have: some for each of several prompts."""
+    prompt = request.get("prompt")
+    prompts = len(prompt) if isinstance(prompt, list) and not _ids(prompt) else 1
+    return prompts * (request.get("n") or 1)
 
 
 def _check_chat(body: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.gateway.errors import Refusal
-from backend.gateway.request import ENDPOINTS, MAX_VALUES, passed_on, read_json
+from backend.gateway.request import ENDPOINTS, MAX_VALUES, choices_in, passed_on, read_json
 
 CHAT = ENDPOINTS["chat/completions"]
 PIXEL = "data:image/png;base64," + base64.b64encode(b"\x89PNG....").decode()
@@ -330,3 +330,32 @@ def test_any_request_passes_or_is_refused(body: dict[str, Any], path: str) -> No
     with suppress(Refusal):  # anything else that is raised fails the test
         request, _ = passed_on(ENDPOINTS[path], body)
         assert set(request) <= ENDPOINTS[path].fields
+
+
+def test_null_means_that_a_field_is_not_set() -> None:
+    part = {"type": "text", "text": "?", "image_url": None, "file": None}
+    image = {"type": "image_url", "text": None, "image_url": {"url": PIXEL, "detail": None, "name": None}}
+    request, _ = passed_on(CHAT, {"model": "a", "messages": [{"role": "user", "content": [part, image]}]})
+    assert request["messages"][0]["content"] == [
+        {"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": PIXEL}},
+    ]  # fmt: skip
+    body = {"model": "a", "messages": ASK, "options": {"top_k": 4}, "top_k": None, "max_output_tokens": 5}
+    for ordered in ({**body, "max_tokens": None}, {"max_tokens": None, **body}):
+        request, _ = passed_on(CHAT, ordered)
+        assert (request["top_k"], request["max_tokens"]) == (4, 5)
+
+
+def test_ollamas_length_and_what_loads_a_model() -> None:
+    body = {"model": "a", "messages": ASK, "options": {"num_predict": 7, "low_vram": True, "numa": False}}
+    request, left_out = passed_on(CHAT, body)
+    assert request == {"model": "a", "messages": ASK, "max_tokens": 7}
+    assert left_out == ("low_vram", "numa")
+    request, left_out = passed_on(CHAT, {"model": "a", "messages": ASK, "num_predict": -1})  # no limit
+    assert "max_tokens" not in request
+    assert left_out == ("num_predict",)
+
+
+def test_how_many_choices_an_answer_must_have() -> None:
+    assert choices_in({"messages": ASK}) == choices_in({"prompt": [1, 2], "n": None}) == 1
+    assert choices_in({"messages": ASK, "n": 3}) == 3
+    assert choices_in({"prompt": ["a", [1]], "n": 2}) == 4
