@@ -93,7 +93,7 @@ class Meter:
                 raise _too_many("gateway.limit-at-once", {"most": AT_ONCE_EACH}, AGAIN_S)
             places = AT_ONCE + (AT_ONCE_OPERATOR if grant.holder == "operator" else 0)
             if sum(self._open.values()) >= places:
-                raise _too_many("gateway.limit-all", {"most": AT_ONCE}, AGAIN_S)
+                raise _too_many("gateway.limit-all", {"most": places}, AGAIN_S)
             recent.append(now)
             self._open[grant.id] = self._open.get(grant.id, 0) + 1
             usage.requests_today += 1

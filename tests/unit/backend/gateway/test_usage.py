@@ -95,6 +95,9 @@ def test_others_never_shut_the_operator_out(store: Store, monkeypatch: pytest.Mo
     meter.begin(operator)
     meter.begin(operator)
     assert refusal(meter, operator).message.key == "gateway.limit-at-once"
+    monkeypatch.setattr(usage, "AT_ONCE_EACH", 9)
+    monkeypatch.setattr(usage, "AT_ONCE_OPERATOR", 2)
+    assert refusal(meter, operator).message == Message("gateway.limit-all", {"most": 5})
 
 
 def test_bodies_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
