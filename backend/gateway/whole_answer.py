@@ -18,7 +18,7 @@ def as_chunk(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def joined(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The chunks of a stream as the whole answer."""
+    """The chunks of a stream as the whole answer, which takes over what they hold: its lists grow in place."""
     answer: dict[str, Any] = {}
     choices: dict[Any, dict[str, Any]] = {}
     for chunk in chunks:
@@ -65,15 +65,15 @@ def _merged(old: Any, new: Any, name: str = "") -> Any:
     if isinstance(old, dict) and isinstance(new, dict):
         return {**old, **{key: _merged(old.get(key), value, key) for key, value in new.items()}}
     if isinstance(old, list) and isinstance(new, list):
-        items = list(old)
         for item in new:
             number = _number(item)
-            place = next((at for at, one in enumerate(items) if number is not None and _number(one) == number), None)
+            numbers = enumerate(map(_number, old)) if number is not None else ()
+            place = next((at for at, one in numbers if one == number), None)
             if place is None:
-                items.append(item)
+                old.append(item)
             else:
-                items[place] = _merged(items[place], item)
-        return items
+                old[place] = _merged(old[place], item)
+        return old
     if isinstance(old, str) and isinstance(new, str) and name not in _SAID_ONCE:
         return old + new
     return new or old
