@@ -173,7 +173,10 @@ class AnswerReader:
                 values, rest, self.completion.cut = [cut], "", True
             self._documents += values
             for value in values:
-                yield from self.completion.value(value)
+                try:
+                    yield from self.completion.value(value)
+                except RecursionError:  # it can be read, but not written
+                    rest = rest or text
             text = rest
         if text:
             yield from self._read(self._events.feed(text.encode("utf-8", "replace")))

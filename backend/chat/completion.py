@@ -133,7 +133,10 @@ class CompletionReader:
                 return
             values, rest = json_values(text)
             for value in values:
-                yield from self.value(value, kind)
+                try:
+                    yield from self.value(value, kind)
+                except RecursionError:  # it can be read, but not written
+                    self._leave(text)
             if not values:
                 break
             text = rest

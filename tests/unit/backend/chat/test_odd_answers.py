@@ -207,3 +207,12 @@ def test_no_body_takes_long(body: bytes) -> None:
     with pytest.raises((NotAnAnswer, BrokeOff)):
         collect(body, 64 if len(body) > 100_000 else 1, [])
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    "form", ['{"choices":[{"delta":{"content":{"x":%s}}}]}', 'data: {"choices":[],"a":%s}\n\n', '{"a":%s}\n{}\n']
+)
+def test_what_is_nested_too_deeply_to_be_written_ends_in_no_crash(form: str) -> None:
+    for depth in range(900, 1050):
+        with contextlib.suppress(NotAnAnswer, BrokeOff):
+            collect((form % ("[" * depth + "]" * depth)).encode(), 1 << 20, [])
