@@ -3,7 +3,7 @@
 import zlib
 
 GZIP = b"\x1f\x8b"
-ZLIB = (b"\x78\x01", b"\x78\x9c", b"\x78\xda")
+ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 STEP = 1 << 20  # bytes that are unpacked at a time
 
 
@@ -31,7 +31,7 @@ class Unpacker:
         pieces, size = [], 0
         while data:
             if self._stream.eof:  # one packed body behind another: some servers pack each piece by itself
-                data = data.lstrip(b"\0")
+                data = data.lstrip(b"\0\r\n")  # filled up, or a line behind each
                 if not data:
                     break
                 self._stream = zlib.decompressobj(self._bits)

@@ -9,13 +9,14 @@ from typing import Any
 
 from backend.chat.client import ERROR_BYTES, said_by
 from backend.chat.event_stream import LIMIT, TooLong
-from backend.gateway.event_form import EventForm, Unpacked
+from backend.chat.server_errors import error_in as error_of_document
+from backend.gateway.ending import Ending
+from backend.gateway.event_form import EventForm, Unpacked, dumped
 from backend.outside_text import clean_lines
 
 DETAIL_LIMIT = 500  # characters of a server's own words
 LONGEST_WAIT_S = 7 * 86400.0
 _HAS_USAGE = re.compile(rb'"usage"\s*:\s*\{')
-_HAS_ENDED = re.compile(rb'_reason"\s*:\s*(?!"null"|"")["{\[t0-9]')  # finish_reason, done_reason, stop_reason
 _DATA = b"data:"
 _NOTHING = re.compile(rb"(?!)")
 _DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]")
@@ -26,11 +27,11 @@ class StreamRewriter:
 
     ``shown`` is the model's name in the request; what the server calls it is read from its events, since it may call it
     otherwise than its list of models does. With ``hide_usage`` an event that brings nothing but the usage, which the
-    console asked for and the client didn't, is left out. ``feed`` and ``end`` raise TooLong, and ValueError where the
-    bytes can't be unpacked.
+    console asked for and the client didn't, is left out. ``choices``: how many answers were asked for. ``feed`` and
+    ``end`` raise TooLong, and ValueError where the bytes can't be unpacked.
     """
 
-    def __init__(self, shown: str, *, hide_usage: bool, limit: int = LIMIT) -> None:
+    def __init__(self, shown: str, *, hide_usage: bool, choices: int = 1, limit: int = LIMIT) -> None:
         self._form = EventForm(limit)
         self._own = _NOTHING
         self._name = shown
@@ -38,12 +39,19 @@ class StreamRewriter:
         self._hide_usage = hide_usage
         self.events = 0
         self.tokens: int | None = None
-        self.done = self.failed = self._ended = False
+        self.done = self.failed = False
+        self._ending = Ending(choices)
+        self._ended_by_itself = False
+        self._usages = 0  # events that brought nothing else
+        self._usage_last = False
 
     @property
     def whole(self) -> bool:
         """Whether the server said that no more comes, or why it can't go on."""
-        return self.done or self.failed or self._ended or self._form.document
+        if self.done or self.failed or self._form.document or self._ending.sure:
+            return True
+        usage_ends = self._usage_last and self.events > self._usages
+        return self._ended_by_itself and (self._ending.likely or usage_ends)
 
     @property
     def left(self) -> str:
@@ -54,9 +62,13 @@ class StreamRewriter:
         """What can be passed on now."""
         return self._rewritten(self._form.feed(chunk))
 
-    def end(self) -> bytes:
+    def end(self, *, broken: bool = False) -> bytes:
         """No more comes: what the end itself completes. An answer that is whole ends as all do."""
+        first = not self.events
         last = self._rewritten(self._form.end())
+        if first and not self._form.document:
+            self.failed = self.failed or any(is_refusal(_json_of(event)) for event in _events(last))
+        self._ended_by_itself = not broken
         if self.events and self.whole and not self.done and not self.failed:
             self.done = True
             last += b"data: [DONE]\n\n"
@@ -65,12 +77,14 @@ class StreamRewriter:
     def _rewritten(self, events: bytes) -> bytes:
         if not events:
             return b""
-        self.events += events.count(_DATA)
+        count = events.count(_DATA)
+        self.events += count
+        self._usage_last = self._usage_last and not count
         if b"[DONE]" in events and _DONE.search(events):
             self.done = True
-        reasons = events.count(b'_reason"')
-        if reasons > events.count(b'_reason":null') + events.count(b'_reason": null') and _HAS_ENDED.search(events):
-            self._ended = True
+        if self._ending.concerns(events):
+            for event in _events(events):
+                self._ending.take(event, _json_of(event))
         if b'error"' in events or b"event: error\n" in events:
             self.failed = self.failed or any(map(_is_error, _events(events)))
         if names := events.count(b'"model"'):
@@ -88,7 +102,7 @@ class StreamRewriter:
             return event + b"\n\n"
         self._own = _named(own)
         head = b"".join(line + b"\n" for line in event.split(b"\n") if not line.startswith(_DATA))
-        return head + b"data: " + json.dumps({**value, "model": self._name}, ensure_ascii=False).encode() + b"\n\n"
+        return head + b"data: " + dumped({**value, "model": self._name}) + b"\n\n"
 
     def _read_usage(self, whole: bytes) -> bytes:
         kept = []
@@ -96,6 +110,9 @@ class StreamRewriter:
             usage, alone = _usage_of(event) if _HAS_USAGE.search(event) else (None, False)
             if usage is not None:
                 self.tokens = usage
+            if _DATA in event:
+                self._usage_last = usage is not None and alone
+                self._usages += self._usage_last
             if not (usage is not None and alone and self._hide_usage):
                 kept.append(event + b"\n\n")
         return b"".join(kept)
@@ -131,6 +148,13 @@ def error_in(answer: Any) -> bool:
     if not isinstance(answer, dict) or answer.get("choices"):
         return False
     return bool(answer.get("error")) or answer.get("object") == "error"
+
+
+def is_refusal(document: Any) -> bool:
+    """Whether a whole answer is an error in any shape: ``{"detail": "Not Found"}``, ``{"success": false}``."""
+    if not isinstance(document, dict) or any(document.get(name) for name in ("choices", "data", "input_ids")):
+        return False
+    return error_in(document) or error_of_document(document, "") is not None
 
 
 @lru_cache(maxsize=256)

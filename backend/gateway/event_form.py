@@ -7,16 +7,15 @@ events out, each with its empty line.
 
 import json
 import re
-import zlib
 from typing import Any
 
 from backend.chat.answer_reader import kind_of, text_of
 from backend.chat.event_stream import LIMIT, EventReader, ServerEvent, Stray, TooLong
+from backend.chat.unpacking import TooMuch, Unpacker
 from backend.gateway.whole_answer import as_chunk
 
 LEFT_LIMIT = 4000  # characters of what is no event's
 DONE = "[DONE]"
-_PACKED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")  # gzip and zlib; no text begins so
 _EXACT = re.compile(rb"(?:(?:data: |:).*\n\n)+")  # events as most servers write them
 _COMMENTS = re.compile(rb"(?::[^\r\n]*[\r\n]+)+")
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)")
@@ -27,50 +26,34 @@ class Unpacked:
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._unzip: zlib._Decompress | None = None
-        self._head: bytes | None = b""
+        self._unpacker: Unpacker | None = None
+        self._head = b""
 
     def feed(self, data: bytes) -> bytes:
         """What these bytes hold. Raises TooLong, and ValueError where they are damaged."""
-        if self._head is not None:
-            data = self._head + data
+        if self._unpacker is None:
+            self._head = data = self._head + data
             if len(data) < 2:  # too few to see
-                self._head = data
                 return b""
-            self._head = None
-            if data.startswith(_PACKED):
-                self._unzip = _unzip()
-        return data if self._unzip is None else self._decompress(data)
+            self._unpacker = Unpacker(data, self._limit)
+        try:
+            return self._unpacker.feed(data)
+        except TooMuch:
+            raise TooLong from None
 
     def end(self) -> bytes:
         """No more bytes come."""
-        head, self._head = self._head or b"", None
-        return head
-
-    def _decompress(self, data: bytes) -> bytes:
-        found = bytearray()
-        try:
-            while data and self._unzip is not None:
-                found += self._unzip.decompress(data, self._limit + 1 - len(found))
-                if len(found) > self._limit:
-                    raise TooLong
-                data = self._unzip.unused_data
-                if self._unzip.eof:  # some compress each piece by itself
-                    self._unzip = _unzip()
-        except zlib.error as error:
-            raise ValueError(str(error)) from error
-        return bytes(found)
-
-
-def _unzip() -> "zlib._Decompress":
-    return zlib.decompressobj(wbits=47)  # gzip or zlib
+        if self._unpacker is not None:
+            return b""
+        self._unpacker = Unpacker(self._head, self._limit)
+        return self._head
 
 
 class EventForm:
     """``feed`` and ``end`` give whole events. Both raise TooLong, and ValueError where the bytes can't be unpacked.
 
     ``left`` is what stands in the body and is no event: a server that breaks off may say why. ``document``: it was one
-    JSON document, and came as a whole.
+    JSON document with an answer in it, and came as a whole.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -78,7 +61,8 @@ class EventForm:
         self._unpacked = Unpacked(limit)
         self._kind = ""  # as kind_of says
         self._head = bytearray()
-        self._reader = EventReader(limit)
+        self._blanks = 0  # bytes before the body
+        self._reader = EventReader(limit, of_json=True)
         self._between = True  # nothing of an event lies in the reader
         self._part: list[bytes] = []  # the last line so far: a long one comes in many pieces
         self._part_size = 0
@@ -98,17 +82,18 @@ class EventForm:
         if self._kind != "events":
             text = text_of(bytes(self._head)).strip()
             value = _json(text)
-            chunks = value if isinstance(value, list) else [value]
-            found += b"".join(_written(json.dumps(as_chunk(one))) for one in chunks if isinstance(one, dict))
-            self.document = value is not None
-            self._leave("" if self.document else text)
+            found += b"".join(map(_as_event, _objects(value)))
+            self.document = any("choices" in one for one in _objects(value))
+            self._leave("" if value is not None else text)
         items = [*self._reader.feed(b"".join(self._part)), *self._reader.end()]
         return found + self._read([item for item in items if not _is_cut(item)])
 
     def _begun(self, data: bytes) -> bytes:
         """The body's beginning, until it says what it is."""
+        if not self._head:
+            self._blanks += len(data) - len(data := data.lstrip(b" \t\r\n"))
         self._head += data
-        if len(self._head) > self._limit:
+        if len(self._head) + self._blanks > self._limit:
             raise TooLong
         if not self._kind:
             self._kind = kind_of(bytes(self._head[:4096]))
@@ -168,14 +153,31 @@ class EventForm:
             text = item.text.strip("\ufeff \t,")
             if text == DONE:
                 written.append(_written(text))
-            elif isinstance(value := _json(text), dict):
-                written.append(_written(json.dumps(as_chunk(value))))
+            elif chunks := _objects(_json(text)):
+                written += map(_as_event, chunks)
             else:
                 self._leave(text)
         return b"".join(written)
 
     def _leave(self, text: str) -> None:
         self.left = f"{self.left}\n{text}".strip()[:LEFT_LIMIT]
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """An object, or those of a list."""
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
+
+
+def _as_event(value: dict[str, Any]) -> bytes:
+    return _written(dumped(as_chunk(value)).decode())
+
+
+def dumped(value: Any) -> bytes:
+    """As JSON. Raises ValueError for what is nested more deeply than can be written."""
+    try:
+        return json.dumps(value).encode()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _written(data: str, kind: str = "") -> bytes:

@@ -4,11 +4,12 @@ import asyncio
 import json
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from backend.chat.client import plain, shortened
 from backend.chat.event_stream import TooLong
 from backend.errors import Message
-from backend.gateway.answer import error_in, read_stream, retry_after_s, server_words
+from backend.gateway.answer import is_refusal, read_stream, retry_after_s, server_words
 from backend.gateway.errors import Refusal
 from backend.gateway.request import Endpoint
 from backend.gateway.upstream import Broken, Response
@@ -50,7 +51,7 @@ def check_head(name: str, response: Response) -> None:
     """Whether what follows can be an answer. Raises Refusal."""
     status = response.status
     if 300 <= status < 400:
-        params = {"name": name, "status": str(status), "location": clean(response.headers.get("location", "") or "–")}
+        params = {"name": name, "status": str(status), "location": _place(response.headers.get("location", ""))}
         raise Refusal(502, "bad_answer", Message("gateway.redirect", params))
     if status in (204, 205):
         raise Refusal(502, "bad_answer", Message("gateway.empty", {"name": name, "status": str(status)}))
@@ -60,13 +61,22 @@ def check_head(name: str, response: Response) -> None:
         raise Refusal(502, "bad_answer", Message("gateway.coding", params))
 
 
+def _place(location: str) -> str:
+    """Where a redirection leads, for a message: without a password, and without what a query may hold."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "–"
+    return clean(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()) or "–"
+
+
 def read_value(name: str, body: bytes) -> Any:
     """A whole answer's value, also where the server streams unasked. Raises Refusal."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
         return _read_stream(name, body)
-    if error_in(value):
+    if is_refusal(value):
         raise said_no(name, 200, server_words(body))
     return value
 

@@ -24,7 +24,7 @@ from backend.gateway.answer import StreamRewriter, renamed, server_words, total_
 from backend.gateway.errors import Refusal
 from backend.gateway.keys import Grant, KeyRing, offered_keys
 from backend.gateway.names import Listed, find, listed
-from backend.gateway.request import Endpoint, passed_on, pictures_in, read_json
+from backend.gateway.request import Endpoint, choices_in, passed_on, pictures_in, read_json
 from backend.gateway.server_answer import check_head, cut, no_json, read_value, refused, said_no, too_large, whole_body
 from backend.gateway.upstream import Broken, Response, Upstream
 from backend.gateway.usage import Bodies, Meter
@@ -224,7 +224,7 @@ class Gateway:
             response.close()
             raise
         if streamed:
-            rewriter = StreamRewriter(one.id, hide_usage=hide_usage)
+            rewriter = StreamRewriter(one.id, hide_usage=hide_usage, choices=choices_in(request))
             return Answer(200, STREAM, {}, self._stream(one, response, rewriter, ended))
         whole = await whole_body(one.id, response)
         large = len(whole) > LARGE_BYTES
@@ -270,7 +270,7 @@ class Gateway:
                         yield piece
             except (Broken, TimeoutError) as error:
                 broken = error
-            last = rewriter.end()
+            last = rewriter.end(broken=broken is not None)
             if rewriter.failed and not given:
                 raise said_no(one.id, 200, await asyncio.to_thread(server_words, last))
             if last:

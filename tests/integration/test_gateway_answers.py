@@ -119,10 +119,12 @@ def ask(world: World, *, stream: bool = True) -> httpx.Response:
     ("head", "body", "status", "words"),
     [
         ("302 Found\r\nLocation: https://sign.in/x", b"", 502, "https://sign.in/x"),
+        ("302 Found\r\nLocation: https://u:pw@sign.in/x?token=t", b"", 502, "to https://sign.in/x"),
         ("204 No Content", b"", 502, "204"),
         ("200 OK\r\nContent-Encoding: br", b"xyz", 502, "br"),
         ("200 OK", b"<html><h1>Sign in</h1></html>", 502, "Sign in"),
         ("200 OK", b'{"error": {"message": "no such lora"}}', 502, "no such lora"),
+        ("200 OK", b'{"detail": "no such path"}', 502, "no such path"),
         ("413 Large", b"<html><h1>413 Request Entity Too Large</h1></html>", 413, "Too Large"),
         ("400 Bad", b"[" * 60_000, 400, "[[[["),
         ("200 OK", b"\x1f\x8b\x08\x00" + b"\xff" * 20, 502, "no JSON"),
@@ -136,6 +138,7 @@ def test_what_is_no_answer_is_named(
     assert answer.status_code == status
     assert words in answer.json()["error"]["message"]
     assert "fox" in answer.json()["error"]["message"]
+    assert "token" not in answer.text
 
 
 def test_an_answer_that_ends_without_a_reason_is_not_whole(world: World, raw: Raw) -> None:

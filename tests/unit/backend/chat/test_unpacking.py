@@ -34,3 +34,10 @@ def test_a_broken_one_and_one_without_end() -> None:
     with pytest.raises(TooMuch):
         Unpacker(bomb, 1000).feed(bomb)
     assert unpacked(bomb, 1000) == bomb
+
+
+def test_a_line_end_behind_what_was_packed() -> None:
+    for size in (1, 1000):
+        data = gzip.compress(TEXT) + b"\r\n"
+        reader = Unpacker(data[:2], 1000)
+        assert b"".join(reader.feed(data[at : at + size]) for at in range(0, len(data), size)) == TEXT

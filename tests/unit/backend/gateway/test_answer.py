@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from backend.chat.event_stream import TooLong
 from backend.gateway.answer import (
     DETAIL_LIMIT,
     StreamRewriter,
+    is_refusal,
     read_stream,
     renamed,
     retry_after_s,
@@ -189,3 +191,62 @@ def test_a_servers_words_without_an_end() -> None:
 )  # fmt: skip
 def test_when_a_server_wants_to_be_asked_again(header: str, wait_s: float | None) -> None:
     assert retry_after_s(header, now=10.0) == wait_s
+
+
+def choice(text: str, reason: str | None = None, index: int = 0) -> str:
+    delta = {"content": text} if text else {}
+    return json.dumps({"choices": [{"index": index, "delta": delta, "finish_reason": reason}]})
+
+
+ONLY_USAGE = '{"choices":[],"usage":{"total_tokens":5}}'
+
+
+@pytest.mark.parametrize(
+    ("data", "choices", "by_itself", "broken"),
+    [
+        ([choice("a"), choice("", "stop")], 1, True, True),
+        ([choice("a"), choice("b", "stop")], 1, True, True),
+        ([choice("a", "stop"), choice("b", "stop")], 1, True, False),  # a reason with each piece
+        ([choice("a", "stop"), choice("b", "stop"), choice("", "stop")], 1, True, True),
+        ([choice("a", "stop"), choice("b")], 1, False, False),
+        ([choice("a", "stop"), choice("")], 1, True, True),
+        ([choice("a"), choice("b", None, 1), choice("", "stop"), choice("c", None, 1)], 2, False, False),
+        ([choice("a"), choice("", "stop"), choice("", "stop", 1)], 2, True, True),
+        ([choice("a"), choice("", "stop")], 2, True, False),
+        ([choice("a"), ONLY_USAGE], 1, True, False),
+        ([choice("a"), ONLY_USAGE, choice("b")], 1, False, False),
+        ([ONLY_USAGE], 1, False, False),
+    ],
+)  # fmt: skip
+def test_a_broken_answer_is_told_from_a_whole_one(data: list[str], choices: int, by_itself: bool, broken: bool) -> None:
+    for breaks, whole in ((False, by_itself), (True, broken)):
+        rewriter = StreamRewriter("a", hide_usage=True, choices=choices)
+        for one in data:
+            rewriter.feed(f"data: {one}\n\n".encode())
+        assert rewriter.end(broken=breaks).endswith(b"[DONE]\n\n") is whole
+        assert rewriter.whole is whole
+
+
+@pytest.mark.parametrize("body", [b'{"detail":"Not Found"}', b'{"success":false,"message":"boom"}'])
+def test_an_error_of_any_shape_is_no_empty_answer(body: bytes) -> None:
+    out, rewriter = passed(body)
+    assert rewriter.failed
+    assert b"[DONE]" not in out
+    assert is_refusal(json.loads(body))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"choices": [{"text": "a"}], "message": "x"}, {"object": "list", "data": [{"embedding": [1]}], "message": "x"},
+        {"input_ids": [1], "length": 1}, [], None,
+    ],
+)  # fmt: skip
+def test_an_answer_is_no_error(answer: object) -> None:
+    assert not is_refusal(answer)
+
+
+def test_what_is_nested_too_deeply_to_be_written_is_damaged() -> None:
+    for depth in range(900, 1100):
+        with suppress(ValueError):
+            passed(b'{"model":"x","choices":[],"a":' + b"[" * depth + b"]" * depth + b"}")

@@ -109,3 +109,30 @@ def test_what_is_packed_is_bounded_and_read_piece_by_piece() -> None:
         Unpacked(1000).feed(b"\x1f\x8b\x08\x00" + b"\xff" * 20)
     plain = Unpacked(1000)
     assert (plain.feed(b"x"), plain.end()) == (b"", b"x")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'Data: {"a": 1}\n\ndata: {"b": 2}\n\n', b'data: {"a":\n1}\n\ndata: {"b": 2}\n\n',
+        b"\n" * 9000 + b'data: {"a": 1}\n\ndata: {"b": 2}\n\n', b'[{"a": 1}, {"b": 2}]\n',
+        gzip.compress(b'data: {"a": 1}\n\n') + b"\r\n" + gzip.compress(b'data: {"b": 2}\n\n') + b"\r\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_what_few_servers_write(body: bytes, size: int) -> None:
+    events, form = read(body, size)
+    data = "".join(line.removeprefix("data: ").removeprefix(":") for line in events.decode().split("\n"))
+    assert data.replace(" ", "") == '{"a":1}{"b":2}'
+    assert form.left == ""
+
+
+def test_blanks_without_end_are_too_long() -> None:
+    form = EventForm(1000)
+    with pytest.raises(TooLong):
+        [form.feed(b"\n" * 100) for _ in range(20)]
+
+
+def test_a_document_without_an_answer_is_none() -> None:
+    assert not read(b'{"detail": "x"}', 100)[1].document
+    assert read(b'{"choices": []}', 100)[1].document
