@@ -11,13 +11,26 @@ let skew = 0; // s: the console's clock minus this browser's
 /** Seconds since the epoch by the console's clock: right on a laptop whose own clock isn't. */
 export const now = () => Date.now() / 1000 + skew;
 
+/**
+ * The skew after a reply told that time. The later it came, the less it says: what was known holds if it may be so.
+ *
+ * @param {number} known s
+ * @param {number} told ms, as `asked` and `came`
+ * @param {number} asked
+ * @param {number} came
+ */
+export function skewOf(known, told, asked, came) {
+  const off = told - (asked + came) / 2;
+  const doubt = CLOSE_ENOUGH_MS + (came - asked) / 2;
+  return Math.abs(off - known * 1000) <= doubt ? known : off / 1000;
+}
+
 /** Asks the console for its time. */
 export async function readClock() {
   try {
     const asked = Date.now();
     const told = await consoleTime();
-    const middle = (asked + Date.now()) / 2;
-    if (Number.isFinite(told)) skew = Math.abs(told - middle) > CLOSE_ENOUGH_MS ? (told - middle) / 1000 : 0;
+    if (Number.isFinite(told)) skew = skewOf(skew, told, asked, Date.now());
   } catch {
     // what was known of it holds
   }

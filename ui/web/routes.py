@@ -108,7 +108,9 @@ class SharedRoutes:
         self._services = services
 
     def texts(self, request: Request, body: Body) -> Any:
-        """All texts in the page's language, by key."""
+        """All texts in the page's language, by key. A HEAD makes none: pages ask every minute for the date alone."""
+        if request.method == "HEAD":
+            return Response(status_code=204)
         language = language_of(request)
         return {key: text[language] for key, text in texts().items()}
 

@@ -237,3 +237,18 @@ async def test_an_unknown_run(tmp_path: Path) -> None:
     answer = await logs(tmp_path / "none")(run="other")
     assert answer.status_code == 404
     assert json.loads(answer.text)["messages"]
+
+
+async def test_who_asks_for_the_date_alone_gets_no_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def texts() -> dict[str, Any]:
+        made.append(1)
+        return {}
+
+    monkeypatch.setattr("ui.web.routes.texts", texts)
+    route = asking(SharedRoutes(cast(Services, None)).texts)
+    assert (await route.head("/x")).is_success
+    assert made == []
+    assert (await route.get("/x")).json() == {}
+    assert made == [1]
