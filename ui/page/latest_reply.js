@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * What is asked for anew whenever something may have changed. A request that fails is made again until its reply comes;
- * of two that overtake each other, the newer one's reply counts.
+ * What is asked for anew whenever something may have changed. A request that nobody answers is made again until its
+ * reply comes, while the page is seen; a refused one is left to who asked. Of two that overtake each other, the newer
+ * one's reply counts.
  */
 
 import { RequestError } from "./request.js";
@@ -35,12 +36,41 @@ export function latestReply(ask, take, failed = () => {}, againMs = AGAIN_MS) {
       reply = await ask(...values);
     } catch (problem) {
       if (mine !== turn) return false;
-      if (mayComeBack(problem)) timer = setTimeout(look, againMs, ...values);
+      const again = () => {
+        if (mine !== turn) return;
+        if (document.visibilityState === "visible") void look(...values);
+        else document.addEventListener("visibilitychange", again, { once: true });
+      };
+      if (mayComeBack(problem)) timer = setTimeout(again, againMs);
       failed(problem);
       return false;
     }
     if (mine !== turn) return false;
     take(reply);
     return true;
+  };
+}
+
+/**
+ * A function that does it. Called while that goes on, it does it once more afterwards: on a slow line, where each newer
+ * request would make the one before it count for nothing, something is told all the same.
+ *
+ * @param {() => Promise<unknown>} act
+ */
+export function oneAtATime(act) {
+  let going = false;
+  let wanted = false;
+  return async () => {
+    wanted = true;
+    if (going) return;
+    going = true;
+    try {
+      while (wanted) {
+        wanted = false;
+        await act();
+      }
+    } finally {
+      going = false;
+    }
   };
 }

@@ -6,7 +6,7 @@ import { everySecond, now } from "../../page/clock.js";
 import { ask } from "../../page/dialog.js";
 import { el, outer } from "../../page/dom.js";
 import { duration } from "../../page/format.js";
-import { latestReply } from "../../page/latest_reply.js";
+import { latestReply, oneAtATime } from "../../page/latest_reply.js";
 import { progressBar } from "../../page/progress_bar.js";
 import { get, link, sentences } from "../../page/request.js";
 import { change, onSnapshot } from "../../page/snapshot.js";
@@ -84,14 +84,16 @@ export function installationCard(element, installed) {
   }
 
   /** What it wrote last, and why it failed. */
-  const look = latestReply(
-    () => get("installation"),
-    (/** @type {{lines: string[], problem: string | null}} */ told) => {
-      lines.hidden = told.lines.length === 0;
-      lines.textContent = told.lines.join("\n");
-      why.hidden = !told.problem;
-      why.textContent = told.problem ?? "";
-    },
+  const look = oneAtATime(
+    latestReply(
+      () => get("installation"),
+      (/** @type {{lines: string[], problem: string | null}} */ told) => {
+        lines.hidden = told.lines.length === 0;
+        lines.textContent = told.lines.join("\n");
+        why.hidden = !told.problem;
+        why.textContent = told.problem ?? "";
+      },
+    ),
   );
 
   onSnapshot((snapshot) => {

@@ -4,7 +4,7 @@
 import { actionRow, badge, problemLine } from "../../page/cards.js";
 import { el, fill } from "../../page/dom.js";
 import { duration, gib, number } from "../../page/format.js";
-import { latestReply } from "../../page/latest_reply.js";
+import { latestReply, oneAtATime } from "../../page/latest_reply.js";
 import { keepPlace, whenChanged } from "../../page/redraw.js";
 import { get, link, post } from "../../page/request.js";
 import { t } from "../../page/texts.js";
@@ -68,11 +68,16 @@ export function benchmarkCard(id, changed) {
     levels,
     actions.element,
   );
-  const compare = latestReply(
-    () => get(`lab/benchmarks/${id}/compared`),
-    (/** @type {Compared} */ reply) => keepPlace(compared, () => fill(compared, comparedView(reply))),
-  ); // the page says by itself that the console is away
   let asked = "";
+  const compare = oneAtATime(
+    latestReply(
+      () => get(`lab/benchmarks/${id}/compared`),
+      (/** @type {Compared} */ reply) => keepPlace(compared, () => fill(compared, comparedView(reply))),
+      () => {
+        asked = ""; // the next change asks again; the page says by itself that the console is away
+      },
+    ),
+  );
   let curve = /** @type {Curve} */ ("tokens_per_s");
   /** @type {Benchmark | null} */
   let shown = null;

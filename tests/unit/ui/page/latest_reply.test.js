@@ -3,7 +3,7 @@ import { settled, until } from "../../../support/page.js";
 import assert from "node:assert/strict";
 import test from "node:test";
 
-const { latestReply } = await import("../../../../ui/page/latest_reply.js");
+const { latestReply, oneAtATime } = await import("../../../../ui/page/latest_reply.js");
 const { RequestError } = await import("../../../../ui/page/request.js");
 
 /** What was asked, taken and said to have failed; each request is answered by the test. */
@@ -58,4 +58,34 @@ test("a refusal isn't asked for again, an older request's failure not either", a
   t.mock.timers.tick(60_000);
   await settled();
   assert.deepEqual([asked.length, failed], [2, [409]]);
+});
+
+test("a page that isn't seen asks again once it is", async (t) => {
+  const { look, asked } = world();
+  const shown = [];
+  t.mock.method(document, "addEventListener", (_, listener) => shown.push(listener));
+  document.visibilityState = "hidden";
+  void look("a");
+  asked[0].reject(new RequestError(["away"], 0));
+  await until(() => shown.length === 1);
+  shown[0]();
+  assert.deepEqual([asked.length, shown.length], [1, 2]);
+  document.visibilityState = "visible";
+  shown[1]();
+  assert.equal(asked.length, 2);
+});
+
+test("what is wanted while it goes on is done once more afterwards", async () => {
+  const begun = [];
+  const act = oneAtATime(() => new Promise((resolve, reject) => begun.push({ resolve, reject })));
+  const first = act();
+  void act();
+  void act();
+  assert.equal(begun.length, 1);
+  begun[0].resolve();
+  await until(() => begun.length === 2);
+  begun[1].reject(new Error("no"));
+  await assert.rejects(first);
+  void act();
+  assert.equal(begun.length, 3);
 });
