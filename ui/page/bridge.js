@@ -119,17 +119,24 @@ export const { mount, hear } = createMeeting(loadScript);
  * @param {() => void} tell
  */
 export function sentWhenBack(id, tell) {
-  let unsent = false;
+  let typed = 0; // so often something was typed; up to which it was told, and has come
+  let told = 0;
+  let come = 0;
   /** @param {EventTarget | null} target */
   const isIn = (target) => target instanceof Element && target.closest(`#${id}`) !== null;
   document.addEventListener("input", ({ target }) => {
-    if (isIn(target)) unsent = true;
+    if (isIn(target)) typed++;
+  });
+  document.addEventListener("focusout", ({ target }) => {
+    if (isIn(target)) told = typed;
   });
   addEventListener(COMES_BACK, () => {
-    if (unsent && !isIn(document.activeElement)) tell(); // who is still there leaves it later
+    if (come === typed || isIn(document.activeElement)) return; // who is still there leaves it later
+    told = typed;
+    tell();
   });
   return () => {
-    unsent = false;
+    come = told; // not what was typed meanwhile
   };
 }
 

@@ -3,7 +3,7 @@ import { settled } from "../../../support/page.js";
 import assert from "node:assert/strict";
 import test from "node:test";
 
-const { Bridge, createMeeting } = await import("../../../../ui/page/bridge.js");
+const { Bridge, createMeeting, sentWhenBack } = await import("../../../../ui/page/bridge.js");
 
 /** Gradio's side of an element. */
 function gradio() {
@@ -129,4 +129,32 @@ test("changes of one moment are told once, in their order", async (t) => {
     side.told.map(([event]) => event),
     ["plan", "preview"],
   );
+});
+
+test("what is typed while an earlier text is sent is told when the console is back", (t) => {
+  const heard = {};
+  const listen = (name, listener) => (heard[name] = listener);
+  t.mock.method(document, "addEventListener", listen);
+  globalThis.addEventListener = listen;
+  globalThis.Element = class {
+    closest() {
+      return this;
+    }
+  };
+  t.after(() => {
+    delete globalThis.addEventListener;
+    delete globalThis.Element;
+  });
+  const target = new Element();
+  let told = 0;
+  const come = sentWhenBack("box", () => told++);
+  heard.input({ target });
+  heard.focusout({ target });
+  heard.input({ target });
+  come();
+  heard["console-back"]();
+  assert.equal(told, 1);
+  come();
+  heard["console-back"]();
+  assert.equal(told, 1);
 });
