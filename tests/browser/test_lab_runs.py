@@ -47,12 +47,34 @@ def test_the_list_stays_while_it_is_asked_for(page: Page) -> None:
 
     # A slow line: what follows is still on its way when the list is asked for again.
     held: list[Route] = []
-    page.route(lambda url: url.endswith(f"skip={MOST_ROWS}"), lambda route: held.append(route))
-    page.get_by_role("button", name="Show more").click()
+    slow = True
+    page.route(
+        lambda url: url.endswith(f"skip={MOST_ROWS}"),
+        lambda route: held.append(route) if slow else route.continue_(),
+    )
+    with page.expect_request(lambda request: request.url.endswith(f"skip={MOST_ROWS}")):  # its own first part has come
+        page.get_by_role("button", name="Show more").click()
     asked(page, 0)
+    slow = False
     for route in held:
         route.continue_()
-    page.unroute_all()
     expect(rows).to_have_count(MANY)
     asked(page, MOST_ROWS)  # and so it goes on
     expect(rows).to_have_count(MANY)
+
+
+def test_why_runs_cant_be_compared_is_said_once(page: Page) -> None:
+    page.locator("#lab-tab-button").click()
+    beside = "**/lab/runs/beside"
+    page.route(beside, lambda route: route.abort())
+    page.locator(".lab-runs-table tbody tr input").first.check()
+    said = page.locator("#lab-runs").get_by_role("alert").filter(visible=True)
+    expect(said).to_be_visible()
+    said.evaluate("(element) => (element.firstChild.same = true)")
+    for _ in range(2):
+        with page.expect_event("requestfailed", lambda failed: failed.url.endswith("/beside")):
+            pass
+    assert said.evaluate("(element) => element.firstChild.same")
+    page.unroute(beside)
+    expect(said).to_have_count(0)
+    expect(page.locator("#lab-compare")).not_to_be_empty()

@@ -1,6 +1,7 @@
 // @ts-check
 /** For the operator: who of the class is here with what each has used, and the limits that hold for each. */
 
+import { problemLine } from "./cards.js";
 import { el, fill } from "./dom.js";
 import { number } from "./format.js";
 import { get, post, sentences } from "./request.js";
@@ -20,7 +21,7 @@ const FIGURES = /** @type {const} */ (["answering", "requests", "tokens", "pictu
  * @returns {{element: HTMLElement, end: () => void}}
  */
 export function classPanel() {
-  const problem = el("p", { class: "class-problem", role: "alert", hidden: true });
+  const problem = problemLine("class-problem");
   const place = el("div", { class: "class-people" });
   const people = el(
     "details",
@@ -29,7 +30,7 @@ export function classPanel() {
     place,
   );
   const limits = limitsForm();
-  const element = el("div", { class: "class-panel" }, people, limits.element, problem);
+  const element = el("div", { class: "class-panel" }, people, limits.element, problem.element);
   let drawn = "";
   const timer = setInterval(() => {
     const wanted = people.open || !limits.known();
@@ -44,10 +45,9 @@ export function classPanel() {
       const now = JSON.stringify(view.people);
       if (now !== drawn) fill(place, table(view.people));
       drawn = now;
-      problem.hidden = true;
+      problem.clear();
     } catch (error) {
-      fill(problem, sentences(error).join(" "));
-      problem.hidden = false;
+      problem.say(error);
     }
   }
 

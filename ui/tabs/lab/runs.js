@@ -7,7 +7,7 @@ import { el, fill } from "../../page/dom.js";
 import { number } from "../../page/format.js";
 import { latestReply } from "../../page/latest_reply.js";
 import { keepPlace, whenChanged } from "../../page/redraw.js";
-import { get, link, post, sentences } from "../../page/request.js";
+import { get, link, post } from "../../page/request.js";
 import { t } from "../../page/texts.js";
 import { beside } from "./beside.js";
 import { historyPanel } from "./history.js";
@@ -22,9 +22,6 @@ const TYPING_MS = 250;
 const AGAIN_MS = 5000;
 const MOST_BESIDE = 8;
 const GIB = 2 ** 30;
-
-/** @param {unknown} problem */
-const problemText = (problem) => el("p", { class: "lab-problem", role: "alert" }, sentences(problem).join(" "));
 
 /**
  * The list in its place. `startAgain(row)` fills another tab's form.
@@ -71,6 +68,7 @@ export function runsPanel(element, startAgain, measure) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let typing;
   const side = el("div", { id: "lab-compare" });
+  const sideProblem = problemLine("lab-problem");
   const actions = el("div", { class: "lab-actions", id: "lab-runs-actions" });
   const picture = el("div", { class: "lab-picture", id: "lab-runs-chart" });
   const axes = { x: "tokens", y: "tokens_per_s" };
@@ -267,9 +265,14 @@ export function runsPanel(element, startAgain, measure) {
       const ids = [...chosen].slice(0, MOST_BESIDE);
       return ids.length ? post("lab/runs/beside", { ids }) : { rows: [] };
     },
-    (/** @type {{rows: WholeRow[]}} */ { rows: whole }) =>
-      fill(side, whole.length > 0 && beside(whole, chosen.size > MOST_BESIDE, startAgain, () => void load())),
-    (error) => fill(side, problemText(error)),
+    (/** @type {{rows: WholeRow[]}} */ { rows: whole }) => {
+      sideProblem.clear();
+      fill(side, whole.length > 0 && beside(whole, chosen.size > MOST_BESIDE, startAgain, () => void load()));
+    },
+    (error) => {
+      fill(side);
+      sideProblem.say(error);
+    },
   );
 
   function columnMenu() {
@@ -366,6 +369,7 @@ export function runsPanel(element, startAgain, measure) {
     table,
     more,
     actions,
+    sideProblem.element,
     side,
     chartMenu(),
     historyPanel(),
@@ -375,8 +379,11 @@ export function runsPanel(element, startAgain, measure) {
     if (refreshing) return;
     if (document.visibilityState === "visible" && element.offsetParent) {
       refreshing = true;
-      await load();
-      refreshing = false;
+      try {
+        await load();
+      } finally {
+        refreshing = false;
+      }
     }
   };
   setInterval(refresh, AGAIN_MS);
