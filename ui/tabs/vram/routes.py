@@ -33,7 +33,7 @@ def routes(services: Services) -> Sequence[BaseRoute]:
         Route("/vram/samples", view.samples, methods=["GET"]),
         Route("/vram/events", json_route(view.events), methods=["GET"]),
         Route("/vram/samples.csv", json_route(view.csv), methods=["GET"]),
-        Route("/vram/interval", json_route(view.interval), methods=["GET", "POST"]),
+        Route("/vram/interval", json_route(view.interval), methods=["POST"]),
     ]
 
 
@@ -138,9 +138,7 @@ class VramRoutes:
         return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
 
     def interval(self, request: Request, body: Mapping[str, Any]) -> Any:
-        """The seconds between samples; a POST sets them, for everyone."""
-        if request.method != "POST":
-            return {"interval": self._sampler.interval}
+        """Sets the seconds between samples, for everyone."""
         require_operator(request)
         typed = body.get("seconds")
         try:
