@@ -74,9 +74,11 @@ class TestALostLine:
         expect(stale).to_be_hidden()
         every = re.compile(r"/console/(snapshot|vram/)")
         page.route(every, lambda route: route.abort())
+        expect(chart).to_have_attribute("data-state", "stale")
         for _ in range(8):  # the chart asks more and more seldom
-            with page.expect_event("requestfailed", lambda failed: "/vram/" in failed.url):
-                page.clock.fast_forward(61_000)
+            with page.expect_event("requestfailed", lambda failed: "/vram/" in failed.url) as came:
+                while not came.is_done():  # what is set after a failure may not be set yet
+                    page.clock.fast_forward(61_000)
         expect(chart).to_have_attribute("data-state", "stale")
         expect(stale).to_contain_text("As of ")
         expect(stale).to_be_visible()
@@ -126,6 +128,37 @@ class TestWindows:
         question.locator(".danger").click()
         expect(dialog).to_have_count(0)
         expect(guest.locator("#header-name")).to_have_attribute("data-named", "false")
+
+    def test_a_text_with_windows_line_ends_is_as_it_was(self, guest: Page) -> None:
+        guest.evaluate(
+            """async () => {
+              const { openDialog } = await import('./console/assets/page/dialog.js');
+              const area = document.createElement('textarea');
+              area.defaultValue = 'a\\r\\nb';
+              document.getElementById('class-name-dialog').close();
+              openDialog({ id: 'test-window', title: 'T' }, area);
+            }"""
+        )
+        guest.keyboard.press("Escape")
+        expect(guest.locator("#test-window")).to_have_count(0)
+
+    def test_a_second_press_meanwhile_is_for_the_same_window(self, new_page: NewPage, console: Console) -> None:
+        page = new_page(token=console.class_token, ready=False)
+        name = re.compile("/console/class/name")
+        page.route(name, lambda route: route.abort())
+        with page.expect_event("requestfailed", lambda failed: "/class/name" in failed.url):
+            page.reload()
+        page.locator("#header-servers[data-count]").wait_for()
+        page.unroute(name)
+        held: list[Route] = []
+        page.route(name, lambda route: held.append(route))
+        with page.expect_request(name):
+            page.locator("#header-name").click()
+        page.locator("#header-name").click()
+        page.evaluate("0")
+        assert len(held) == 1
+        held[0].continue_()
+        expect(page.locator("#class-name-dialog")).to_be_visible()
 
     def test_where_nothing_was_typed_it_closes(self, guest: Page) -> None:
         dialog = guest.locator("#class-name-dialog")
@@ -207,6 +240,8 @@ def test_a_browser_that_keeps_nothing(new_page: NewPage, console: Console, stora
     page.keyboard.press("?")
     page.locator("#keys-on").uncheck()
     page.keyboard.press("Escape")
+    page.keyboard.press("]")
+    expect(page.locator("#deploy-tab-button")).to_have_attribute("aria-selected", "true")
     page.locator("#chat-tab-button").click()
     for switch in ("#chat-view-list", "#chat-view-side"):
         page.locator(switch).click()
@@ -261,7 +296,7 @@ def test_the_interval_is_the_one_that_holds(new_page: NewPage) -> None:
     other.get_by_role("option", name="2 s", exact=True).click()
     expect(interval).to_have_value("2 s")
     late = new_page(ready=False)
-    late.route(re.compile("/console/vram/interval"), lambda route: route.abort())
+    late.route(re.compile("/console/vram/figure"), lambda route: route.abort(), times=1)
     late.reload()
     open_tab(late)
     expect(late.locator("#vram-interval input")).to_have_value("2 s")
@@ -298,3 +333,61 @@ def test_the_second_press_of_a_double_click_is_for_the_first_button(page: Page) 
     page.evaluate("window.rows.up()")
     row.dblclick()  # the same again is meant
     assert page.evaluate("window.pressed") == ["edit", "up", "up"]
+    page.evaluate(
+        """() => {
+          for (const target of [document.body, document.querySelector('.test-row button')]) {
+            const detail = target === document.body ? 1 : 2;
+            target.dispatchEvent(new MouseEvent('click', { bubbles: true, detail }));
+          }
+        }"""
+    )  # the first press was for what stood there before
+    assert page.evaluate("window.pressed") == ["edit", "up", "up"]
+
+
+def test_a_mark_stays_as_long_as_the_last_press_asks(new_page: NewPage) -> None:
+    page = new_page(ready=False)
+    page.clock.install()
+    page.reload()
+    page.locator("#header-servers[data-count]").wait_for()
+    press = """import('./console/assets/page/clipboard.js')
+      .then(({say}) => say(document.getElementById('header-share'), 'no'))"""
+    button = page.locator("#header-share")
+    page.evaluate(press)
+    page.clock.fast_forward(6_000)
+    page.evaluate(press)
+    page.clock.fast_forward(6_000)
+    assert button.get_attribute("data-failed") == ""
+    page.clock.fast_forward(6_000)
+    expect(button).not_to_have_attribute("data-failed", "")
+
+
+def test_measurements_are_watched_on_after_a_refusal(new_page: NewPage) -> None:
+    page = new_page(ready=False)
+    page.clock.install()
+    page.reload()
+    page.locator("#header-servers[data-count]").wait_for()
+    asked = re.compile("/console/lab/benchmarks$")
+    page.route(asked, lambda route: route.fulfill(status=500, json={"messages": ["no"]}))
+    with page.expect_response(asked):
+        page.locator("#lab-tab-button").click()
+        page.locator('[data-section="benchmark"]').click()
+    page.unroute(asked)
+    with page.expect_response(asked) as came:
+        while not came.is_done():
+            page.clock.fast_forward(16_000)
+    assert came.value.ok
+
+
+def test_a_lesson_that_was_begun_on_a_bad_line_opens(page: Page) -> None:
+    page.locator("#lab-tab-button").click()
+    page.locator('[data-section="lesson"]').click()
+    begin, shelf = re.compile("/lab/lessons/[^/]+/begin$"), re.compile("/lab/lessons$")
+    page.route(begin, lambda route: route.abort())
+    with page.expect_event("requestfailed", lambda failed: failed.url.endswith("/begin")):
+        page.locator("#lab-lessons button").first.click()
+    for _ in range(2):  # it isn't begun yet
+        with page.expect_response(shelf):
+            pass
+    page.unroute(begin)
+    expect(page.locator("#lab-lesson-open")).to_be_visible()
+    expect(page.locator("#lab-lesson-open")).not_to_be_empty()

@@ -71,6 +71,10 @@ export function cardSection(element, look) {
 
 /** What the first click of several was for. @type {{row: HTMLElement, action: string | undefined} | null} */
 let pressed = null;
+const forget = (/** @type {MouseEvent} */ { detail }) => {
+  if (detail <= 1) pressed = null; // what is pressed elsewhere first is no row's
+};
+document.addEventListener("click", forget, { capture: true });
 
 /**
  * A row of buttons that is drawn anew without losing the focus: the button of the same `data-action` gets it. The second

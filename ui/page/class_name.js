@@ -44,13 +44,18 @@ export function nameButton() {
     show(/** @type {Named} */ (await get("class/name")).name);
   }
 
+  let learning = false; // a second press meanwhile is for the same window
   async function open() {
+    if (learning) return;
     if (name === null) {
+      learning = true;
       try {
         await learn(); // saved from an empty box, it would be gone
       } catch (problem) {
         say(button, sentences(problem).join(" "));
         return;
+      } finally {
+        learning = false;
       }
     }
     const field = el("input", {

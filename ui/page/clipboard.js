@@ -61,6 +61,8 @@ function writtenAsSelection(text) {
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
+/** When a button's mark goes. @type {WeakMap<HTMLElement, ReturnType<typeof setTimeout>>} */
+const marks = new WeakMap();
 
 /**
  * Says what went wrong with what a button does, long enough to be read; the button is marked meanwhile.
@@ -70,8 +72,14 @@ let timer;
  */
 export function say(button, text) {
   showNotice(PROBLEM, text);
-  button?.setAttribute("data-failed", "");
-  setTimeout(() => button?.removeAttribute("data-failed"), READ_MS);
+  if (button) {
+    button.setAttribute("data-failed", "");
+    clearTimeout(marks.get(button));
+    marks.set(
+      button,
+      setTimeout(() => button.removeAttribute("data-failed"), READ_MS),
+    );
+  }
   clearTimeout(timer);
   timer = setTimeout(() => hideNotice(PROBLEM), READ_MS);
 }

@@ -79,7 +79,7 @@ const TEXTS = "textarea, input:not([type=checkbox], [type=radio], [type=range], 
 const hasTyped = (within) =>
   [.../** @type {NodeListOf<HTMLInputElement | HTMLTextAreaElement>} */ (within.querySelectorAll(TEXTS))]
     .filter((field) => !field.readOnly && !field.disabled)
-    .some((field) => field.value !== field.defaultValue);
+    .some((field) => field.value !== field.defaultValue.replace(/\r\n?/g, "\n")); // as browsers tell a value
 
 /**
  * Asks, and resolves with whether it was confirmed. `calm`: nothing is lost by it.

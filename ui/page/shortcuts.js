@@ -23,7 +23,10 @@ export function onCommand(name, run) {
 const run = (name) => commands.get(name)?.();
 
 /** Whether single letters count. */
-export const areOn = () => remembered(OFF) !== "off";
+export const areOn = () => switched ?? remembered(OFF) !== "off";
+
+/** What was chosen on this page: the browser may keep nothing. @type {boolean | null} */
+let switched = null;
 
 /** @param {EventTarget | null} target */
 export function isWriting(target) {
@@ -54,7 +57,10 @@ function chat(command) {
 }
 
 /** @param {boolean} on */
-export const switchKeys = (on) => remember(OFF, on ? "on" : "off");
+export function switchKeys(on) {
+  switched = on;
+  remember(OFF, on ? "on" : "off");
+}
 
 /** The list of all of them. */
 export const showShortcuts = later(
@@ -74,6 +80,9 @@ const SINGLE = {
 
 /** Listens from now on. */
 export function listenToKeys() {
+  addEventListener("storage", ({ key }) => {
+    if (key === OFF) switched = null; // another page has kept another choice
+  });
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.altKey || event.metaKey) return;
     if (document.querySelector("dialog[open]")) return;

@@ -164,7 +164,8 @@ export function conversationList(element, chat) {
   async function openFirst() {
     clearTimeout(typed);
     query = search.value.trim();
-    if ((found === query || (await look())) && entries[0]) open(entries[0].id);
+    if (found !== query) await look();
+    if (found === query && entries[0]) open(entries[0].id); // whichever look has found it
   }
 
   /** @param {Part} came */

@@ -32,11 +32,16 @@ export function benchmarkList(section, id, title, belongs) {
       const mine = benchmarks.filter(belongs);
       none.hidden = mine.length > 0;
       cards.show(mine);
-      clearTimeout(timer);
-      const pause = mine.every(isOver) ? CALM_MS : BUSY_MS;
-      if (section.offsetParent && document.visibilityState === "visible") timer = setTimeout(load, pause);
+      again(mine.every(isOver) ? CALM_MS : BUSY_MS);
     },
-  ); // the page says by itself that the console is away
+    () => again(CALM_MS), // the page says by itself that the console is away
+  );
+
+  /** @param {number} pause */
+  function again(pause) {
+    clearTimeout(timer);
+    if (section.offsetParent && document.visibilityState === "visible") timer = setTimeout(load, pause);
+  }
 
   function load() {
     clearTimeout(timer);

@@ -21,6 +21,7 @@ export function lessonPanel(element, openSection) {
   let isOperator = false;
   /** @type {string} */
   let chosen = remembered(CHOSEN, "sessionStorage") ?? "";
+  let wanted = ""; // the last one that was clicked; it is chosen once the console knows that it is begun
   const problem = problemLine("lab-problem");
   const lost = problemLine("lab-lost"); // why what is shown may be old
   const shelf = el("div", { class: "lab-shelf", id: "lab-lessons" });
@@ -113,9 +114,14 @@ export function lessonPanel(element, openSection) {
 
   /** @param {string} id */
   async function open(id) {
+    wanted = id;
+    problem.clear();
+    if (!(await given.put(`${encodeURIComponent(id)}/begin`, {}))) return;
+    problem.clear();
+    if (wanted !== id) return;
     chosen = id;
     remember(CHOSEN, id, "sessionStorage");
-    await act(`${encodeURIComponent(id)}/begin`);
+    await look();
     place.scrollIntoView({ block: "nearest" });
   }
 
