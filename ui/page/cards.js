@@ -74,7 +74,6 @@ let pressed = null;
 const forget = (/** @type {MouseEvent} */ { detail }) => {
   if (detail <= 1) pressed = null; // what is pressed elsewhere first is no row's
 };
-document.addEventListener("click", forget, { capture: true });
 
 /**
  * A row of buttons that is drawn anew without losing the focus: the button of the same `data-action` gets it. The second
@@ -95,6 +94,7 @@ export function actionRow(className) {
       event.preventDefault();
     }
   }
+  document.addEventListener("click", forget, { capture: true }); // the same for all rows: it is there once
   element.addEventListener("click", listen, { capture: true });
   return {
     element,
