@@ -30,7 +30,7 @@ RECORDED = {
 def test_a_recorded_answer_cut_at_every_byte(name: str) -> None:
     text, thought, end = RECORDED[name]
     data = (STREAMS / name).read_bytes()
-    for reshaped in (data, gzip.compress(data), b"\xef\xbb\xbf" + data, b"\n\n" + data):
+    for reshaped in (data, gzip.compress(data, mtime=0), b"\xef\xbb\xbf" + data, b"\n\n" + data):
         for size in (0, 1, 2, 3, 7):
             events = read(reshaped, size)
             assert joined(events) == (text, thought)

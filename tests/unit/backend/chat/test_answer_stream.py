@@ -12,7 +12,7 @@ from backend.errors import ConsoleError
 
 TEXT = b'data: {"choices": [{"index": 0, "delta": {"content": "fox"}, "finish_reason": null}]}\n\n'
 END = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
-PACKED = gzip.compress(TEXT + END)
+PACKED = gzip.compress(TEXT + END, mtime=0)
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 WHOLE, GONE = ("fox", ""), ("fox", "chat.end.gone")

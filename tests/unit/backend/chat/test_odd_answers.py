@@ -54,7 +54,7 @@ HELLO: dict[str, bytes] = {
                                   b'"finish_reason": "stop"}]}\n\n',
     "a whole answer and a line end": line(choice(message={"content": "Hello"})) + b"\n",
     # compressed
-    "packed piece by piece": b"".join(gzip.compress(sse(one, done=False)) for one in (A, B, STOP)),
+    "packed piece by piece": b"".join(gzip.compress(sse(one, done=False), mtime=0) for one in (A, B, STOP)),
     # wrapped, with errors that are none
     "wrapped": line({"code": 200, "msg": "success", "data": whole("Hello")}),
     "wrapped chunks": sse(*({"code": 0, "msg": "ok", "result": one} for one in (A, B, STOP))),

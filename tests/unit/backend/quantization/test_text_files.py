@@ -273,7 +273,7 @@ def test_columns_of_one_name_and_the_line_for_excel() -> None:
 def test_a_bomb_is_read_to_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_files, "MOST_BYTES", 1 << 17)
     for content, name in (
-        (gzip.compress(b"word " * 300_000), "bomb.txt.gz"),
+        (gzip.compress(b"word " * 300_000, mtime=0), "bomb.txt.gz"),
         (bz2.compress(b"word " * 300_000), "bomb.txt.bz2"),
         (lzma.compress(b"word " * 300_000), "bomb.txt.xz"),
         (packed({"bomb.txt": b"word " * 300_000}), "bomb.zip"),
@@ -303,8 +303,8 @@ SPINE = b'<item id="b" href="a.xhtml"/><item href="z.xhtml" id="a"/><itemref idr
 @pytest.mark.parametrize(
     ("content", "name", "form"),
     [
-        (gzip.compress(b"one\ntwo"), "t.txt.gz", "plain"),
-        (gzip.compress(b"one\n") + gzip.compress(b"two"), "t.gz", "plain"),
+        (gzip.compress(b"one\ntwo", mtime=0), "t.txt.gz", "plain"),
+        (gzip.compress(b"one\n", mtime=0) + gzip.compress(b"two", mtime=0), "t.gz", "plain"),
         (bz2.compress(lines("one", {"text": "two"})), "t.jsonl.bz2", "jsonl"),
         (lzma.compress(b"text\none\ntwo\n"), "t.csv.xz", "csv"),
         (
@@ -314,7 +314,7 @@ SPINE = b'<item id="b" href="a.xhtml"/><item href="z.xhtml" id="a"/><itemref idr
             "t.zip",
             "several",
         ),
-        (packed({"t.jsonl.gz": gzip.compress(lines({"text": "one"}, {"text": "two"}))}), "t.zip", "jsonl"),
+        (packed({"t.jsonl.gz": gzip.compress(lines({"text": "one"}, {"text": "two"}), mtime=0)}), "t.zip", "jsonl"),
         (
             b"<!DOCTYPE html><html><head><style>p {}</style><script>x()</script></head><body><p>one</p><p>two",
             "t.html",
@@ -365,7 +365,7 @@ def test_what_a_zip_holds_beside_text_is_named() -> None:
 
 def test_half_a_gzip_gives_what_came_out() -> None:
     text = "".join(f"line {number} {random.Random(number).random()}\n" for number in range(20_000))
-    whole = gzip.compress(text.encode())
+    whole = gzip.compress(text.encode(), mtime=0)
     reading = read(whole[: len(whole) // 2], "t.txt.gz")
     assert text.startswith(reading.text)
     assert len(reading.text) > 10_000
@@ -394,7 +394,11 @@ def test_pages_are_read_as_a_person_does() -> None:
         (packed({"a.png": b"\x89PNG\r\n\x1a\n\0\0\0"}), "t.zip", "nothing-in"),
         (b"PK\x03\x04" + bytes(40), "t.zip", "packed"),
         (b"\x1f\x8b\x08" + bytes(40), "t.gz", "packed"),
-        (gzip.compress(gzip.compress(gzip.compress(gzip.compress(b"one")))), "t.gz", "layers"),
+        (
+            gzip.compress(gzip.compress(gzip.compress(gzip.compress(b"one", mtime=0), mtime=0), mtime=0), mtime=0),
+            "t.gz",
+            "layers",
+        ),
         (b'{"id": 1}\n{"id": 2}', "t.jsonl", "no-text"),
         (b'{"text": 1}\n{"id": 2}', "t.jsonl", "no-text"),
         (b"[]", "t.json", "no-text"),
