@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import gradio as gr
 import httpx
@@ -43,6 +44,22 @@ class Browser:
     async def send(self, body: AsyncIterator[bytes]) -> httpx.Response:
         return await self.client.post(f"{API}/run/count", content=body, headers={"content-type": "application/json"})
 
+    @asynccontextmanager
+    async def holding(self, size: int) -> AsyncIterator[None]:
+        """Meanwhile a request of so many bytes is under way, which ends with it."""
+        came, go = asyncio.Event(), asyncio.Event()
+
+        async def held() -> AsyncIterator[bytes]:
+            yield b"x" * size
+            came.set()
+            await go.wait()
+
+        sent = asyncio.create_task(self.send(held()))
+        await asyncio.wait_for(came.wait(), 30)
+        yield
+        go.set()
+        await sent
+
 
 async def test_a_long_text_is_taken() -> None:
     answer = await Browser().count("中" * 600_000)
@@ -67,22 +84,13 @@ async def test_a_body_of_unknown_length_is_bounded_too() -> None:
 
 
 async def test_all_together_have_so_much_room() -> None:
-    browser, came, go = Browser(), asyncio.Event(), asyncio.Event()
-
-    async def held() -> AsyncIterator[bytes]:
-        yield b"x" * (MIB * 3 // 2)
-        came.set()
-        await go.wait()
-
-    sent = asyncio.create_task(browser.send(held()))
-    await asyncio.wait_for(came.wait(), 30)
-    answer = await browser.count("x" * (MIB * 7 // 4))
-    assert answer.status_code == 413
-    assert "all visitors together have 3 MiB" in answer.json()["detail"]
-    for _ in range(3):  # no request keeps room once it is answered, refused or not
-        assert (await browser.count("x" * MIB)).json()["data"] == [MIB]
-    go.set()
-    await sent
+    browser = Browser()
+    async with browser.holding(MIB * 3 // 2):
+        answer = await browser.count("x" * (MIB * 7 // 4))
+        assert answer.status_code == 413
+        assert "all visitors together have 3 MiB" in answer.json()["detail"]
+        for _ in range(3):  # no request keeps room once it is answered, refused or not
+            assert (await browser.count("x" * MIB)).json()["data"] == [MIB]
     assert (await browser.count("x" * (MIB * 7 // 4))).status_code == 200
 
 
@@ -94,22 +102,13 @@ async def test_a_class_that_fills_its_room_leaves_the_operators() -> None:
 
 
 async def test_one_guest_leaves_room_for_the_others() -> None:
-    browser, came, go = Browser(each=2 * MIB), asyncio.Event(), asyncio.Event()
-
-    async def held() -> AsyncIterator[bytes]:
-        yield b"x" * (MIB * 3 // 2)
-        came.set()
-        await go.wait()
-
-    sent = asyncio.create_task(browser.send(held()))
-    await asyncio.wait_for(came.wait(), 30)
-    answer = await browser.count("x" * MIB)
-    assert answer.status_code == 413
-    assert "from this browser" in answer.json()["detail"]
-    browser.visitor = "1" * 32
-    assert (await browser.count("x" * MIB)).status_code == 200
-    go.set()
-    await sent
+    browser = Browser(each=2 * MIB)
+    async with browser.holding(MIB * 3 // 2):
+        answer = await browser.count("x" * MIB)
+        assert answer.status_code == 413
+        assert "from this browser" in answer.json()["detail"]
+        browser.visitor = "1" * 32
+        assert (await browser.count("x" * MIB)).status_code == 200
 
 
 def test_the_operators_longest_calibration_text_fits() -> None:
