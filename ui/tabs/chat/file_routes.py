@@ -18,10 +18,10 @@ from backend.services import Services
 from ui.i18n import say
 from ui.tabs.chat.selection import known_visitor
 from ui.web.routes import json_route
+from ui.web.uploads import MOST_DRAINED
 from ui.web.visitor import visitor_of
 
 Body = Mapping[str, Any]
-MOST_DRAINED = 256 << 20  # a browser shows the answer only once it could send everything
 
 
 def file_routes(services: Services) -> Sequence[BaseRoute]:
